@@ -1,1 +1,20 @@
-fn main(){}
+//! The server that people start: HTTP in front, ISAPI extensions in worker processes and CGI programs behind.
+#![forbid(unsafe_code)]
+
+mod backend;
+mod body;
+mod command;
+mod config;
+mod dispatch;
+mod error;
+mod front;
+mod pool;
+mod request;
+mod response;
+mod runtime;
+mod shutdown;
+mod site;
+
+fn main() -> std::process::ExitCode {
+    command::run()
+}

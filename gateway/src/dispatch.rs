@@ -1,0 +1,1 @@
+//! The way of a request through the middle: site, handler, backend, error table.

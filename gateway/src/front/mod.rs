@@ -1,0 +1,1 @@
+//! Fronts: bytes to requests, responses to bytes.

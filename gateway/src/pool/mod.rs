@@ -1,0 +1,1 @@
+//! Pools: an extension, its limits and its worker processes.

@@ -1,0 +1,41 @@
+//! The request as it crosses the middle: every front makes one, every backend takes one.
+
+use std::net::SocketAddr;
+
+use http::{HeaderMap, Method, Uri, Version};
+
+use crate::body::Body;
+
+/// One request. Fronts build it from HTTP bytes or FastCGI records; backends know nothing of either.
+pub struct Request {
+    /// Everything but the body.
+    pub head: RequestHead,
+    /// The body, streamed. Reading it is what grants the client credit to send more.
+    pub body: Body,
+}
+
+/// Method, URL, headers and connection facts of a request.
+#[derive(Clone, Debug)]
+pub struct RequestHead {
+    /// Method as sent; extension methods are allowed.
+    pub method: Method,
+    /// Request target in origin form: path and query as sent, still percent-encoded.
+    pub uri: Uri,
+    /// Protocol version of the request line.
+    pub version: Version,
+    /// Request headers, names in lower case, hop-by-hop headers included.
+    pub headers: HeaderMap,
+    /// Facts about the connection that the request came on.
+    pub connection: Connection,
+}
+
+/// What is known about the client's connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// The client's address and port.
+    pub remote: SocketAddr,
+    /// Our address and port on that connection.
+    pub local: SocketAddr,
+    /// Whether the client speaks TLS (ISAPI.md §5.2 `HTTPS`).
+    pub secure: bool,
+}

@@ -1,0 +1,27 @@
+//! The response as it crosses the middle: every backend makes one, every front sends one.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use crate::body::Body;
+
+/// One response: a head and a streamed body.
+pub struct Response {
+    /// Status code, 200–999.
+    pub status: StatusCode,
+    /// Reason phrase where the backend gave one of its own; HTTP/1.1 fronts send it.
+    pub reason: Option<Bytes>,
+    /// End-to-end headers; hop-by-hop headers have been removed.
+    pub headers: HeaderMap,
+    /// The body. It yields an error when the answer was cut short, so that a front can break the connection
+    /// instead of ending it cleanly (DESIGN.md, invariant 3).
+    pub body: Body,
+}
+
+/// What a backend has to say to a request.
+pub enum Answer {
+    /// A response for the client.
+    Response(Response),
+    /// A CGI local redirect: run this path and query instead, as GET without a body (RFC 3875 §6.2.2).
+    LocalRedirect(Bytes),
+}
