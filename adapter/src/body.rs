@@ -32,7 +32,11 @@ pub enum Read {
 impl Body {
     /// A body with its `CONTENT_LENGTH`, if there is one. A declared length of zero has ended already.
     pub fn new(declared: Option<u64>) -> Self {
-        Self { declared, ended: declared == Some(0), ..Self::default() }
+        Self {
+            declared,
+            ended: declared == Some(0),
+            ..Self::default()
+        }
     }
 
     /// Takes bytes from the front. Bytes beyond the declared length are dropped (FastCGI 1.0 §6.2).
@@ -40,7 +44,9 @@ impl Body {
         if self.ended {
             return 0;
         }
-        let room = self.declared.map_or(u64::MAX, |total| total - self.received);
+        let room = self
+            .declared
+            .map_or(u64::MAX, |total| total - self.received);
         let kept = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
         self.bytes.extend(&bytes[..kept]);
         self.received += kept as u64;
@@ -73,8 +79,12 @@ impl Body {
 
     /// `cbTotalBytes` for a body whose first `available` bytes are in `lpbData` (the table of ISAPI.md §2.3).
     pub fn total_bytes(&self, available: usize) -> u32 {
-        let known = self.declared.or_else(|| (self.ended && self.bytes.is_empty()).then_some(available as u64));
-        known.and_then(|total| u32::try_from(total).ok()).unwrap_or(u32::MAX)
+        let known = self
+            .declared
+            .or_else(|| (self.ended && self.bytes.is_empty()).then_some(available as u64));
+        known
+            .and_then(|total| u32::try_from(total).ok())
+            .unwrap_or(u32::MAX)
     }
 
     /// Copies what is there into `buffer`.
@@ -141,7 +151,10 @@ mod tests {
 
     #[test]
     fn four_gigabytes_are_unknown_to_a_dword() {
-        assert_eq!(Body::new(Some(u64::from(u32::MAX))).total_bytes(0), u32::MAX);
+        assert_eq!(
+            Body::new(Some(u64::from(u32::MAX))).total_bytes(0),
+            u32::MAX
+        );
         assert_eq!(Body::new(Some(1 << 32)).total_bytes(0), u32::MAX);
     }
 

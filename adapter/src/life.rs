@@ -3,7 +3,7 @@
 //! Two things keep the ECB alive: the call of `HttpExtensionProc` that is still running, and the session that the
 //! extension has not ended yet. The answer is finished when the session ends; the ECB is free when both are over.
 
-use isapi_abi::{HSE_STATUS_PENDING, HSE_STATUS_SUCCESS};
+use isapi_abi::status::{HSE_STATUS_PENDING, HSE_STATUS_SUCCESS};
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +52,37 @@ impl Life {
     pub fn on(&mut self, event: Event) -> Action {
         let (next, action) = match (*self, event) {
             (Life::Waiting, Event::Called) => (Life::Running, Action::default()),
-            (Life::Running, Event::Returned(HSE_STATUS_PENDING)) => (Life::Pending, Action::default()),
-            (Life::Running, Event::Returned(status)) => (Life::Over, Action { finish: Some(defined(status)), release: true }),
-            (Life::Running, Event::Done(status)) => (Life::Ending, Action { finish: Some(defined(status)), release: false }),
-            (Life::Pending, Event::Done(status)) => (Life::Over, Action { finish: Some(defined(status)), release: true }),
-            (Life::Ending, Event::Returned(_)) => (Life::Over, Action { finish: None, release: true }),
+            (Life::Running, Event::Returned(HSE_STATUS_PENDING)) => {
+                (Life::Pending, Action::default())
+            }
+            (Life::Running, Event::Returned(status)) => (
+                Life::Over,
+                Action {
+                    finish: Some(defined(status)),
+                    release: true,
+                },
+            ),
+            (Life::Running, Event::Done(status)) => (
+                Life::Ending,
+                Action {
+                    finish: Some(defined(status)),
+                    release: false,
+                },
+            ),
+            (Life::Pending, Event::Done(status)) => (
+                Life::Over,
+                Action {
+                    finish: Some(defined(status)),
+                    release: true,
+                },
+            ),
+            (Life::Ending, Event::Returned(_)) => (
+                Life::Over,
+                Action {
+                    finish: None,
+                    release: true,
+                },
+            ),
             (state, _) => (state, Action::default()),
         };
         *self = next;
@@ -66,7 +92,11 @@ impl Life {
 
 /// Return value 0 is not defined; IIS takes it for success (ISAPI.md §1.4).
 fn defined(status: u32) -> u32 {
-    if status == 0 { HSE_STATUS_SUCCESS } else { status }
+    if status == 0 {
+        HSE_STATUS_SUCCESS
+    } else {
+        status
+    }
 }
 
 #[cfg(test)]
@@ -86,16 +116,34 @@ mod tests {
     fn returning_success_finishes_and_releases() {
         let mut life = Life::Waiting;
         life.on(Event::Called);
-        assert_eq!(life.on(Event::Returned(0)), Action { finish: Some(1), release: true });
+        assert_eq!(
+            life.on(Event::Returned(0)),
+            Action {
+                finish: Some(1),
+                release: true
+            }
+        );
     }
 
     #[test]
     fn done_before_the_return_finishes_once_and_releases_at_the_return() {
         let mut life = Life::Waiting;
         life.on(Event::Called);
-        assert_eq!(life.on(Event::Done(2)), Action { finish: Some(2), release: false });
+        assert_eq!(
+            life.on(Event::Done(2)),
+            Action {
+                finish: Some(2),
+                release: false
+            }
+        );
         assert_eq!(life.on(Event::Done(2)), Action::default());
-        assert_eq!(life.on(Event::Returned(3)), Action { finish: None, release: true });
+        assert_eq!(
+            life.on(Event::Returned(3)),
+            Action {
+                finish: None,
+                release: true
+            }
+        );
     }
 
     #[test]
@@ -104,7 +152,13 @@ mod tests {
         life.on(Event::Called);
         assert_eq!(life.on(Event::Returned(3)), Action::default());
         assert!(life.is_open());
-        assert_eq!(life.on(Event::Done(1)), Action { finish: Some(1), release: true });
+        assert_eq!(
+            life.on(Event::Done(1)),
+            Action {
+                finish: Some(1),
+                release: true
+            }
+        );
     }
 
     proptest! {

@@ -12,12 +12,20 @@ use fastcgi_protocol::Params;
 ///
 /// # Errors
 /// When P is refused for its form: NUL, `..`, backslash, stream names, trailing dots or blanks.
-pub fn apply(params: &mut Params, extension_file: &str, fallback_root: &[u8]) -> Result<(), &'static str> {
+pub fn apply(
+    params: &mut Params,
+    extension_file: &str,
+    fallback_root: &[u8],
+) -> Result<(), &'static str> {
     let script = params.get(b"SCRIPT_NAME").unwrap_or_default().to_vec();
     let info = params.get(b"PATH_INFO").unwrap_or_default().to_vec();
     let whole = [script.as_slice(), &info].concat();
     refuse(&whole)?;
-    let root = params.get(b"DOCUMENT_ROOT").filter(|root| !root.is_empty()).unwrap_or(fallback_root).to_vec();
+    let root = params
+        .get(b"DOCUMENT_ROOT")
+        .filter(|root| !root.is_empty())
+        .unwrap_or(fallback_root)
+        .to_vec();
     let (name, info, translated) = match split_at_segment(&whole, extension_file) {
         Some((name, info)) => (name, info, info),
         None if !info.is_empty() && info != script => (&script[..], &info[..], &info[..]),
@@ -46,7 +54,10 @@ pub fn join(root: &[u8], url: &[u8]) -> Vec<u8> {
 
 /// Refuses paths that name something else on Windows than they seem to (ISAPI.md §5.4).
 pub fn refuse(path: &[u8]) -> Result<(), &'static str> {
-    if path.iter().any(|byte| byte.is_ascii_control() || matches!(byte, b'\\' | b':')) {
+    if path
+        .iter()
+        .any(|byte| byte.is_ascii_control() || matches!(byte, b'\\' | b':'))
+    {
         return Err("control character, backslash or colon in the path");
     }
     for segment in path.split(|byte| *byte == b'/') {
@@ -86,22 +97,54 @@ mod tests {
         params.push(b"DOCUMENT_ROOT", b"/srv/www");
         params.push(b"PATH_TRANSLATED", b"/etc/passwd");
         apply(&mut params, "foo.so", b"/opt").unwrap();
-        [b"SCRIPT_NAME".as_slice(), b"PATH_INFO", b"PATH_TRANSLATED", b"SCRIPT_FILENAME"]
-            .map(|name| String::from_utf8(params.get(name).unwrap().to_vec()).unwrap())
+        [
+            b"SCRIPT_NAME".as_slice(),
+            b"PATH_INFO",
+            b"PATH_TRANSLATED",
+            b"SCRIPT_FILENAME",
+        ]
+        .map(|name| String::from_utf8(params.get(name).unwrap().to_vec()).unwrap())
     }
 
     #[test]
     fn rows_of_the_table() {
-        assert_eq!(applied("/x/foo.so/extra", ""), ["/x/foo.so", "/extra", "/srv/www/extra", "/srv/www/x/foo.so"]);
-        assert_eq!(applied("/x/foo.so", "/extra"), ["/x/foo.so", "/extra", "/srv/www/extra", "/srv/www/x/foo.so"]);
-        assert_eq!(applied("/x/foo.so", ""), ["/x/foo.so", "", "/srv/www", "/srv/www/x/foo.so"]);
-        assert_eq!(applied("/d/a.abc", ""), ["/d/a.abc", "/d/a.abc", "/srv/www/d/a.abc", "/srv/www/d/a.abc"]);
-        assert_eq!(applied("/d/a.abc", "/extra"), ["/d/a.abc", "/extra", "/srv/www/extra", "/srv/www/d/a.abc"]);
+        assert_eq!(
+            applied("/x/foo.so/extra", ""),
+            ["/x/foo.so", "/extra", "/srv/www/extra", "/srv/www/x/foo.so"]
+        );
+        assert_eq!(
+            applied("/x/foo.so", "/extra"),
+            ["/x/foo.so", "/extra", "/srv/www/extra", "/srv/www/x/foo.so"]
+        );
+        assert_eq!(
+            applied("/x/foo.so", ""),
+            ["/x/foo.so", "", "/srv/www", "/srv/www/x/foo.so"]
+        );
+        assert_eq!(
+            applied("/d/a.abc", ""),
+            [
+                "/d/a.abc",
+                "/d/a.abc",
+                "/srv/www/d/a.abc",
+                "/srv/www/d/a.abc"
+            ]
+        );
+        assert_eq!(
+            applied("/d/a.abc", "/extra"),
+            ["/d/a.abc", "/extra", "/srv/www/extra", "/srv/www/d/a.abc"]
+        );
     }
 
     #[test]
     fn dangerous_paths_are_refused() {
-        for path in ["/../etc", "/a\0b", "/a\\b", "/foo.so::$DATA", "/a./b", "/a /b"] {
+        for path in [
+            "/../etc",
+            "/a\0b",
+            "/a\\b",
+            "/foo.so::$DATA",
+            "/a./b",
+            "/a /b",
+        ] {
             let mut params = Params::new();
             params.push(b"SCRIPT_NAME", path.as_bytes());
             assert!(apply(&mut params, "foo.so", b"/").is_err(), "{path:?}");

@@ -33,21 +33,20 @@ impl Variables {
         self.params.get(name.as_bytes()).unwrap_or_default()
     }
 
-    /// Declared length of the body; `None` if the front gave none (ISAPI.md §2.3). Without CONTENT_LENGTH there is a
-    /// body only if the client announced one by `Transfer-Encoding`.
+    /// Declared length of the body; `None` if the front gave none (ISAPI.md §2.3).
     pub fn content_length(&self) -> Option<u64> {
-        let text = self.param("CONTENT_LENGTH").trim_ascii();
-        match std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()) {
-            Some(length) => Some(length),
-            None if text.is_empty() && self.param("HTTP_TRANSFER_ENCODING").is_empty() && self.is_known_bodiless() => Some(0),
-            None => None,
-        }
+        std::str::from_utf8(self.param("CONTENT_LENGTH").trim_ascii())
+            .ok()?
+            .parse()
+            .ok()
     }
 
     /// Whether the client's connection is to be kept (ISAPI.md §4.2, code 1008).
     pub fn wants_keep_alive(&self) -> bool {
         let has = |token: &[u8]| {
-            self.param("HTTP_CONNECTION").split(|byte| *byte == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
+            self.param("HTTP_CONNECTION")
+                .split(|byte| *byte == b',')
+                .any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
         };
         match self.param("SERVER_PROTOCOL") {
             b"HTTP/1.0" | b"HTTP/0.9" => has(b"keep-alive"),
@@ -59,8 +58,15 @@ impl Variables {
     pub fn get(&self, name: &[u8]) -> Option<Value<'_>> {
         let upper = name.to_ascii_uppercase();
         match upper.strip_prefix(b"UNICODE_") {
-            Some(plain) if plain.starts_with(b"HTTP_") && !is_special_http(plain) || plain.starts_with(b"HEADER_") => None,
-            Some(plain) => self.plain(plain, plain).map(|value| Value::Wide(to_utf16(&value))),
+            Some(plain)
+                if plain.starts_with(b"HTTP_") && !is_special_http(plain)
+                    || plain.starts_with(b"HEADER_") =>
+            {
+                None
+            }
+            Some(plain) => self
+                .plain(plain, plain)
+                .map(|value| Value::Wide(to_utf16(&value))),
             None => self.plain(&upper, name).map(Value::Bytes),
         }
     }
@@ -76,17 +82,25 @@ impl Variables {
             "HTTP_VERSION" => self.known("SERVER_PROTOCOL"),
             "HTTP_CONTENT_TYPE" => self.sent("CONTENT_TYPE"),
             "HTTP_CONTENT_LENGTH" => self.sent("CONTENT_LENGTH"),
-            _ if name.starts_with("HTTP_") => self.params.get(name.replace('-', "_").as_bytes()).map(Cow::Borrowed),
+            _ if name.starts_with("HTTP_") => self
+                .params
+                .get(name.replace('-', "_").as_bytes())
+                .map(Cow::Borrowed),
             "ALL_HTTP" => Some(Cow::Owned(self.all_http())),
             "ALL_RAW" => Some(Cow::Owned(self.all_raw())),
-            _ => self.connection(name).or_else(|| self.url(name)).or_else(|| self.site(name)).or_else(|| self.user(name)),
+            _ => self
+                .connection(name)
+                .or_else(|| self.url(name))
+                .or_else(|| self.site(name))
+                .or_else(|| self.user(name)),
         }
     }
 
     /// Client, server and protocol.
     fn connection(&self, name: &str) -> Found<'_> {
         match name {
-            "REMOTE_ADDR" | "REMOTE_PORT" | "SERVER_PORT" | "SERVER_PROTOCOL" | "REQUEST_METHOD" | "CONTENT_TYPE" => self.known(name),
+            "REMOTE_ADDR" | "REMOTE_PORT" | "SERVER_PORT" | "SERVER_PROTOCOL"
+            | "REQUEST_METHOD" | "CONTENT_TYPE" => self.known(name),
             "CONTENT_LENGTH" => self.or("CONTENT_LENGTH", b"0"),
             "REMOTE_HOST" => self.or("REMOTE_HOST", self.param("REMOTE_ADDR")),
             "LOCAL_ADDR" | "SERVER_ADDR" => self.known("SERVER_ADDR"),
@@ -107,8 +121,13 @@ impl Variables {
             "CERT_KEYSIZE" | "HTTPS_KEYSIZE" => self.known("SSL_CIPHER_USEKEYSIZE"),
             "CERT_SERVER_SUBJECT" | "HTTPS_SERVER_SUBJECT" => self.known("SSL_SERVER_S_DN"),
             "CERT_SERVER_ISSUER" | "HTTPS_SERVER_ISSUER" => self.known("SSL_SERVER_I_DN"),
-            "CERT_COOKIE" | "CERT_SECRETKEYSIZE" | "HTTPS_SECRETKEYSIZE" | "CRYPT_CIPHER_ALG_ID" | "CRYPT_HASH_ALG_ID"
-            | "CRYPT_KEYEXCHANGE_ALG_ID" | "CRYPT_PROTOCOL" => fixed(b""),
+            "CERT_COOKIE"
+            | "CERT_SECRETKEYSIZE"
+            | "HTTPS_SECRETKEYSIZE"
+            | "CRYPT_CIPHER_ALG_ID"
+            | "CRYPT_HASH_ALG_ID"
+            | "CRYPT_KEYEXCHANGE_ALG_ID"
+            | "CRYPT_PROTOCOL" => fixed(b""),
             _ => None,
         }
     }
@@ -116,11 +135,12 @@ impl Variables {
     /// What the URL says and maps to.
     fn url(&self, name: &str) -> Found<'_> {
         match name {
-            "QUERY_STRING" | "SCRIPT_NAME" | "PATH_INFO" | "PATH_TRANSLATED" | "SCRIPT_FILENAME" | "REQUEST_URI" | "DOCUMENT_ROOT" => {
-                self.known(name)
-            }
+            "QUERY_STRING" | "SCRIPT_NAME" | "PATH_INFO" | "PATH_TRANSLATED"
+            | "SCRIPT_FILENAME" | "REQUEST_URI" | "DOCUMENT_ROOT" => self.known(name),
             "REQUEST_FILENAME" => self.known("SCRIPT_FILENAME"),
-            "SCRIPT_TRANSLATED" => Some(Cow::Owned([br"\\?\", self.param("SCRIPT_FILENAME")].concat())),
+            "SCRIPT_TRANSLATED" => Some(Cow::Owned(
+                [br"\\?\", self.param("SCRIPT_FILENAME")].concat(),
+            )),
             "URL" | "URL_PATH_INFO" => Some(Cow::Owned(self.whole_path())),
             "CACHE_URL" => Some(Cow::Owned(self.cache_url())),
             "FORWARDED_URL" => fixed(b""),
@@ -136,8 +156,13 @@ impl Variables {
             "INSTANCE_ID" => self.or("INSTANCE_ID", b"1"),
             "INSTANCE_NAME" | "APP_POOL_ID" => self.known(name),
             "INSTANCE_META_PATH" => Some(Cow::Owned([b"/LM/W3SVC/", self.instance_id()].concat())),
-            "APPL_MD_PATH" => Some(Cow::Owned([b"/LM/W3SVC/", self.instance_id(), b"/ROOT"].concat())),
-            "APPL_PHYSICAL_PATH" => Some(Cow::Owned(crate::path::join(self.param("DOCUMENT_ROOT"), b"/"))),
+            "APPL_MD_PATH" => Some(Cow::Owned(
+                [b"/LM/W3SVC/", self.instance_id(), b"/ROOT"].concat(),
+            )),
+            "APPL_PHYSICAL_PATH" => Some(Cow::Owned(crate::path::join(
+                self.param("DOCUMENT_ROOT"),
+                b"/",
+            ))),
             "APP_POOL_CONFIG" => fixed(b""),
             "MANAGED_PIPELINE_MODE" => fixed(b"Classic"),
             _ => None,
@@ -148,7 +173,9 @@ impl Variables {
     fn user(&self, name: &str) -> Found<'_> {
         match name {
             "AUTH_TYPE" => self.known("AUTH_TYPE"),
-            "AUTH_USER" | "LOGON_USER" | "REMOTE_USER" | "UNMAPPED_REMOTE_USER" => self.known("REMOTE_USER"),
+            "AUTH_USER" | "LOGON_USER" | "REMOTE_USER" | "UNMAPPED_REMOTE_USER" => {
+                self.known("REMOTE_USER")
+            }
             "AUTH_PASSWORD" => fixed(b""),
             _ => None,
         }
@@ -159,7 +186,10 @@ impl Variables {
     }
 
     fn sent(&self, name: &str) -> Found<'_> {
-        self.params.get(name.as_bytes()).filter(|value| !value.is_empty()).map(Cow::Borrowed)
+        self.params
+            .get(name.as_bytes())
+            .filter(|value| !value.is_empty())
+            .map(Cow::Borrowed)
     }
 
     fn or<'a>(&'a self, name: &str, otherwise: &'a [u8]) -> Found<'a> {
@@ -171,20 +201,28 @@ impl Variables {
         if header.contains(&b'_') {
             return None;
         }
-        let variable: String = header.iter().map(|byte| if *byte == b'-' { '_' } else { char::from(byte.to_ascii_uppercase()) }).collect();
+        let variable: String = header
+            .iter()
+            .map(|byte| {
+                if *byte == b'-' {
+                    '_'
+                } else {
+                    char::from(byte.to_ascii_uppercase())
+                }
+            })
+            .collect();
         match variable.as_str() {
             "CONTENT_TYPE" | "CONTENT_LENGTH" => self.sent(&variable),
-            _ => self.params.get(format!("HTTP_{variable}").as_bytes()).map(Cow::Borrowed),
+            _ => self
+                .params
+                .get(format!("HTTP_{variable}").as_bytes())
+                .map(Cow::Borrowed),
         }
     }
 
-    /// Without a length and without `Transfer-Encoding` HTTP/1.x has no body (RFC 9112 §6.3); later versions may.
-    fn is_known_bodiless(&self) -> bool {
-        self.param("SERVER_PROTOCOL").starts_with(b"HTTP/1.") || self.param("SERVER_PROTOCOL").is_empty()
-    }
-
     fn is_secure(&self) -> bool {
-        matches!(self.param("HTTPS"), b"on" | b"1" | b"ON") || self.param("REQUEST_SCHEME") == b"https"
+        matches!(self.param("HTTPS"), b"on" | b"1" | b"ON")
+            || self.param("REQUEST_SCHEME") == b"https"
     }
 
     fn instance_id(&self) -> &[u8] {
@@ -195,22 +233,44 @@ impl Variables {
     fn server_name(&self) -> &[u8] {
         let host = self.param("HTTP_HOST");
         let name = match (host.first(), host.iter().rposition(|byte| *byte == b':')) {
-            (Some(b'['), _) => host.iter().position(|byte| *byte == b']').map_or(host, |end| &host[..=end]),
+            (Some(b'['), _) => host
+                .iter()
+                .position(|byte| *byte == b']')
+                .map_or(host, |end| &host[..=end]),
             (_, Some(colon)) => &host[..colon],
             _ => host,
         };
-        if name.is_empty() { self.param("SERVER_NAME") } else { name }
+        if name.is_empty() {
+            self.param("SERVER_NAME")
+        } else {
+            name
+        }
     }
 
     /// SCRIPT_NAME and, where it is a part behind it, PATH_INFO.
     fn whole_path(&self) -> Vec<u8> {
         let (script, info) = (self.param("SCRIPT_NAME"), self.param("PATH_INFO"));
-        if info.starts_with(script) && !script.is_empty() { info.to_vec() } else { [script, info].concat() }
+        if info.starts_with(script) && !script.is_empty() {
+            info.to_vec()
+        } else {
+            [script, info].concat()
+        }
     }
 
     fn cache_url(&self) -> Vec<u8> {
-        let scheme: &[u8] = if self.is_secure() { b"https://" } else { b"http://" };
-        [scheme, self.server_name(), b":", self.param("SERVER_PORT"), self.param("REQUEST_URI")].concat()
+        let scheme: &[u8] = if self.is_secure() {
+            b"https://"
+        } else {
+            b"http://"
+        };
+        [
+            scheme,
+            self.server_name(),
+            b":",
+            self.param("SERVER_PORT"),
+            self.param("REQUEST_URI"),
+        ]
+        .concat()
     }
 
     /// Name (`FOO_BAR`) and value of every request header.
@@ -234,7 +294,9 @@ impl Variables {
     fn all_raw(&self) -> Vec<u8> {
         let mut text = Vec::new();
         for (name, value) in self.headers() {
-            text.extend_from_slice(&[&header_case(name), b": ".as_slice(), value, b"\r\n"].concat());
+            text.extend_from_slice(
+                &[&header_case(name), b": ".as_slice(), value, b"\r\n"].concat(),
+            );
         }
         text
     }
@@ -258,7 +320,11 @@ fn header_case(name: &[u8]) -> Vec<u8> {
     let mut start = true;
     name.iter()
         .map(|byte| {
-            let letter = if start { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() };
+            let letter = if start {
+                byte.to_ascii_uppercase()
+            } else {
+                byte.to_ascii_lowercase()
+            };
             start = *byte == b'_';
             if start { b'-' } else { letter }
         })
@@ -275,8 +341,9 @@ pub fn to_utf16(bytes: &[u8]) -> Vec<u16> {
 
 fn windows_1252(byte: u8) -> u16 {
     const HIGH: [u16; 32] = [
-        0x20ac, 0x81, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8d, 0x017d, 0x8f,
-        0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x9d, 0x017e, 0x0178,
+        0x20ac, 0x81, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160,
+        0x2039, 0x0152, 0x8d, 0x017d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013,
+        0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x9d, 0x017e, 0x0178,
     ];
     match byte {
         0x80..=0x9f => HIGH[usize::from(byte) - 0x80],

@@ -27,7 +27,10 @@ pub struct Malformed;
 
 impl Default for Chunked {
     fn default() -> Self {
-        Self { expect: Expect::Size, line: Vec::new() }
+        Self {
+            expect: Expect::Size,
+            line: Vec::new(),
+        }
     }
 }
 
@@ -46,14 +49,21 @@ impl Chunked {
             match self.expect {
                 Expect::Nothing => return Ok(()),
                 Expect::Data(left) => {
-                    let count = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                    let count =
+                        usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
                     out.extend_from_slice(&bytes[..count]);
                     bytes = &bytes[count..];
                     let left = left - count as u64;
-                    self.expect = if left == 0 { Expect::DataEnd } else { Expect::Data(left) };
+                    self.expect = if left == 0 {
+                        Expect::DataEnd
+                    } else {
+                        Expect::Data(left)
+                    };
                 }
                 Expect::Size | Expect::DataEnd | Expect::Trailer => {
-                    let Some(rest) = self.take_line(bytes)? else { return Ok(()) };
+                    let Some(rest) = self.take_line(bytes)? else {
+                        return Ok(());
+                    };
                     bytes = rest;
                     let line = std::mem::take(&mut self.line);
                     self.expect = self.after_line(line.strip_suffix(b"\r").unwrap_or(&line))?;
@@ -89,7 +99,11 @@ impl Chunked {
 }
 
 fn parse_size(line: &[u8]) -> Result<u64, Malformed> {
-    let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let digits = line
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
     let text = std::str::from_utf8(digits).map_err(|_| Malformed)?;
     if text.starts_with('+') {
         return Err(Malformed);
@@ -129,8 +143,18 @@ mod tests {
 
     #[test]
     fn malformed_codings_are_refused() {
-        for coded in [&b"x\r\n"[..], b"+1\r\na\r\n", b"1\r\nab\r\n", b"\r\n", b"ffffffffffffffffff\r\n"] {
-            assert_eq!(Chunked::default().decode(coded, &mut Vec::new()), Err(Malformed), "{coded:?}");
+        for coded in [
+            &b"x\r\n"[..],
+            b"+1\r\na\r\n",
+            b"1\r\nab\r\n",
+            b"\r\n",
+            b"ffffffffffffffffff\r\n",
+        ] {
+            assert_eq!(
+                Chunked::default().decode(coded, &mut Vec::new()),
+                Err(Malformed),
+                "{coded:?}"
+            );
         }
     }
 }

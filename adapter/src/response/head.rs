@@ -12,7 +12,10 @@ pub struct Status {
 impl Status {
     /// A status with its standard phrase.
     pub fn standard(code: u16) -> Self {
-        Self { code, reason: phrase(code).to_vec() }
+        Self {
+            code,
+            reason: phrase(code).to_vec(),
+        }
     }
 
     /// Whether an answer with this status has no body (RFC 9110 §6.4.1).
@@ -24,32 +27,58 @@ impl Status {
 /// Reads a status string: `200 OK`, `HTTP/1.1 200 OK`, `200`, empty. A text without digits is a header line if it has
 /// a colon (returned beside status 200), else the reason of a 200.
 pub fn parse_status(text: &[u8]) -> (Status, Option<&[u8]>) {
-    let line = text.split(|byte| matches!(byte, b'\r' | b'\n' | 0)).next().unwrap_or_default();
+    let line = text
+        .split(|byte| matches!(byte, b'\r' | b'\n' | 0))
+        .next()
+        .unwrap_or_default();
     let rest = without_version(line).trim_ascii();
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 3 {
-        let code = rest[..3].iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+        let code = rest[..3]
+            .iter()
+            .fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
         if code >= 100 {
             let reason = printable(rest[3..].trim_ascii());
-            return (if reason.is_empty() { Status::standard(code) } else { Status { code, reason } }, None);
+            return (
+                if reason.is_empty() {
+                    Status::standard(code)
+                } else {
+                    Status { code, reason }
+                },
+                None,
+            );
         }
     }
     match rest {
         [] => (Status::standard(200), None),
         header if header.contains(&b':') => (Status::standard(200), Some(header)),
-        reason => (Status { code: 200, reason: printable(reason) }, None),
+        reason => (
+            Status {
+                code: 200,
+                reason: printable(reason),
+            },
+            None,
+        ),
     }
 }
 
 fn without_version(line: &[u8]) -> &[u8] {
     let line = line.trim_ascii_start();
-    let Some(rest) = line.strip_prefix(b"HTTP/") else { return line };
-    let version = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let Some(rest) = line.strip_prefix(b"HTTP/") else {
+        return line;
+    };
+    let version = rest
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
+        .count();
     &rest[version..]
 }
 
 fn printable(text: &[u8]) -> Vec<u8> {
-    text.iter().copied().filter(|byte| *byte >= 0x20 && *byte != 0x7f).collect()
+    text.iter()
+        .copied()
+        .filter(|byte| *byte >= 0x20 && *byte != 0x7f)
+        .collect()
 }
 
 /// How the extension frames its body.
@@ -79,7 +108,12 @@ pub struct Headers<'a> {
 /// Takes header lines apart (without the empty line). Lines that are no header are dropped: nothing that an extension
 /// writes may break the head.
 pub fn parse_headers(text: &[u8]) -> Headers<'_> {
-    let mut headers = Headers { lines: Vec::with_capacity(text.len() + 2), framing: Framing::Open, status: None, location: false };
+    let mut headers = Headers {
+        lines: Vec::with_capacity(text.len() + 2),
+        framing: Framing::Open,
+        status: None,
+        location: false,
+    };
     let mut length = None;
     let mut passed = false;
     for line in lines(text) {
@@ -90,11 +124,15 @@ pub fn parse_headers(text: &[u8]) -> Headers<'_> {
             continue;
         }
         passed = false;
-        let Some((name, value)) = split_header(line) else { continue };
+        let Some((name, value)) = split_header(line) else {
+            continue;
+        };
         match header_kind(name) {
             Kind::Status => headers.status = Some(value),
             Kind::Length => length = parse_length(value),
-            Kind::Coding if value.eq_ignore_ascii_case(b"chunked") => headers.framing = Framing::Chunked,
+            Kind::Coding if value.eq_ignore_ascii_case(b"chunked") => {
+                headers.framing = Framing::Chunked
+            }
             Kind::Coding | Kind::HopByHop => {}
             Kind::Other => {
                 headers.location |= name.eq_ignore_ascii_case(b"location");
@@ -111,13 +149,19 @@ pub fn parse_headers(text: &[u8]) -> Headers<'_> {
 
 /// Splits bytes into a header part and what follows the empty line. `None`: there is no empty line yet.
 pub fn split_head(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    if let Some(rest) = bytes.strip_prefix(b"\r\n").or_else(|| bytes.strip_prefix(b"\n")) {
+    if let Some(rest) = bytes
+        .strip_prefix(b"\r\n")
+        .or_else(|| bytes.strip_prefix(b"\n"))
+    {
         return Some((&[], rest));
     }
     let mut from = 0;
     while let Some(position) = bytes[from..].iter().position(|byte| *byte == b'\n') {
         let end = from + position + 1;
-        if let Some(rest) = bytes[end..].strip_prefix(b"\r\n").or_else(|| bytes[end..].strip_prefix(b"\n")) {
+        if let Some(rest) = bytes[end..]
+            .strip_prefix(b"\r\n")
+            .or_else(|| bytes[end..].strip_prefix(b"\n"))
+        {
             return Some((&bytes[..end], rest));
         }
         from = end;
@@ -142,11 +186,21 @@ pub enum Opening {
 pub fn opening(bytes: &[u8]) -> Opening {
     let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
         let possible = bytes.iter().take_while(|byte| is_token(**byte)).count();
-        let undecided = possible == bytes.len() || bytes[possible] == b':' || bytes.starts_with(b"HTTP/");
-        return if undecided { Opening::Undecided } else { Opening::Body };
+        let undecided =
+            possible == bytes.len() || bytes[possible] == b':' || bytes.starts_with(b"HTTP/");
+        return if undecided {
+            Opening::Undecided
+        } else {
+            Opening::Body
+        };
     };
     let line = &bytes[..end];
-    if line.starts_with(b"HTTP/") && without_version(line).trim_ascii().first().is_some_and(u8::is_ascii_digit) {
+    if line.starts_with(b"HTTP/")
+        && without_version(line)
+            .trim_ascii()
+            .first()
+            .is_some_and(u8::is_ascii_digit)
+    {
         Opening::StatusLine
     } else if split_header(line).is_some() {
         Opening::Header
@@ -180,7 +234,14 @@ enum Kind {
 }
 
 fn header_kind(name: &[u8]) -> Kind {
-    const HOP_BY_HOP: [&[u8]; 6] = [b"connection", b"keep-alive", b"proxy-connection", b"upgrade", b"trailer", b"te"];
+    const HOP_BY_HOP: [&[u8]; 6] = [
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"upgrade",
+        b"trailer",
+        b"te",
+    ];
     let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
     if is(b"status") {
         Kind::Status
@@ -188,7 +249,11 @@ fn header_kind(name: &[u8]) -> Kind {
         Kind::Length
     } else if is(b"transfer-encoding") {
         Kind::Coding
-    } else if HOP_BY_HOP.iter().any(|other| is(other)) || name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"x-accel-")) {
+    } else if HOP_BY_HOP.iter().any(|other| is(other))
+        || name
+            .get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"x-accel-"))
+    {
         Kind::HopByHop
     } else {
         Kind::Other
@@ -196,7 +261,9 @@ fn header_kind(name: &[u8]) -> Kind {
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).filter(|line| !line.is_empty())
+    text.split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .filter(|line| !line.is_empty())
 }
 
 fn split_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -226,7 +293,9 @@ fn is_value(byte: u8) -> bool {
 
 fn parse_length(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    digits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
+    digits
+        .then(|| std::str::from_utf8(value).ok()?.parse().ok())
+        .flatten()
 }
 
 fn is_token(byte: u8) -> bool {

@@ -6,7 +6,7 @@ pub mod head;
 
 use chunked::Chunked;
 use head::{Framing, Opening, Status};
-use isapi_abi::HSE_STATUS_ERROR;
+use isapi_abi::status::HSE_STATUS_ERROR;
 
 /// Longest raw head that is collected before it counts as body, bytes (ISAPI.md §6.4).
 const RAW_HEAD_LIMIT: usize = 65_536;
@@ -73,7 +73,10 @@ enum Body {
 impl Response {
     /// An answer to a request with this method.
     pub fn new(method: &[u8]) -> Self {
-        Self { phase: Phase::Start, head_request: method == b"HEAD" }
+        Self {
+            phase: Phase::Start,
+            head_request: method == b"HEAD",
+        }
     }
 
     /// Whether a head has gone out or is being collected.
@@ -85,7 +88,12 @@ impl Response {
     ///
     /// # Errors
     /// When a head was sent before, or the status is 101.
-    pub fn send_header(&mut self, status: &[u8], headers: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
+    pub fn send_header(
+        &mut self,
+        status: &[u8],
+        headers: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refused> {
         if self.has_started() {
             return Err(Refused::HeadSent);
         }
@@ -98,7 +106,9 @@ impl Response {
         let (lines, body) = head::split_head(headers).unwrap_or((headers, &[]));
         let mut headers = head::parse_headers(lines);
         if let Some(line) = stray {
-            headers.lines.extend_from_slice(&head::parse_headers(line).lines);
+            headers
+                .lines
+                .extend_from_slice(&head::parse_headers(line).lines);
         }
         self.start(&status, &headers.lines, headers.framing, out);
         self.write(body, out)
@@ -119,7 +129,12 @@ impl Response {
         escape_html(url, &mut body);
         body.extend_from_slice(b"\">here</a></body>");
         let lines = [b"Content-Type: text/html\r\nLocation: ", url, b"\r\n"].concat();
-        self.start(&Status::standard(302), &lines, Framing::Length(body.len() as u64), out);
+        self.start(
+            &Status::standard(302),
+            &lines,
+            Framing::Length(body.len() as u64),
+            out,
+        );
         self.write(&body, out)?;
         self.phase = Phase::Finished;
         Ok(())
@@ -152,7 +167,9 @@ impl Response {
         match &self.phase {
             Phase::Body(Body::None) => Some(0),
             Phase::Body(Body::Open) => Some(bytes.len()),
-            Phase::Body(Body::Length(left)) => Some(usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()))),
+            Phase::Body(Body::Length(left)) => {
+                Some(usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len())))
+            }
             _ => None,
         }
     }
@@ -174,14 +191,28 @@ impl Response {
         }
         let failed = status == HSE_STATUS_ERROR;
         match std::mem::replace(&mut self.phase, Phase::Finished) {
-            Phase::Start if failed => self.error_page(500, "extension returned HSE_STATUS_ERROR and sent no response", out),
+            Phase::Start if failed => self.error_page(
+                500,
+                "extension returned HSE_STATUS_ERROR and sent no response",
+                out,
+            ),
             Phase::Start => match u16::try_from(http_status) {
-                Ok(code @ 400..=999) => self.error_page(code, "extension sent no response, only dwHttpStatusCode", out),
+                Ok(code @ 400..=999) => self.error_page(
+                    code,
+                    "extension sent no response, only dwHttpStatusCode",
+                    out,
+                ),
                 _ => self.error_page(500, "extension sent no response", out),
             },
-            Phase::Body(_) if failed => Ending::Cut("extension returned HSE_STATUS_ERROR after its head"),
-            Phase::Body(Body::Length(1..)) => Ending::Cut("extension sent fewer bytes than its Content-Length"),
-            Phase::Body(Body::Chunked(chunked)) if !chunked.is_finished() => Ending::Cut("extension did not end its chunked coding"),
+            Phase::Body(_) if failed => {
+                Ending::Cut("extension returned HSE_STATUS_ERROR after its head")
+            }
+            Phase::Body(Body::Length(1..)) => {
+                Ending::Cut("extension sent fewer bytes than its Content-Length")
+            }
+            Phase::Body(Body::Chunked(chunked)) if !chunked.is_finished() => {
+                Ending::Cut("extension did not end its chunked coding")
+            }
             Phase::Body(_) | Phase::RawHead(_) | Phase::Finished => Ending::Complete,
         }
     }
@@ -196,9 +227,13 @@ impl Response {
         });
     }
 
-    fn error_page(&mut self, code: u16, reason: &'static str, out: &mut Vec<u8>) -> Ending {
+    /// Answers with an error page instead of what the extension would have sent. Nothing may have been sent before.
+    pub fn error_page(&mut self, code: u16, reason: &'static str, out: &mut Vec<u8>) -> Ending {
         let status = Status::standard(code);
-        let body = format!("<!doctype html><title>{code}</title><h1>{code} {}</h1>\n", String::from_utf8_lossy(&status.reason));
+        let body = format!(
+            "<!doctype html><title>{code}</title><h1>{code} {}</h1>\n",
+            String::from_utf8_lossy(&status.reason)
+        );
         let framing = Framing::Length(body.len() as u64);
         self.start(&status, b"Content-Type: text/html\r\n", framing, out);
         if let Phase::Body(writable) = &mut self.phase {
@@ -211,21 +246,37 @@ impl Response {
 
     /// Decides what the raw bytes collected so far are.
     fn advance_raw_head(&mut self, out: &mut Vec<u8>) -> Result<(), Refused> {
-        let Phase::RawHead(collected) = &self.phase else { return Ok(()) };
+        let Phase::RawHead(collected) = &self.phase else {
+            return Ok(());
+        };
         let opening = head::opening(collected);
-        if opening == Opening::Body || (collected.len() > RAW_HEAD_LIMIT && head::split_head(collected).is_none()) {
+        if opening == Opening::Body
+            || (collected.len() > RAW_HEAD_LIMIT && head::split_head(collected).is_none())
+        {
             return self.raw_body(out);
         }
         let whole = opening != Opening::Undecided && head::split_head(collected).is_some();
-        if whole { self.raw_head(opening, out) } else { Ok(()) }
+        if whole {
+            self.raw_head(opening, out)
+        } else {
+            Ok(())
+        }
     }
 
     /// The collected bytes are a head and perhaps the first body bytes.
     fn raw_head(&mut self, opening: Opening, out: &mut Vec<u8>) -> Result<(), Refused> {
-        let Phase::RawHead(collected) = std::mem::replace(&mut self.phase, Phase::Start) else { return Ok(()) };
-        let Some((text, body)) = head::split_head(&collected) else { return Ok(()) };
+        let Phase::RawHead(collected) = std::mem::replace(&mut self.phase, Phase::Start) else {
+            return Ok(());
+        };
+        let Some((text, body)) = head::split_head(&collected) else {
+            return Ok(());
+        };
         let (status_line, lines) = match opening {
-            Opening::StatusLine => text.split_at(text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| at + 1)),
+            Opening::StatusLine => text.split_at(
+                text.iter()
+                    .position(|byte| *byte == b'\n')
+                    .map_or(text.len(), |at| at + 1),
+            ),
             _ => (&text[..0], text),
         };
         let headers = head::parse_headers(lines);
@@ -245,8 +296,15 @@ impl Response {
 
     /// The collected bytes are no head: all of them are body (§6.4 rule 4).
     fn raw_body(&mut self, out: &mut Vec<u8>) -> Result<(), Refused> {
-        let Phase::RawHead(collected) = std::mem::replace(&mut self.phase, Phase::Start) else { return Ok(()) };
-        self.start(&Status::standard(200), b"Content-Type: text/html\r\n", Framing::Open, out);
+        let Phase::RawHead(collected) = std::mem::replace(&mut self.phase, Phase::Start) else {
+            return Ok(());
+        };
+        self.start(
+            &Status::standard(200),
+            b"Content-Type: text/html\r\n",
+            Framing::Open,
+            out,
+        );
         self.write(&collected, out)
     }
 }

@@ -69,7 +69,15 @@ fn values_follow_the_table() {
 
 #[test]
 fn unknown_names_and_absent_headers_are_unknown() {
-    for name in ["NO_SUCH", "HTTP_COOKIE", "HEADER_X_FORWARDED_FOR", "UNICODE_HTTP_HOST", "UNICODE_HEADER_Host", "PATH", "\u{e9}"] {
+    for name in [
+        "NO_SUCH",
+        "HTTP_COOKIE",
+        "HEADER_X_FORWARDED_FOR",
+        "UNICODE_HTTP_HOST",
+        "UNICODE_HEADER_Host",
+        "PATH",
+        "\u{e9}",
+    ] {
         assert_eq!(text(name), None, "{name}");
     }
 }
@@ -77,7 +85,10 @@ fn unknown_names_and_absent_headers_are_unknown() {
 #[test]
 fn header_blocks_end_every_line() {
     let http = "HTTP_HOST:example.org:8080\nHTTP_X_FORWARDED_FOR:10.0.0.1\nHTTP_DNT:1\n";
-    assert_eq!(text("ALL_HTTP").unwrap(), format!("HTTP_CONTENT_TYPE:text/plain\nHTTP_CONTENT_LENGTH:3\n{http}"));
+    assert_eq!(
+        text("ALL_HTTP").unwrap(),
+        format!("HTTP_CONTENT_TYPE:text/plain\nHTTP_CONTENT_LENGTH:3\n{http}")
+    );
     let raw = "Content-Type: text/plain\r\nContent-Length: 3\r\nHost: example.org:8080\r\nX-Forwarded-For: 10.0.0.1\r\nDNT: 1\r\n";
     assert_eq!(text("ALL_RAW").unwrap(), raw);
 }
@@ -86,17 +97,6 @@ fn header_blocks_end_every_line() {
 fn text_that_is_not_utf8_is_windows_1252() {
     assert_eq!(to_utf16(b"\x80\xe9"), [0x20ac, 0xe9]);
     assert_eq!(to_utf16("é".as_bytes()), [0xe9]);
-}
-
-#[test]
-fn body_length_is_unknown_only_for_bodies_without_length() {
-    let with = |pairs: &[(&str, &str)]| {
-        Variables::new(pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect())
-    };
-    assert_eq!(variables().content_length(), Some(3));
-    assert_eq!(with(&[("SERVER_PROTOCOL", "HTTP/1.1")]).content_length(), Some(0));
-    assert_eq!(with(&[("SERVER_PROTOCOL", "HTTP/1.1"), ("HTTP_TRANSFER_ENCODING", "chunked")]).content_length(), None);
-    assert_eq!(with(&[("SERVER_PROTOCOL", "HTTP/2.0")]).content_length(), None);
 }
 
 #[test]
