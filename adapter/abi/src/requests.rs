@@ -122,3 +122,25 @@ requests! {
     /// The channel binding token of the TLS connection; parameters not public.
     HSE_REQ_GET_CHANNEL_BINDING_TOKEN = 1050;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_named_once_each_in_order() {
+        assert!(ALL.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert_eq!(name(1003), Some("HSE_APPEND_LOG_PARAMETER"));
+        assert_eq!(name(1037), Some("HSE_REQ_VECTOR_SEND"));
+        for unnamed in [
+            HSE_REQ_BASE,
+            HSE_REQ_END_RESERVED,
+            1004,
+            1009,
+            1051,
+            DWORD::MAX,
+        ] {
+            assert_eq!(name(unnamed), None, "{unnamed}");
+        }
+    }
+}

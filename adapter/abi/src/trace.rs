@@ -18,7 +18,7 @@ pub struct HTTP_TRACE_CONFIGURATION {
     pub pProviderGuid: *const GUID,
     /// From the host: the areas to trace, a set of bits.
     pub dwAreas: DWORD,
-    /// From the host: the verbosity, one of the levels 0 to 5 below.
+    /// From the host: the verbosity wanted: 0 general, 1 critical, 2 errors, 3 warnings, 4 information, 5 everything.
     pub dwVerbosity: DWORD,
     /// From the host: is the provider traced at all?
     pub fProviderEnabled: BOOL,
@@ -40,7 +40,7 @@ pub struct HTTP_TRACE_EVENT {
     pub pszEventName: LPCWSTR,
     /// Version of the event.
     pub dwEventVersion: DWORD,
-    /// Verbosity level of the event.
+    /// Verbosity of the event: 0 to 5 as above, [`HTTP_TRACE_LEVEL_START`] or [`HTTP_TRACE_LEVEL_END`].
     pub dwVerbosity: DWORD,
     /// The activity that it belongs to; NULL: none.
     pub pActivityGuid: *const GUID,
@@ -75,21 +75,9 @@ pub struct HTTP_TRACE_EVENT_ITEM {
 /// Names and descriptions of the event are the same every time and need not be copied.
 pub const HTTP_TRACE_EVENT_FLAG_STATIC_DESCRIPTIVE_FIELDS: DWORD = 1;
 
-/// Verbosity: general.
-pub const HTTP_TRACE_LEVEL_GENERAL: DWORD = 0;
-/// Verbosity: events that end the process or the request.
-pub const HTTP_TRACE_LEVEL_CRITICAL: DWORD = 1;
-/// Verbosity: errors.
-pub const HTTP_TRACE_LEVEL_ERROR: DWORD = 2;
-/// Verbosity: warnings.
-pub const HTTP_TRACE_LEVEL_WARNING: DWORD = 3;
-/// Verbosity: information.
-pub const HTTP_TRACE_LEVEL_INFORMATION: DWORD = 4;
-/// Verbosity: everything.
-pub const HTTP_TRACE_LEVEL_VERBOSE: DWORD = 5;
-/// An activity begins.
+/// The event begins an activity.
 pub const HTTP_TRACE_LEVEL_START: DWORD = 6;
-/// An activity ends.
+/// The event ends an activity.
 pub const HTTP_TRACE_LEVEL_END: DWORD = 7;
 
 /// The type of an [`HTTP_TRACE_EVENT_ITEM`].
