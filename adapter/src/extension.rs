@@ -1,6 +1,7 @@
 //! The loaded extension: its library, its entry points, its life (ISAPI.md §1).
 #![allow(unsafe_code)]
 
+use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 
 use isapi_abi::ecb::{
@@ -8,7 +9,7 @@ use isapi_abi::ecb::{
     PFN_HTTPEXTENSIONPROC, PFN_TERMINATEEXTENSION,
 };
 use isapi_abi::status::HSE_TERM_MUST_UNLOAD;
-use isapi_abi::types::FALSE;
+use isapi_abi::types::{BOOL, FALSE, HANDLE};
 use libloading::Library;
 
 use crate::os;
@@ -35,6 +36,9 @@ pub enum LoadError {
         /// Which one.
         entry_point: &'static str,
     },
+    /// DllMain returned FALSE: error 1114, ERROR_DLL_INIT_FAILED.
+    #[error("DllMain of {} returned FALSE", .0.display())]
+    InitFailed(PathBuf),
     /// GetExtensionVersion returned FALSE.
     #[error("GetExtensionVersion of {} returned FALSE (last error {last_error})", .path.display())]
     VersionFalse {
@@ -68,8 +72,9 @@ impl Extension {
         // SAFETY: running foreign code is what this process exists for; a fault in it ends this process alone.
         let library = unsafe { Library::new(path) }.map_err(|error| LoadError::Refused {
             path: path.to_owned(),
-            reason: error.to_string(),
+            reason: root_cause(&error),
         })?;
+        attach(&library).ok_or_else(|| LoadError::InitFailed(path.to_owned()))?;
         // SAFETY: the types are those that ISAPI defines for these names.
         let (get_version, http_extension_proc, terminate_extension) = unsafe {
             (
@@ -144,6 +149,29 @@ impl Extension {
     }
 }
 
+/// Calls `DllMain` of a native library, as Windows' loader does by itself; our `windows.h` promises it. `None`: it
+/// returned FALSE.
+fn attach(library: &Library) -> Option<()> {
+    const DLL_PROCESS_ATTACH: u32 = 1;
+    type DllMain = unsafe extern "system" fn(HANDLE, u32, *mut c_void) -> BOOL;
+    if cfg!(windows) {
+        return Some(());
+    }
+    // SAFETY: the type is that of the name.
+    let Ok(main) = (unsafe { library.get::<DllMain>(b"DllMain") }) else {
+        return Some(());
+    };
+    // SAFETY: the library is loaded and this is its first call.
+    let attached = unsafe {
+        main(
+            std::ptr::null_mut(),
+            DLL_PROCESS_ATTACH,
+            std::ptr::null_mut(),
+        )
+    };
+    (attached != FALSE).then_some(())
+}
+
 /// An entry point by its plain name or, on 32-bit Windows, by the names that careless builds export (ISAPI.md §1.1).
 ///
 /// # Safety
@@ -163,4 +191,13 @@ unsafe fn entry_point<T: Copy>(library: &Library, name: &str) -> Option<T> {
                 .ok()
                 .map(|symbol| *symbol)
         })
+}
+
+/// What the system's loader says: libloading keeps it below its own text.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }

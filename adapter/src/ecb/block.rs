@@ -9,6 +9,10 @@ use isapi_abi::types::HCONN;
 use super::{get_server_variable, read_client, server_support_function, write_client};
 use crate::variables::Variables;
 
+/// `cbSize`: 144 on 32-bit systems, 192 on 64-bit ones.
+#[expect(clippy::cast_possible_truncation, reason = "below 200")]
+const SIZE: u32 = size_of::<EXTENSION_CONTROL_BLOCK>() as u32;
+
 /// One block. Its strings are private, writable and NUL-terminated, since some extensions scribble in them (ISAPI.md
 /// §2.1), and never NULL.
 pub(super) struct Block {
@@ -37,7 +41,7 @@ impl Block {
         };
         let mut text = |name: &str| keep([variables.param(name), b"\0"].concat());
         let ecb = EXTENSION_CONTROL_BLOCK {
-            cbSize: const { size_of::<EXTENSION_CONTROL_BLOCK>() as u32 },
+            cbSize: SIZE,
             dwVersion: HSE_VERSION,
             ConnID: ptr::null_mut(),
             dwHttpStatusCode: 200,

@@ -27,6 +27,11 @@ pub enum RunError {
         /// Why it failed.
         error: std::io::Error,
     },
+    /// Started by hand without a way to get requests.
+    #[error(
+        "standard input is a terminal, not a gateway: give --listen ADDRESS, or start isapi-gateway instead (see --help)"
+    )]
+    NoGateway,
     /// The gateway broke the protocol.
     #[error(transparent)]
     Connection(#[from] crate::connection::ConnectionError),

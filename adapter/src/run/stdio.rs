@@ -1,5 +1,6 @@
 //! Under the gateway: standard input and output, and further inherited sockets, carry multiplexed connections.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,6 +11,9 @@ use crate::os::{self, Transport};
 
 /// Serves until the gateway closes its connections.
 pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
+    if std::io::stdin().is_terminal() {
+        return Err(RunError::NoGateway);
+    }
     let first = Arc::new(
         os::take_standard_streams().map_err(system("cannot take standard input and output"))?,
     );
