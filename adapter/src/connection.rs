@@ -263,6 +263,10 @@ impl Link for Connection {
         })
     }
 
+    fn is_ready(&self) -> bool {
+        self.peer == Peer::Gateway || self.outgoing.is_ready()
+    }
+
     fn finish(&self, id: u16, last: &[u8], ending: Ending, log: &[u8]) {
         let mut state = self.lock();
         state.sessions.remove(&id);

@@ -14,6 +14,9 @@ pub trait Link: Send + Sync {
     /// When the other end has gone.
     fn stdout(&self, id: u16, bytes: &[u8]) -> Result<(), Gone>;
 
+    /// Whether [`Link::stdout`] would take a few bytes without blocking.
+    fn is_ready(&self) -> bool;
+
     /// Sends the last bytes of the answer and ends the request. `log` is the extension's text for the access log.
     fn finish(&self, id: u16, last: &[u8], ending: Ending, log: &[u8]);
 

@@ -68,6 +68,11 @@ impl Outgoing {
         if state.broken { Err(Gone) } else { Ok(()) }
     }
 
+    /// Whether a few kilobytes would be written at once.
+    pub fn is_ready(&self) -> bool {
+        !self.lock().writing && self.transport.is_writable()
+    }
+
     /// Says to the other end that nothing more comes.
     pub fn close(&self) {
         self.transport.finish();

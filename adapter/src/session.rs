@@ -294,11 +294,16 @@ impl Session {
         let Ok(mut state) = self.state.try_lock() else {
             return;
         };
-        let may_send = state
+        let allowed = state
             .credit
             .as_ref()
             .is_none_or(|credit| credit.stdout.available() >= state.gathered.len());
-        if state.gathered.is_empty() || state.sending || state.gone || !may_send {
+        if state.gathered.is_empty()
+            || state.sending
+            || state.gone
+            || !allowed
+            || !self.link.is_ready()
+        {
             return;
         }
         if state.stale {

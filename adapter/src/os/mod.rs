@@ -23,6 +23,9 @@ pub trait Transport: Send + Sync {
     /// When the other end does not read any more.
     fn write_all(&self, bytes: &[u8]) -> io::Result<()>;
 
+    /// Whether a few kilobytes could be written without waiting.
+    fn is_writable(&self) -> bool;
+
     /// Says that nothing more comes. The other end is given a moment to end its direction.
     fn finish(&self);
 }

@@ -8,6 +8,8 @@ use std::os::fd::{AsFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::Transport;
 
 /// How long a client may take to close its side after we have closed ours.
@@ -151,6 +153,10 @@ impl Transport for Streams {
         (&self.output).write_all(bytes)
     }
 
+    fn is_writable(&self) -> bool {
+        is_writable(&self.output)
+    }
+
     fn finish(&self) {
         // A pipe ends when the process does.
         let _ = rustix::net::shutdown(self.output.as_fd(), rustix::net::Shutdown::Write);
@@ -164,6 +170,10 @@ impl Transport for UnixStream {
 
     fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         (&mut &*self).write_all(bytes)
+    }
+
+    fn is_writable(&self) -> bool {
+        is_writable(self)
     }
 
     fn finish(&self) {
@@ -183,10 +193,20 @@ impl Transport for TcpStream {
         (&mut &*self).write_all(bytes)
     }
 
+    fn is_writable(&self) -> bool {
+        is_writable(self)
+    }
+
     fn finish(&self) {
         // As above.
         let _ = self
             .set_read_timeout(Some(CLOSE_GRACE))
             .and_then(|()| self.shutdown(Shutdown::Write));
     }
+}
+
+/// Sockets and pipes count as writable only with room for several kilobytes.
+fn is_writable(stream: impl AsFd) -> bool {
+    let mut polled = [PollFd::new(&stream, PollFlags::OUT)];
+    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|count| count > 0)
 }

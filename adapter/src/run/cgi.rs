@@ -98,6 +98,10 @@ impl Link for Cgi {
         self.streams.write_all(bytes).map_err(|_| Gone)
     }
 
+    fn is_ready(&self) -> bool {
+        self.streams.is_writable()
+    }
+
     fn finish(&self, _: u16, last: &[u8], ending: Ending, log: &[u8]) {
         let written = self.streams.write_all(last).is_ok();
         if !log.is_empty() {
