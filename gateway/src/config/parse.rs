@@ -69,7 +69,7 @@ fn server(mut section: Section, folder: &Path, findings: &mut Findings) -> Serve
     let in_folder = |value: &DeValue| path(value, folder);
     let server = Server {
         http: section
-            .list(findings, "http", value::listener)
+            .some_of(findings, "http", value::listener)
             .unwrap_or(default.http),
         threads: section
             .get(findings, "threads", |value| {
@@ -114,7 +114,7 @@ fn site(
     let default = Site::default();
     let site = Site {
         hosts: section
-            .list(findings, "hosts", value::host)
+            .some_of(findings, "hosts", value::host)
             .unwrap_or(default.hosts),
         root: section.get(findings, "root", |value| path(value, folder)),
         default_documents: section
@@ -140,7 +140,7 @@ fn handler(
         value::handler_path(&value::string(value)?)
     });
     let pool = section.require(findings, "pool", |value| pool_of(value, names));
-    let verbs = section.list(findings, "verbs", value::verb);
+    let verbs = section.some_of(findings, "verbs", value::verb);
     let path_info = section.get(findings, "path_info", value::boolean);
     if path_info.is_some() && matches!(path, Some(HandlerPath::Exact(_))) {
         let wrong = Wrong::with_remedy(

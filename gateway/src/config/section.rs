@@ -83,8 +83,7 @@ impl<'a> Section<'a> {
         self.get(findings, key, convert)
     }
 
-    /// The values of a key that takes a list, or one value alone; without those that are wrong. `None` for a missing
-    /// key; an empty list is wrong, as it could be meant to stand for all or for none.
+    /// The values of a key that takes a list, or one value alone; without those that are wrong.
     pub fn list<T>(
         &mut self,
         findings: &mut Findings,
@@ -93,12 +92,6 @@ impl<'a> Section<'a> {
     ) -> Option<Vec<T>> {
         let value = self.find(findings, key)?;
         let values = match value.get_ref() {
-            DeValue::Array(values) if values.is_empty() => {
-                let remedy = format!("leave `{key}` out for its default");
-                let wrong = Wrong::with_remedy("the list is empty", remedy);
-                findings.error_at(Some(value.span()), wrong);
-                return None;
-            }
             DeValue::Array(values) => values.iter().collect(),
             _ => vec![value],
         };
@@ -111,6 +104,25 @@ impl<'a> Section<'a> {
             }
         }
         Some(list)
+    }
+
+    /// As [`Self::list`], for a key whose empty list could be meant to stand for all or for none: it is wrong.
+    pub fn some_of<T>(
+        &mut self,
+        findings: &mut Findings,
+        key: &'static str,
+        convert: impl Fn(&DeValue<'a>) -> Result<T, Wrong>,
+    ) -> Option<Vec<T>> {
+        let value = self.table.get(key).map(Spanned::get_ref);
+        if value
+            .and_then(DeValue::as_array)
+            .is_some_and(|list| list.is_empty())
+        {
+            let remedy = format!("leave `{key}` out for its default");
+            let wrong = Wrong::with_remedy(format!("`{key}` is empty"), remedy);
+            findings.error_at(self.key_place(key), wrong);
+        }
+        self.list(findings, key, convert)
     }
 
     /// A table in this one: `[key]`.

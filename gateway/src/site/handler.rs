@@ -1,94 +1,80 @@
-//! One handler of a site: whether it takes a request, and what the URL means to it.
-
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-use std::sync::Arc;
+//! Which of a site's handlers takes a request, and what the URL means to it. Pure.
 
 use http::Method;
 
+use super::Script;
 use super::path::{Division, divide};
-use super::{Script, SiteFacts, Target};
-use crate::backend::Backend;
-use crate::config;
+use crate::config::Handler;
 use crate::error::Error;
 
-/// A configured handler, joined with its backend.
-pub struct Handler {
-    config: config::Handler,
-    backend: Arc<Backend>,
-    facts: Arc<SiteFacts>,
-    /// The extension or program itself.
-    program: Vec<u8>,
-}
-
-impl Handler {
-    /// Joins a configured handler with what runs it.
-    pub fn new(
-        config: config::Handler,
-        backend: Arc<Backend>,
-        facts: Arc<SiteFacts>,
-        program: &Path,
-    ) -> Self {
-        Self {
-            config,
-            backend,
-            facts,
-            program: program.as_os_str().as_bytes().to_vec(),
+/// The first handler whose path and verb fit, with the URL path, which is decoded, divided by its path. `None` when
+/// no handler is for this path.
+///
+/// # Errors
+/// [`Error::VerbNotAllowed`] when handlers are for this path but none takes the verb.
+pub fn choose<'a>(
+    handlers: &[Handler],
+    method: &Method,
+    url: &'a [u8],
+) -> Result<Option<(usize, Division<'a>)>, Error> {
+    let mut allow: Vec<Method> = Vec::new();
+    for (index, handler) in handlers.iter().enumerate() {
+        let Some(division) = divide(&handler.path, handler.path_info, url) else {
+            continue;
+        };
+        if handler.verbs.is_empty() || handler.verbs.contains(method) {
+            return Ok(Some((index, division)));
+        }
+        for verb in &handler.verbs {
+            if !allow.contains(verb) {
+                allow.push(verb.clone());
+            }
         }
     }
-
-    /// Divides a decoded URL path; `None` when the handler is for other paths.
-    pub fn divide<'a>(&self, url: &'a [u8]) -> Option<Division<'a>> {
-        divide(&self.config.path, self.config.path_info, url)
+    if allow.is_empty() {
+        Ok(None)
+    } else {
+        Err(Error::VerbNotAllowed { allow })
     }
+}
 
-    /// The verbs it takes; empty: all.
-    pub fn verbs(&self) -> &[Method] {
-        &self.config.verbs
-    }
-
-    /// The destination of a request for `url`, which has been divided into `division`.
-    ///
-    /// # Errors
-    /// [`Error::BadUrl`] when the part that names a file names a stream of it.
-    pub fn target(&self, url: &[u8], division: &Division) -> Result<Target, Error> {
-        Ok(Target {
-            backend: Arc::clone(&self.backend),
-            site: Arc::clone(&self.facts),
-            script: self.script(url, division)?,
-        })
-    }
-
-    /// The rows of ISAPI.md §5.4.
-    fn script(&self, url: &[u8], division: &Division) -> Result<Script, Error> {
-        let root = self.facts.root.as_os_str().as_bytes();
-        Ok(match *division {
-            // A, A0
-            Division::Itself { name, extra } => Script {
-                name: name.to_vec(),
-                path_info: extra.to_vec(),
-                path_translated: below(root, extra),
-                filename: self.program.clone(),
-            },
-            Division::File { name, .. } if name.contains(&b':') => {
-                return Err(Error::BadUrl("a stream name in the path"));
-            }
-            // C
-            Division::File { name, extra } if self.config.path_info => Script {
-                name: name.to_vec(),
-                path_info: extra.to_vec(),
-                path_translated: below(root, extra),
-                filename: below(root, name),
-            },
-            // B, B0, D
-            Division::File { name, .. } => Script {
-                name: name.to_vec(),
-                path_info: url.to_vec(),
-                path_translated: below(root, name),
-                filename: below(root, name),
-            },
-        })
-    }
+/// The rows of ISAPI.md §5.4 for a divided URL; `root` is the site's folder, `program` the extension or program.
+///
+/// # Errors
+/// [`Error::BadUrl`] when the part of the URL that names a file names a stream of it (`a.abc:b`).
+pub fn script(
+    root: &[u8],
+    program: &[u8],
+    path_info: bool,
+    url: &[u8],
+    division: &Division,
+) -> Result<Script, Error> {
+    Ok(match *division {
+        // A, A0
+        Division::Itself { name, extra } => Script {
+            name: name.to_vec(),
+            path_info: extra.to_vec(),
+            path_translated: below(root, extra),
+            filename: program.to_vec(),
+        },
+        Division::File { name, .. } if name.contains(&b':') => {
+            return Err(Error::BadUrl("a stream name in the path"));
+        }
+        // C
+        Division::File { name, extra } if path_info => Script {
+            name: name.to_vec(),
+            path_info: extra.to_vec(),
+            path_translated: below(root, extra),
+            filename: below(root, name),
+        },
+        // B, B0, D
+        Division::File { name, .. } => Script {
+            name: name.to_vec(),
+            path_info: url.to_vec(),
+            path_translated: below(root, name),
+            filename: below(root, name),
+        },
+    })
 }
 
 /// The physical path of a URL path, which has neither `..` nor NUL; of the empty one, the root itself.

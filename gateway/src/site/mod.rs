@@ -8,6 +8,7 @@ pub mod variables;
 #[cfg(test)]
 mod tests;
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +18,6 @@ use crate::backend::Backend;
 use crate::config::{self, Config};
 use crate::error::Error;
 use crate::request::RequestHead;
-use handler::Handler;
 use host::Hosts;
 
 /// Every configured site with its handlers and their backends: the routing table.
@@ -88,8 +88,16 @@ pub struct Script {
 }
 
 struct Site {
-    handlers: Vec<Handler>,
+    handlers: Vec<config::Handler>,
+    /// Where each of the handlers leads.
+    destinations: Vec<Destination>,
     folder: Option<Arc<Folder>>,
+}
+
+struct Destination {
+    backend: Arc<Backend>,
+    facts: Arc<SiteFacts>,
+    program: Vec<u8>,
 }
 
 impl Sites {
@@ -129,20 +137,18 @@ impl Site {
             .hosts
             .first()
             .map_or("Default Web Site", String::as_str);
-        let join = |handler: &config::Handler| {
+        let destination = |handler: &config::Handler| {
             let program = config.pools[&handler.pool].kind.program();
             let root = site.root.as_deref().or_else(|| program.parent());
-            let facts = SiteFacts {
-                id,
-                name: name.to_owned(),
-                root: root.unwrap_or(program).to_owned(),
-            };
-            Handler::new(
-                handler.clone(),
-                backend(&handler.pool),
-                Arc::new(facts),
-                program,
-            )
+            Destination {
+                backend: backend(&handler.pool),
+                facts: Arc::new(SiteFacts {
+                    id,
+                    name: name.to_owned(),
+                    root: root.unwrap_or(program).to_owned(),
+                }),
+                program: program.as_os_str().as_bytes().to_vec(),
+            }
         };
         let folder = |root: &PathBuf| {
             Arc::new(Folder {
@@ -151,34 +157,27 @@ impl Site {
             })
         };
         Self {
-            handlers: site.handlers.iter().map(join).collect(),
+            handlers: site.handlers.clone(),
+            destinations: site.handlers.iter().map(destination).collect(),
             folder: site.root.as_ref().map(folder),
         }
     }
 
     fn resolve(&self, method: &Method, url: &[u8]) -> Result<Resolved, Error> {
-        let mut allow: Vec<Method> = Vec::new();
-        for handler in &self.handlers {
-            let Some(division) = handler.divide(url) else {
-                continue;
-            };
-            let verbs = handler.verbs();
-            if verbs.is_empty() || verbs.contains(method) {
-                return handler.target(url, &division).map(Resolved::Handler);
-            }
-            for verb in verbs {
-                if !allow.contains(verb) {
-                    allow.push(verb.clone());
-                }
-            }
+        if let Some((index, division)) = handler::choose(&self.handlers, method, url)? {
+            let path_info = self.handlers[index].path_info;
+            let to = &self.destinations[index];
+            let root = to.facts.root.as_os_str().as_bytes();
+            return Ok(Resolved::Handler(Target {
+                backend: Arc::clone(&to.backend),
+                site: Arc::clone(&to.facts),
+                script: handler::script(root, &to.program, path_info, url, &division)?,
+            }));
         }
-        match &self.folder {
-            _ if !allow.is_empty() => Err(Error::VerbNotAllowed { allow }),
-            None => Err(Error::NotFound),
-            Some(folder) => Ok(Resolved::Files(Files {
-                folder: Arc::clone(folder),
-                path: url.to_vec(),
-            })),
-        }
+        let folder = self.folder.as_ref().ok_or(Error::NotFound)?;
+        Ok(Resolved::Files(Files {
+            folder: Arc::clone(folder),
+            path: url.to_vec(),
+        }))
     }
 }
