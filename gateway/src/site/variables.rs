@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use http::{HeaderMap, HeaderName, Version, header};
 
-use super::{Target, host};
+use super::{Script, SiteFacts, Target, host};
 use crate::error::Error;
 use crate::request::RequestHead;
 
@@ -30,9 +30,18 @@ pub fn visit(
     target: &Target,
     each: &mut dyn FnMut(&[u8], &[u8]),
 ) -> Result<(), Error> {
-    let host = host::name(head)?;
-    visit_server(head, host, each);
-    visit_request(head, target, each);
+    visit_parts(head, &target.script, &target.site, each)
+}
+
+fn visit_parts(
+    head: &RequestHead,
+    script: &Script,
+    site: &SiteFacts,
+    each: &mut dyn FnMut(&[u8], &[u8]),
+) -> Result<(), Error> {
+    visit_server(head, host::name(head)?, each);
+    visit_request(head, script, each);
+    each(b"DOCUMENT_ROOT", site.root.as_os_str().as_bytes());
     visit_headers(head, each)
 }
 
@@ -57,8 +66,7 @@ fn visit_server(head: &RequestHead, host: Option<&str>, each: &mut dyn FnMut(&[u
     }
 }
 
-fn visit_request(head: &RequestHead, target: &Target, each: &mut dyn FnMut(&[u8], &[u8])) {
-    let script = &target.script;
+fn visit_request(head: &RequestHead, script: &Script, each: &mut dyn FnMut(&[u8], &[u8])) {
     let uri = head.uri.path_and_query();
     each(b"REQUEST_METHOD", head.method.as_str().as_bytes());
     each(
@@ -70,7 +78,6 @@ fn visit_request(head: &RequestHead, target: &Target, each: &mut dyn FnMut(&[u8]
     each(b"PATH_INFO", &script.path_info);
     each(b"PATH_TRANSLATED", &script.path_translated);
     each(b"SCRIPT_FILENAME", &script.filename);
-    each(b"DOCUMENT_ROOT", target.site.root.as_os_str().as_bytes());
     // nginx sets it too: PHP refuses to run as CGI without it.
     each(b"REDIRECT_STATUS", b"200");
     for (name, variable) in [
