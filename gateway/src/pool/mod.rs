@@ -1,1 +1,3 @@
 //! Pools: an extension, its limits and its worker processes.
+
+mod state;
