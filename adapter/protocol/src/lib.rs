@@ -1,1 +1,40 @@
-//! fastcgi-protocol
+//! FastCGI 1.0 for both ends of a connection, without any input or output.
+//!
+//! Bytes that arrive go into a [`RecordBuffer`], which yields one [`Record`] after the other. The application's end
+//! feeds them to an [`Application`], the web server's end to a [`Server`]; both answer with events. Bytes to be sent
+//! are appended to a plain `Vec<u8>` by the functions of [`encode`]. Reading and writing are the caller's business, so
+//! the same code serves blocking threads, an async runtime, property tests and fuzzers.
+//!
+//! Beside the standard records there are a few private ones for what an ISAPI worker needs and FastCGI lacks: a
+//! greeting ([`Hello`]), credit per request and direction ([`Window`], [`Grant`]), an answer that was cut short, and
+//! text for the access log. They are spoken only where both ends were told so.
+//!
+//! What comes from outside is never trusted: every length is checked before it is used, nothing is buffered without a
+//! bound, and a violation is a [`ProtocolError`], after which the connection must be closed.
+
+#![forbid(unsafe_code)]
+
+mod application;
+mod body;
+mod buffer;
+mod credit;
+pub mod encode;
+mod error;
+mod hello;
+mod params;
+mod record;
+mod server;
+
+pub use application::{Application, Event, Options};
+pub use body::{BeginRequest, EndRequest, ProtocolStatus, Role};
+pub use buffer::RecordBuffer;
+pub use credit::{Grant, MAX_WINDOW, Window};
+pub use encode::{
+    ParamsWriter, abort_request, begin_request, credit, cut, end_request, end_stream, get_values,
+    get_values_result, hello, log_parameter, record, stream, unknown_type,
+};
+pub use error::ProtocolError;
+pub use hello::{HELLO_VERSION, Hello};
+pub use params::{Limits, PAIR_OVERHEAD, Params, ParamsDecoder, encode_pair};
+pub use record::{HEADER_LEN, MAX_CONTENT, Record, RecordType, VERSION, parse};
+pub use server::{Server, ServerEvent};

@@ -1,0 +1,324 @@
+//! The application's end of a connection: records in, events out (FastCGI 1.0 §3.5, §4, §5).
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use crate::body::fixed;
+use crate::{
+    BeginRequest, Hello, Limits, Params, ParamsDecoder, ProtocolError, ProtocolStatus, Record,
+    RecordType, Role, encode,
+};
+
+/// What the application's end accepts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Requests that may be active at once on this connection; more are refused as OVERLOADED. Told as FCGI_MAX_REQS.
+    pub max_requests: usize,
+    /// False: a second request beside an active one is refused as CANT_MPX_CONN. Told as FCGI_MPXS_CONNS.
+    pub multiplex: bool,
+    /// Told as FCGI_MAX_CONNS.
+    pub max_connections: usize,
+    /// Limits for the parameters of one request.
+    pub limits: Limits,
+    /// Accept the role Authorizer beside Responder.
+    pub authorizer: bool,
+    /// The peer is a gateway that speaks the private records Hello and Credit; else they are unknown types.
+    pub private: bool,
+}
+
+/// One request at a time, as web servers use FastCGI: Responder only, default limits, no private records.
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_requests: 1,
+            multiplex: false,
+            max_connections: 1,
+            limits: Limits::default(),
+            authorizer: false,
+            private: false,
+        }
+    }
+}
+
+/// What a record means to the application.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event<'a> {
+    /// The gateway's offer; to be answered with [`encode::hello`].
+    Hello(Hello),
+    /// A request with all its parameters.
+    Request {
+        /// The request's id: 1 to 65535.
+        id: u16,
+        /// What is asked for.
+        role: Role,
+        /// False: close the connection after the answer; see [`Application::must_close`].
+        keep_conn: bool,
+        /// The parameters.
+        params: Params,
+    },
+    /// Bytes of the request's body, never empty.
+    Stdin {
+        /// The request.
+        id: u16,
+        /// The bytes.
+        data: &'a [u8],
+    },
+    /// The body has ended.
+    StdinEnd {
+        /// The request.
+        id: u16,
+    },
+    /// The server has no more use for the answer. The request is to be ended with END_REQUEST as soon as possible.
+    Abort {
+        /// The request.
+        id: u16,
+    },
+    /// So many more bytes of STDOUT may be sent.
+    Credit {
+        /// The request.
+        id: u16,
+        /// Additional credit, in bytes.
+        bytes: u32,
+    },
+}
+
+/// The application's end of one connection: knows the active requests and says what each record means.
+///
+/// It answers by itself what needs no application: GET_VALUES, unknown management records, requests to be refused. Each
+/// record adds at most 128 bytes of such answers, so the caller that writes them out before it reads on stays bounded.
+#[derive(Debug)]
+pub struct Application {
+    options: Options,
+    greeted: bool,
+    /// A request that wanted the connection closed has been answered.
+    closing: bool,
+    requests: BTreeMap<u16, Request>,
+}
+
+/// An active request.
+#[derive(Debug)]
+struct Request {
+    keep_conn: bool,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Params(Role, ParamsDecoder),
+    Stdin,
+    StdinEnded,
+}
+
+impl Application {
+    /// The end of a new connection.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            greeted: false,
+            closing: false,
+            requests: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one record and says what it means, if it means anything to the application; answers that need no
+    /// application are appended to `out`.
+    ///
+    /// # Errors
+    ///
+    /// A violation of the protocol: close the connection.
+    #[inline]
+    pub fn receive<'a>(
+        &mut self,
+        record: Record<'a>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'a>>, ProtocolError> {
+        if record.id == 0 {
+            return self.management(record, out);
+        }
+        match record.kind {
+            RecordType::Stdin => self.stdin(record),
+            RecordType::BeginRequest => self.begin(record, out),
+            RecordType::Params => self.params(record),
+            RecordType::AbortRequest => Ok(self.abort(record.id, out)),
+            RecordType::Credit if self.options.private => self.credit(record),
+            _ => Ok(None),
+        }
+    }
+
+    /// The request has been answered with END_REQUEST; its id may be used again.
+    pub fn finish(&mut self, id: u16) {
+        if let Some(request) = self.requests.remove(&id) {
+            self.closing |= !request.keep_conn;
+        }
+    }
+
+    /// True from BEGIN_REQUEST to [`finish`](Self::finish).
+    #[must_use]
+    pub fn is_active(&self, id: u16) -> bool {
+        self.requests.contains_key(&id)
+    }
+
+    /// The number of active requests.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// True when a request without FCGI_KEEP_CONN has been answered or refused and no other is active: write what there
+    /// is to write, then close the connection.
+    #[must_use]
+    pub fn must_close(&self) -> bool {
+        self.closing && self.requests.is_empty()
+    }
+
+    fn management<'a>(
+        &mut self,
+        record: Record<'a>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'a>>, ProtocolError> {
+        match record.kind {
+            RecordType::GetValues => self.values(record.content, out)?,
+            RecordType::Hello if self.options.private => {
+                return self.hello(record.content).map(Some);
+            }
+            // The answer to an answer would never end.
+            RecordType::UnknownType => {}
+            other => encode::unknown_type(out, other.into()),
+        }
+        Ok(None)
+    }
+
+    /// Answers each name that is known, once.
+    fn values(&self, content: &[u8], out: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        let asked = Params::parse(content)?;
+        let known = [
+            ("FCGI_MAX_CONNS", self.options.max_connections.to_string()),
+            ("FCGI_MAX_REQS", self.options.max_requests.to_string()),
+            (
+                "FCGI_MPXS_CONNS",
+                u8::from(self.options.multiplex).to_string(),
+            ),
+        ];
+        let answer = known
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        encode::get_values_result(out, answer.filter(|(name, _)| asked.get(name).is_some()));
+        Ok(())
+    }
+
+    fn hello(&mut self, content: &[u8]) -> Result<Event<'static>, ProtocolError> {
+        if self.greeted {
+            return Err(ProtocolError::DuplicateHello);
+        }
+        self.greeted = true;
+        Hello::parse(content).map(Event::Hello)
+    }
+
+    fn begin<'a>(
+        &mut self,
+        record: Record<'a>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'a>>, ProtocolError> {
+        let BeginRequest { role, keep_conn } = BeginRequest::parse(record.content)?;
+        if self.is_active(record.id) {
+            return Err(ProtocolError::DuplicateBegin(record.id));
+        }
+        if let Some(status) = self.refusal(role) {
+            self.closing |= !keep_conn;
+            encode::end_request(out, record.id, 0, status);
+            return Ok(None);
+        }
+        let phase = Phase::Params(role, ParamsDecoder::new(self.options.limits));
+        self.requests
+            .insert(record.id, Request { keep_conn, phase });
+        Ok(None)
+    }
+
+    /// Why a request with that role cannot begin now, if it cannot.
+    fn refusal(&self, role: Role) -> Option<ProtocolStatus> {
+        let known = match role {
+            Role::Responder => true,
+            Role::Authorizer => self.options.authorizer,
+            Role::Filter | Role::Other(_) => false,
+        };
+        if !known {
+            Some(ProtocolStatus::UnknownRole)
+        } else if !self.options.multiplex && self.active() > 0 {
+            Some(ProtocolStatus::CantMultiplex)
+        } else if self.active() >= self.options.max_requests {
+            Some(ProtocolStatus::Overloaded)
+        } else {
+            None
+        }
+    }
+
+    fn params<'a>(&mut self, record: Record<'a>) -> Result<Option<Event<'a>>, ProtocolError> {
+        let id = record.id;
+        let Some(request) = self.requests.get_mut(&id) else {
+            return Ok(None);
+        };
+        let Phase::Params(_, decoder) = &mut request.phase else {
+            return Err(ProtocolError::AfterParamsEnd(id));
+        };
+        if !record.content.is_empty() {
+            decoder.push(record.content)?;
+            return Ok(None);
+        }
+        let Phase::Params(role, decoder) = std::mem::replace(&mut request.phase, Phase::Stdin)
+        else {
+            return Ok(None);
+        };
+        let params = decoder.finish()?;
+        Ok(Some(Event::Request {
+            id,
+            role,
+            keep_conn: request.keep_conn,
+            params,
+        }))
+    }
+
+    #[inline]
+    fn stdin<'a>(&mut self, record: Record<'a>) -> Result<Option<Event<'a>>, ProtocolError> {
+        let Record {
+            kind,
+            id,
+            content: data,
+        } = record;
+        let Some(request) = self.requests.get_mut(&id) else {
+            return Ok(None);
+        };
+        match request.phase {
+            Phase::Params(..) => Err(ProtocolError::BeforeParamsEnd { kind, id }),
+            Phase::Stdin if data.is_empty() => {
+                request.phase = Phase::StdinEnded;
+                Ok(Some(Event::StdinEnd { id }))
+            }
+            Phase::Stdin => Ok(Some(Event::Stdin { id, data })),
+            Phase::StdinEnded => Ok(None),
+        }
+    }
+
+    /// A request that the application has not seen yet ends here.
+    fn abort(&mut self, id: u16, out: &mut Vec<u8>) -> Option<Event<'static>> {
+        let Entry::Occupied(request) = self.requests.entry(id) else {
+            return None;
+        };
+        let Phase::Params(..) = request.get().phase else {
+            return Some(Event::Abort { id });
+        };
+        self.closing |= !request.remove().keep_conn;
+        encode::end_request(out, id, 0, ProtocolStatus::RequestComplete);
+        None
+    }
+
+    fn credit<'a>(&self, record: Record<'a>) -> Result<Option<Event<'a>>, ProtocolError> {
+        let Record { kind, id, content } = record;
+        let bytes = u32::from_be_bytes(fixed(kind, content)?);
+        match self.requests.get(&id).map(|request| &request.phase) {
+            None => Ok(None),
+            Some(Phase::Params(..)) => Err(ProtocolError::BeforeParamsEnd { kind, id }),
+            Some(Phase::Stdin | Phase::StdinEnded) => Ok(Some(Event::Credit { id, bytes })),
+        }
+    }
+}

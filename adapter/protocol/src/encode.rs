@@ -1,0 +1,247 @@
+//! Functions that append whole records to a buffer, padded to multiples of 8 bytes (FastCGI 1.0 §3.3).
+
+use crate::body::KEEP_CONN;
+use crate::params::encode_lengths;
+use crate::{
+    HEADER_LEN, Hello, MAX_CONTENT, Params, ProtocolStatus, RecordType, Role, VERSION, encode_pair,
+};
+
+/// Content bytes in the records of a long stream: the largest number that needs no padding.
+const CHUNK: usize = 65_528;
+
+/// The most bytes of a reason or a log text that are sent.
+const MAX_TEXT: usize = 1024;
+
+/// Appends one record.
+///
+/// # Panics
+///
+/// When `content` is longer than [`MAX_CONTENT`]; [`stream`] splits.
+#[inline]
+pub fn record(out: &mut Vec<u8>, kind: RecordType, id: u16, content: &[u8]) {
+    out.reserve(HEADER_LEN + content.len() + 7);
+    let header = header(kind, id, content.len());
+    out.extend_from_slice(&header);
+    out.extend_from_slice(content);
+    pad(out, content.len());
+}
+
+/// Appends bytes of a stream in as many records as they need. No bytes, no record: an empty one would end the stream.
+#[inline]
+pub fn stream(out: &mut Vec<u8>, kind: RecordType, id: u16, bytes: &[u8]) {
+    for chunk in bytes.chunks(CHUNK) {
+        record(out, kind, id, chunk);
+    }
+}
+
+/// Appends the empty record that ends a stream.
+#[inline]
+pub fn end_stream(out: &mut Vec<u8>, kind: RecordType, id: u16) {
+    record(out, kind, id, &[]);
+}
+
+/// Appends BEGIN_REQUEST.
+pub fn begin_request(out: &mut Vec<u8>, id: u16, role: Role, keep_conn: bool) {
+    let [role1, role0] = u16::from(role).to_be_bytes();
+    let flags = if keep_conn { KEEP_CONN } else { 0 };
+    record(
+        out,
+        RecordType::BeginRequest,
+        id,
+        &[role1, role0, flags, 0, 0, 0, 0, 0],
+    );
+}
+
+/// Appends ABORT_REQUEST.
+pub fn abort_request(out: &mut Vec<u8>, id: u16) {
+    record(out, RecordType::AbortRequest, id, &[]);
+}
+
+/// Appends END_REQUEST; `app_status` is what a CGI program's exit code would be.
+pub fn end_request(out: &mut Vec<u8>, id: u16, app_status: u32, status: ProtocolStatus) {
+    let [a3, a2, a1, a0] = app_status.to_be_bytes();
+    record(
+        out,
+        RecordType::EndRequest,
+        id,
+        &[a3, a2, a1, a0, status.into(), 0, 0, 0],
+    );
+}
+
+/// Appends GET_VALUES for these names.
+pub fn get_values<'n>(out: &mut Vec<u8>, names: impl IntoIterator<Item = &'n [u8]>) {
+    pairs(
+        out,
+        RecordType::GetValues,
+        names.into_iter().map(|name| (name, &[][..])),
+    );
+}
+
+/// Appends GET_VALUES_RESULT with these names and values.
+pub fn get_values_result<'p>(
+    out: &mut Vec<u8>,
+    values: impl IntoIterator<Item = (&'p [u8], &'p [u8])>,
+) {
+    pairs(out, RecordType::GetValuesResult, values);
+}
+
+/// Appends UNKNOWN_TYPE: the answer to a management record of that type.
+pub fn unknown_type(out: &mut Vec<u8>, kind: u8) {
+    record(
+        out,
+        RecordType::UnknownType,
+        0,
+        &[kind, 0, 0, 0, 0, 0, 0, 0],
+    );
+}
+
+/// Appends the greeting.
+pub fn hello(out: &mut Vec<u8>, hello: &Hello) {
+    let params: Params = hello.to_params();
+    pairs(out, RecordType::Hello, params.iter());
+}
+
+/// Appends credit: the peer may send `bytes` more of this request's stream.
+pub fn credit(out: &mut Vec<u8>, id: u16, bytes: u32) {
+    record(out, RecordType::Credit, id, &bytes.to_be_bytes());
+}
+
+/// Appends the notice that the answer ends here without being complete; at most 1 KiB of the reason is sent.
+pub fn cut(out: &mut Vec<u8>, id: u16, reason: &str) {
+    let end = reason.floor_char_boundary(MAX_TEXT);
+    record(out, RecordType::Cut, id, &reason.as_bytes()[..end]);
+}
+
+/// Appends text for the query field of the access log (`ISAPI.md` §4.2, code 1003); at most 1 KiB of it is sent.
+pub fn log_parameter(out: &mut Vec<u8>, id: u16, text: &[u8]) {
+    record(
+        out,
+        RecordType::LogParameter,
+        id,
+        &text[..text.len().min(MAX_TEXT)],
+    );
+}
+
+/// Writes the parameters of a request as PARAMS records, straight into the buffer; pairs may span records.
+///
+/// The records are complete after [`finish`](Self::finish) only.
+#[derive(Debug)]
+#[must_use = "the parameters are complete after finish() only"]
+pub struct ParamsWriter<'a> {
+    out: &'a mut Vec<u8>,
+    id: u16,
+    /// Where the content of the open record begins; its header is in front of it and not yet filled in.
+    content: usize,
+}
+
+impl<'a> ParamsWriter<'a> {
+    /// Begins the parameters of request `id`.
+    pub fn new(out: &'a mut Vec<u8>, id: u16) -> Self {
+        let mut writer = Self {
+            out,
+            id,
+            content: 0,
+        };
+        writer.open();
+        writer
+    }
+
+    /// Appends a pair.
+    ///
+    /// # Panics
+    ///
+    /// As [`encode_pair`].
+    pub fn pair(&mut self, name: &[u8], value: &[u8]) {
+        let (lengths, used) = encode_lengths(name.len(), value.len());
+        self.write(&lengths[..used]);
+        self.write(name);
+        self.write(value);
+    }
+
+    /// Completes the last record and ends the stream.
+    pub fn finish(mut self) {
+        if self.len() > 0 {
+            self.close();
+            self.open();
+        }
+        self.close();
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.len() == CHUNK {
+                self.close();
+                self.open();
+            }
+            let (now, rest) = bytes.split_at(bytes.len().min(CHUNK - self.len()));
+            self.out.extend_from_slice(now);
+            bytes = rest;
+        }
+    }
+
+    /// Bytes in the open record.
+    fn len(&self) -> usize {
+        self.out.len() - self.content
+    }
+
+    fn open(&mut self) {
+        self.out.extend_from_slice(&[0; HEADER_LEN]);
+        self.content = self.out.len();
+    }
+
+    fn close(&mut self) {
+        let length = self.len();
+        patch(self.out, self.content, RecordType::Params, self.id);
+        pad(self.out, length);
+    }
+}
+
+/// Appends one management record of name-value pairs. Pairs for which the record has no room are left out.
+fn pairs<'p>(
+    out: &mut Vec<u8>,
+    kind: RecordType,
+    pairs: impl IntoIterator<Item = (&'p [u8], &'p [u8])>,
+) {
+    out.extend_from_slice(&[0; HEADER_LEN]);
+    let content = out.len();
+    for (name, value) in pairs {
+        let before = out.len();
+        encode_pair(out, name, value);
+        if out.len() - content > MAX_CONTENT {
+            out.truncate(before);
+        }
+    }
+    let length = out.len() - content;
+    patch(out, content, kind, 0);
+    pad(out, length);
+}
+
+/// Fills in the header before the content that runs from `content` to the end.
+fn patch(out: &mut [u8], content: usize, kind: RecordType, id: u16) {
+    let header = header(kind, id, out.len() - content);
+    out[content - HEADER_LEN..content].copy_from_slice(&header);
+}
+
+/// A record header; the padding that it announces takes the record to a multiple of 8 bytes.
+#[inline]
+fn header(kind: RecordType, id: u16, length: usize) -> [u8; HEADER_LEN] {
+    assert!(length <= MAX_CONTENT, "a record of more than 65535 bytes");
+    let [id1, id0] = id.to_be_bytes();
+    let [.., length1, length0] = length.to_be_bytes();
+    [
+        VERSION,
+        kind.into(),
+        id1,
+        id0,
+        length1,
+        length0,
+        length0.wrapping_neg() & 7,
+        0,
+    ]
+}
+
+/// Appends the padding that [`header`] announces for content of that length.
+#[inline]
+fn pad(out: &mut Vec<u8>, length: usize) {
+    out.extend_from_slice(&[0; 7][..length.wrapping_neg() & 7]);
+}

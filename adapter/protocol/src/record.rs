@@ -1,0 +1,141 @@
+//! One record: header, content, padding (FastCGI 1.0 §3.3).
+
+use crate::ProtocolError;
+
+/// The protocol version in the first byte of each record.
+pub const VERSION: u8 = 1;
+
+/// Bytes in a record header.
+pub const HEADER_LEN: usize = 8;
+
+/// The most content bytes that one record can hold.
+pub const MAX_CONTENT: usize = 65_535;
+
+/// What a record means (FastCGI 1.0 §8), the private types of this project included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RecordType {
+    /// Server to application: a request begins.
+    BeginRequest,
+    /// Server to application: the client has gone, the request should end.
+    AbortRequest,
+    /// Application to server: the request has been answered.
+    EndRequest,
+    /// Server to application: stream of name-value pairs.
+    Params,
+    /// Server to application: stream, the request's body.
+    Stdin,
+    /// Application to server: stream, the answer.
+    Stdout,
+    /// Application to server: stream, text for the error log.
+    Stderr,
+    /// Server to application: stream, the file that a Filter works on.
+    Data,
+    /// Server to application, management: which limits has the application?
+    GetValues,
+    /// Application to server, management: the limits.
+    GetValuesResult,
+    /// Application to server, management: the record's type is not known.
+    UnknownType,
+    /// Private (128), both directions, management: see [`Hello`](crate::Hello).
+    Hello,
+    /// Private (129), both directions: the peer may send so many more bytes of this request's stream.
+    Credit,
+    /// Private (130), application to server: the answer ends here but is not complete.
+    Cut,
+    /// Private (131), application to server: text to be appended to the access log's query field.
+    LogParameter,
+    /// A type that neither FastCGI 1.0 nor this project defines.
+    Other(u8),
+}
+
+impl From<u8> for RecordType {
+    #[inline]
+    fn from(number: u8) -> Self {
+        match number {
+            1 => Self::BeginRequest,
+            2 => Self::AbortRequest,
+            3 => Self::EndRequest,
+            4 => Self::Params,
+            5 => Self::Stdin,
+            6 => Self::Stdout,
+            7 => Self::Stderr,
+            8 => Self::Data,
+            9 => Self::GetValues,
+            10 => Self::GetValuesResult,
+            11 => Self::UnknownType,
+            128 => Self::Hello,
+            129 => Self::Credit,
+            130 => Self::Cut,
+            131 => Self::LogParameter,
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl From<RecordType> for u8 {
+    #[inline]
+    fn from(kind: RecordType) -> Self {
+        match kind {
+            RecordType::BeginRequest => 1,
+            RecordType::AbortRequest => 2,
+            RecordType::EndRequest => 3,
+            RecordType::Params => 4,
+            RecordType::Stdin => 5,
+            RecordType::Stdout => 6,
+            RecordType::Stderr => 7,
+            RecordType::Data => 8,
+            RecordType::GetValues => 9,
+            RecordType::GetValuesResult => 10,
+            RecordType::UnknownType => 11,
+            RecordType::Hello => 128,
+            RecordType::Credit => 129,
+            RecordType::Cut => 130,
+            RecordType::LogParameter => 131,
+            RecordType::Other(number) => number,
+        }
+    }
+}
+
+/// A whole record, borrowed from the bytes that were received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Record<'a> {
+    /// What the record means.
+    pub kind: RecordType,
+    /// The request that the record belongs to; 0 in management records.
+    pub id: u16,
+    /// The content, without padding.
+    pub content: &'a [u8],
+}
+
+/// Takes one record from the start of `input`.
+///
+/// Returns the record and the number of bytes that it used, padding included, or `None` when more bytes are needed.
+/// A whole record always fits into [`HEADER_LEN`] + [`MAX_CONTENT`] + 255 bytes.
+///
+/// # Errors
+///
+/// [`ProtocolError::WrongVersion`] as soon as the first byte is there and is not [`VERSION`].
+#[inline]
+pub fn parse(input: &[u8]) -> Result<Option<(Record<'_>, usize)>, ProtocolError> {
+    if let Some(&version) = input.first()
+        && version != VERSION
+    {
+        return Err(ProtocolError::WrongVersion(version));
+    }
+    let Some((&[_, kind, id1, id0, length1, length0, padding, _], rest)) =
+        input.split_first_chunk::<HEADER_LEN>()
+    else {
+        return Ok(None);
+    };
+    let length = usize::from(u16::from_be_bytes([length1, length0]));
+    let padded = length + usize::from(padding);
+    if rest.len() < padded {
+        return Ok(None);
+    }
+    let record = Record {
+        kind: kind.into(),
+        id: u16::from_be_bytes([id1, id0]),
+        content: &rest[..length],
+    };
+    Ok(Some((record, HEADER_LEN + padded)))
+}
