@@ -84,7 +84,11 @@ impl Serve {
     fn run(self) -> anyhow::Result<()> {
         log::start(self.log, self.log_level.as_deref())?;
         let config = self.configuration()?;
-        serve::run(config)
+        let start = match self.extension {
+            Some(_) => serve::Start::WhenLoaded,
+            None => serve::Start::AtOnce,
+        };
+        serve::run(config, start)
     }
 
     fn configuration(&self) -> anyhow::Result<Config> {
