@@ -10,6 +10,7 @@ use crate::body::{Body, Framing};
 pub struct Client {
     stream: BufReader<TcpStream>,
     address: SocketAddr,
+    version: &'static str,
 }
 
 /// Status line and headers of an answer.
@@ -61,7 +62,14 @@ impl Client {
         Self {
             stream: BufReader::with_capacity(64 * 1024, stream),
             address,
+            version: "HTTP/1.1",
         }
+    }
+
+    /// Speaks HTTP/1.0 from now on.
+    pub fn with_http_1_0(mut self) -> Self {
+        self.version = "HTTP/1.0";
+        self
     }
 
     /// A second handle to the same connection, to send while this one reads.
@@ -82,7 +90,10 @@ impl Client {
 
     /// Sends a request with Host, these header lines, and Content-Length if there is a body or the method is POST.
     pub fn request(&mut self, method: &str, path: &str, headers: &[&str], body: &[u8]) {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
+        let mut head = format!(
+            "{method} {path} {}\r\nHost: {}\r\n",
+            self.version, self.address
+        );
         for line in headers {
             head.push_str(line);
             head.push_str("\r\n");

@@ -1,10 +1,46 @@
-//! Extensions and CGI programs that a test needs for itself.
+//! Extensions and CGI programs that a test needs for itself, and a gate to hold them up.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::File;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::peer;
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
+
+use crate::{peer, wait_until};
+
+/// A FIFO. A program that opens it for reading waits there until it is opened.
+pub struct Gate {
+    path: PathBuf,
+}
+
+impl Gate {
+    /// A closed gate in this folder.
+    pub fn new(folder: &Path) -> Self {
+        let path = folder.join("gate");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        Self { path }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+
+    /// Waits until somebody is at the gate and opens it. It is open as long as the file is held.
+    pub fn open(&self) -> File {
+        let mut options = File::options();
+        options
+            .write(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let mut file = None;
+        wait_until("somebody is at the gate", || {
+            file = options.open(&self.path).ok();
+            file.is_some()
+        });
+        file.unwrap()
+    }
+}
 
 /// Compiles `fixtures/NAME.c` to an extension in this folder; `options` go to the compiler.
 pub fn extension(name: &str, options: &[&str], folder: &Path) -> PathBuf {

@@ -130,6 +130,8 @@ impl Connection {
                     assert_eq!(status, ProtocolStatus::RequestComplete);
                     return answer;
                 }
+                // For the log of a web server.
+                Event::Stderr(_) => {}
                 other => panic!("{other:?}"),
             }
         }

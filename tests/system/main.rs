@@ -7,6 +7,16 @@
     reason = "tests"
 )]
 
+mod bad_input;
+mod cgi;
+mod client_gone;
+mod concurrency;
+mod config;
+mod crash;
 mod dependencies;
+mod echo;
 mod fastcgi;
+mod memory;
+mod samples;
+mod shutdown;
 mod worker_alone;

@@ -103,7 +103,12 @@ fn cgi_fcgi(worker: &Worker, variables: &[(&str, &str)], input: &[u8]) -> String
     let mut command = Command::new(peer("cgi-fcgi"));
     command.args(["-bind", "-connect"]).arg(worker.socket());
     let output = run_with(&mut command, variables, input);
-    assert!(output.status.success(), "{output:?}");
+    assert!(
+        output.status.success(),
+        "{}: {}",
+        output.status,
+        output.error
+    );
     output.out
 }
 
