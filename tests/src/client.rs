@@ -44,11 +44,10 @@ pub fn get(address: SocketAddr, path: &str) -> Reply {
     client.reply("GET")
 }
 
-/// Sends these bytes and reads what comes back until the connection ends. The sending side is closed behind the bytes.
+/// Sends these bytes and reads what comes back until the server ends the connection.
 pub fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut client = Client::connect(address);
     client.send(bytes);
-    client.finish();
     client.to_end()
 }
 

@@ -186,7 +186,7 @@ fn each_mistake_is_told_with_its_place_and_a_remedy() {
         ("LANG = \"C\"", "LANG = 1", "32:", &["expected a string"]),
         (
             "path = \"*.abc\"",
-            "path = \"/hello.so/more\"",
+            "path = \"/hello.so/more\"\nverbs = [\"GET\"]",
             "14:8",
             &["never reached", "narrower"],
         ),

@@ -189,3 +189,24 @@ fn the_log_can_be_json() {
         );
     }
 }
+
+#[test]
+fn a_worker_does_not_get_the_operators_secrets() {
+    let gateway = Gateway::serve(&sample("hello"));
+    let environments: Vec<String> = gateway
+        .processes()
+        .iter()
+        .map(|process| std::fs::read(format!("/proc/{}/environ", process.pid)).unwrap())
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .collect();
+    assert_eq!(environments.len(), 1);
+    assert!(
+        environments[0].contains("APP_POOL_ID=hello"),
+        "{environments:?}"
+    );
+    assert!(
+        !environments[0].contains("OPERATORS_SECRET"),
+        "{environments:?}"
+    );
+    gateway.stop();
+}
