@@ -1,1 +1,331 @@
-//! The head of a CGI answer (RFC 3875 §6), as CGI programs, FastCGI applications and workers send it.
+//! The head of a CGI answer (RFC 3875 §6, ISAPI.md §9.6), as CGI programs, FastCGI applications and workers send it.
+//!
+//! Where the RFC leaves room, or programs in the field leave the RFC, the parser is lenient:
+//! - Lines end with CRLF or LF. A line that begins with a blank continues the one before it (RFC 9112 §5.2).
+//! - A head without Content-Type, Location and Status is taken if it has any header at all; only an empty head is refused.
+//! - A first line `HTTP/x.y nnn reason` is taken as the status, so that `nph-` programs need no parser of their own.
+//! - `Location: /path` beside other fields is a redirect for the client, so that no cookie is lost; only alone it is local.
+//! - Heads with status 1xx are dropped and the next one is awaited; 101 is refused, as there is no way to switch protocols.
+
+use bytes::Bytes;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, Entry, HeaderName, HeaderValue, LOCATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::body::{BodyError, framed};
+use crate::error::Error;
+use crate::response::Response;
+
+/// Largest head, bytes. Enough for every cookie a browser takes, small enough to be held for each request.
+pub const HEAD_LIMIT: usize = 64 * 1024;
+
+/// What the head says.
+#[derive(Debug, PartialEq)]
+pub enum Head {
+    /// A document or a redirect for the client.
+    Document(Document),
+    /// `Location: /path?query` alone: run that path instead (RFC 3875 §6.2.2).
+    LocalRedirect(Bytes),
+}
+
+/// The head of an answer that goes to the client.
+#[derive(Debug, PartialEq)]
+pub struct Document {
+    /// Status code, 200–999.
+    pub status: StatusCode,
+    /// Reason phrase, where it is not the standard one.
+    pub reason: Option<Bytes>,
+    /// End-to-end headers; `Status`, `X-CGI-*` and hop-by-hop fields have been removed.
+    pub headers: HeaderMap,
+    /// Value of Content-Length, which is also among `headers`.
+    pub content_length: Option<u64>,
+}
+
+impl Document {
+    /// The response with this head and what follows of `body`, held to what the head declared (see [`framed`]).
+    pub fn into_response<B>(mut self, body: B, method: &Method) -> Response
+    where
+        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
+    {
+        let body = framed(body, self.content_length, method, self.status);
+        if matches!(self.status.as_u16(), 204 | 205) {
+            self.headers.remove(CONTENT_LENGTH);
+        }
+        Response {
+            status: self.status,
+            reason: self.reason,
+            headers: self.headers,
+            body,
+        }
+    }
+}
+
+/// Collects the bytes of one answer until its head is whole.
+#[derive(Debug, Default)]
+pub struct HeadParser {
+    buffer: Vec<u8>,
+}
+
+impl HeadParser {
+    /// A parser for one answer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes of the answer. When the head is whole, returns it with the offset in `chunk` at which
+    /// the body begins; the parser is then empty again. A head that comes in one chunk is parsed where it lies.
+    ///
+    /// # Errors
+    /// [`Error::BadAnswer`] when the head is longer than [`HEAD_LIMIT`] or a line is not what RFC 3875 §6.3 allows.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<Option<(Head, usize)>, Error> {
+        let mut taken = 0;
+        loop {
+            let rest = &chunk[taken..];
+            let kept = self.buffer.len();
+            let seen = &rest[..rest.len().min(HEAD_LIMIT - kept)];
+            if kept > 0 {
+                self.buffer.extend_from_slice(seen);
+            }
+            let bytes = if kept > 0 { &self.buffer } else { seen };
+            let Some(end) = head_end(bytes, kept) else {
+                if bytes.len() == HEAD_LIMIT {
+                    return Err(bad(format!("its head is longer than {HEAD_LIMIT} bytes")));
+                }
+                if kept == 0 {
+                    self.buffer.extend_from_slice(seen);
+                }
+                return Ok(None);
+            };
+            let head = parse(&bytes[..end])?;
+            taken += end - kept;
+            self.buffer.clear();
+            if let Some(head) = head {
+                return Ok(Some((head, taken)));
+            }
+        }
+    }
+
+    /// Whether bytes of an unfinished head are held; tells an answer that was cut in its head from no answer at all.
+    pub fn has_partial_head(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+}
+
+/// Where the first empty line ends. Bytes before `from` have been searched before.
+fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    while let Some(found) = bytes[at..].iter().position(|byte| *byte == b'\n') {
+        let before = &bytes[..at + found];
+        let before = before.strip_suffix(b"\r").unwrap_or(before);
+        at += found + 1;
+        if before.is_empty() || before.ends_with(b"\n") {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Parses a whole head with its empty line; `None` for an interim (1xx) one.
+fn parse(head: &[u8]) -> Result<Option<Head>, Error> {
+    let mut fields = Fields::default();
+    for (index, line) in head.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            break;
+        }
+        if index > 0 && matches!(line[0], b' ' | b'\t') {
+            return parse(&unfold(head));
+        }
+        fields.take(index, line).map_err(|reason| {
+            let shown = line[..line.len().min(80)].escape_ascii();
+            bad(format!(
+                "line {} of its head, \"{shown}\": {reason}",
+                index + 1
+            ))
+        })?;
+    }
+    fields.finish()
+}
+
+/// Replaces every continuation of a line by one blank (RFC 9112 §5.2).
+fn unfold(head: &[u8]) -> Vec<u8> {
+    let mut unfolded = Vec::with_capacity(head.len());
+    for line in head.split_inclusive(|byte| *byte == b'\n') {
+        if matches!(line[0], b' ' | b'\t') && !unfolded.is_empty() {
+            while unfolded.last().is_some_and(u8::is_ascii_whitespace) {
+                unfolded.pop();
+            }
+            unfolded.push(b' ');
+            unfolded.extend_from_slice(line.trim_ascii_start());
+            if !unfolded.ends_with(b"\n") {
+                unfolded.push(b'\n');
+            }
+        } else {
+            unfolded.extend_from_slice(line);
+        }
+    }
+    unfolded
+}
+
+/// What the lines so far have said.
+#[derive(Default)]
+struct Fields {
+    /// From a first line `HTTP/x.y nnn` or from `Status:`; the first line wins.
+    status: Option<(StatusCode, Option<Bytes>)>,
+    has_status_line: bool,
+    content_length: Option<u64>,
+    headers: HeaderMap,
+    /// Fields that `Connection` names as hop-by-hop (RFC 9110 §7.6.1).
+    connection_options: Vec<HeaderName>,
+    /// Whether any header line was seen, kept or not.
+    any: bool,
+}
+
+impl Fields {
+    fn take(&mut self, index: usize, line: &[u8]) -> Result<(), &'static str> {
+        if index == 0 && line.starts_with(b"HTTP/") {
+            let blank = line.iter().position(|byte| *byte == b' ');
+            let status = blank.map_or(&b""[..], |at| line[at..].trim_ascii_start());
+            self.status = Some(parse_status(status)?);
+            self.has_status_line = true;
+            return Ok(());
+        }
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (name, value) = line.split_at(colon.ok_or("there is no colon")?);
+        let value = value[1..].trim_ascii();
+        // Blanks before the colon are removed, as a proxy must (RFC 9112 §5.1).
+        let name = HeaderName::from_bytes(name.trim_ascii_end())
+            .map_err(|_| "the header's name is not valid")?;
+        self.any = true;
+        match name.as_str() {
+            "status" => self.take_status(value),
+            "connection" => {
+                self.take_connection(value);
+                Ok(())
+            }
+            "transfer-encoding" if !value.eq_ignore_ascii_case(b"identity") => {
+                Err("the framing of the answer is the gateway's business")
+            }
+            other if is_hop_by_hop(&name) || other.starts_with("x-cgi-") => Ok(()),
+            _ => self.take_end_to_end(name, value),
+        }
+    }
+
+    fn take_status(&mut self, value: &[u8]) -> Result<(), &'static str> {
+        if self.has_status_line {
+            return Ok(());
+        }
+        if self.status.is_some() {
+            return Err("the status is given twice");
+        }
+        self.status = Some(parse_status(value)?);
+        Ok(())
+    }
+
+    fn take_connection(&mut self, value: &[u8]) {
+        let options = value.split(|byte| *byte == b',');
+        let names = options.filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok());
+        self.connection_options
+            .extend(names.filter(|name| name != "close" && name != CONTENT_LENGTH));
+    }
+
+    fn take_end_to_end(&mut self, name: HeaderName, value: &[u8]) -> Result<(), &'static str> {
+        if name == CONTENT_LENGTH {
+            let length = parse_length(value).ok_or("the length is not a number of bytes")?;
+            if self.content_length.is_some_and(|other| other != length) {
+                return Err("it contradicts the length given before");
+            }
+            self.content_length = Some(length);
+        }
+        let value = HeaderValue::from_bytes(value)
+            .map_err(|_| "the header's value has a control character")?;
+        if name != CONTENT_LENGTH && name != LOCATION {
+            self.headers.append(name, value);
+            return Ok(());
+        }
+        match self.headers.entry(name) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(value);
+                Ok(())
+            }
+            Entry::Occupied(occupied) if *occupied.get() == value => Ok(()),
+            Entry::Occupied(_) => Err("the header is given twice"),
+        }
+    }
+
+    fn finish(mut self) -> Result<Option<Head>, Error> {
+        if !self.any && self.status.is_none() {
+            return Err(bad("its head is empty".into()));
+        }
+        for option in &self.connection_options {
+            self.headers.remove(option);
+        }
+        let (status, reason) = match self.status {
+            Some((StatusCode::SWITCHING_PROTOCOLS, _)) => {
+                return Err(bad("protocols cannot be switched".into()));
+            }
+            Some((status, _)) if status.is_informational() => return Ok(None),
+            Some(given) => given,
+            None => match self.headers.get(LOCATION) {
+                Some(location) if self.headers.len() == 1 && is_local(location.as_bytes()) => {
+                    let path = Bytes::copy_from_slice(location.as_bytes());
+                    return Ok(Some(Head::LocalRedirect(path)));
+                }
+                Some(_) => (StatusCode::FOUND, None),
+                None => (StatusCode::OK, None),
+            },
+        };
+        Ok(Some(Head::Document(Document {
+            status,
+            reason,
+            headers: self.headers,
+            content_length: self.content_length,
+        })))
+    }
+}
+
+/// `nnn` or `nnn reason` (RFC 3875 §6.3.3). A reason that is the standard one is not kept.
+fn parse_status(text: &[u8]) -> Result<(StatusCode, Option<Bytes>), &'static str> {
+    let (code, reason) = text.split_at(text.len().min(3));
+    let status = StatusCode::from_bytes(code).map_err(|_| "the status is not three digits")?;
+    if !matches!(reason.first(), None | Some(b' ' | b'\t')) {
+        return Err("the status is not three digits");
+    }
+    let reason = reason.trim_ascii();
+    if reason
+        .iter()
+        .any(|byte| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f)
+    {
+        return Err("the reason phrase has a control character");
+    }
+    let usual = status.canonical_reason().unwrap_or_default().as_bytes();
+    let own = !reason.is_empty() && reason != usual;
+    Ok((status, own.then(|| Bytes::copy_from_slice(reason))))
+}
+
+fn parse_length(value: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(value).ok()?;
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())?
+}
+
+/// A path of this server; `//host/path` names another one.
+fn is_local(location: &[u8]) -> bool {
+    location.starts_with(b"/") && !location.starts_with(b"//")
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
+}
+
+fn bad(reason: String) -> Error {
+    Error::BadAnswer(reason)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,82 @@
-//! The ISAPI backend.
+//! The ISAPI backend: an extension behind a pool of worker processes.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use http_body::Body as _;
+
+use super::head::Head;
+use crate::body::Body;
+use crate::config;
 use crate::error::Error;
-use crate::request::Request;
+use crate::pool::{Pool, Pump, Reply};
+use crate::request::RequestHead;
 use crate::response::Answer;
+use crate::runtime::Runtimes;
 use crate::site::Target;
 
 /// An ISAPI extension behind a pool of workers.
-pub struct Isapi {}
+pub struct Isapi {
+    pool: Arc<Pool>,
+}
 
 impl Isapi {
-    /// Runs one request.
+    /// Starts the pool of `extension`: its supervisor runs on the first runtime thread, each worker gets a connection
+    /// from every runtime thread. Returns at once; the workers start in the background.
+    pub fn start(
+        config: &config::Pool,
+        extension: &Path,
+        worker_binary: &Path,
+        runtimes: &Runtimes,
+    ) -> Self {
+        Self {
+            pool: Pool::start(config, extension, worker_binary, runtimes),
+        }
+    }
+
+    /// Waits until the first worker has loaded the extension.
+    ///
+    /// # Errors
+    /// Why the first worker could not be started, in words for the operator.
+    pub async fn ready(&self) -> Result<(), String> {
+        self.pool.ready().await
+    }
+
+    /// Runs one request. Dropping the future or the answer's body tells the extension that the client has gone.
     ///
     /// # Errors
     /// When no worker answers.
-    pub async fn call(&self, _request: Request, _target: &Target) -> Result<Answer, Error> {
-        Err(Error::NotFound)
+    pub async fn call(
+        &self,
+        head: &RequestHead,
+        body: Body,
+        target: &Target,
+    ) -> Result<Answer, Error> {
+        let has_body = !body.is_end_stream();
+        let (lane, exchange) = self.pool.begin(head, target, has_body).await?;
+        let mut pump = has_body.then(|| Pump::new(lane.clone(), exchange.clone(), body));
+        let mut reply = Reply::new(lane, exchange);
+        let document = match reply.head(&mut pump).await? {
+            Head::LocalRedirect(path) => return Ok(Answer::LocalRedirect(path)),
+            Head::Document(document) => document,
+        };
+        if let Some(pump) = pump {
+            // The answer has begun and the body still comes: from here each has its own pace.
+            tokio::spawn(pump);
+        }
+        Ok(Answer::Response(
+            document.into_response(reply, &head.method),
+        ))
+    }
+
+    /// Name of the pool.
+    pub fn pool(&self) -> &str {
+        self.pool.name()
+    }
+
+    /// Ends the pool: no new requests, those in the workers finish, the workers end. Bounded by the pool's
+    /// `shutdown_timeout`; afterwards no process of the pool is left.
+    pub async fn stop(&self) {
+        self.pool.stop().await;
     }
 }

@@ -1,1 +1,251 @@
 //! Pools: an extension, its limits and its worker processes.
+//!
+//! `state` decides which processes there should be, `supervisor` carries it out, `launch` and `process` know how one
+//! is started and watched. To a request a pool is a set of workers (`worker`), each with one connection for every
+//! runtime thread (`lane`, moved by `driver`); on it the request is an `exchange`, whose body comes from a `pump` and
+//! whose answer is a `reply`. Requests for which there is no room wait in the `queue`.
+
+mod driver;
+mod exchange;
+mod exit;
+mod lane;
+mod launch;
+mod process;
+mod pump;
+mod queue;
+mod reply;
+mod state;
+mod stderr;
+mod supervisor;
+mod variables;
+mod worker;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+pub use exchange::Exchange;
+pub use lane::Lane;
+pub use pump::Pump;
+pub use reply::Reply;
+
+use crate::config;
+use crate::error::Error;
+use crate::request::RequestHead;
+use crate::runtime::{self, Runtimes};
+use crate::site::Target;
+use launch::Plan;
+use queue::Queue;
+use state::{Event, Failure, Limits, State};
+use supervisor::Supervisor;
+use worker::{Slot, Worker};
+
+/// A pool as its requests see it.
+pub struct Pool {
+    name: String,
+    extension: PathBuf,
+    /// Requests in one worker at the same time.
+    concurrency: usize,
+    /// How long a request may run.
+    request_timeout: Option<Duration>,
+    /// How long it may wait before.
+    queue_timeout: Duration,
+    queue: Queue<Slot>,
+    roster: watch::Sender<Roster>,
+    /// To the supervisor: a few events in the life of a worker.
+    events: mpsc::UnboundedSender<Event>,
+}
+
+/// What requests can have now.
+#[derive(Default)]
+struct Roster {
+    ready: Vec<Arc<Worker>>,
+    failure: Option<Failure>,
+    stopping: bool,
+    finished: bool,
+}
+
+impl Pool {
+    /// Starts the pool: its supervisor runs on the first runtime thread and starts the workers.
+    pub fn start(
+        config: &config::Pool,
+        extension: &Path,
+        worker: &Path,
+        runtimes: &Runtimes,
+    ) -> Arc<Self> {
+        let (pool, events) = Self::new(config, extension);
+        let state = State::new(Limits {
+            processes: config.processes.max(1),
+            startup_timeout: config.startup_timeout,
+            shutdown_timeout: config.shutdown_timeout,
+        });
+        let plan = Plan::new(config, extension, worker);
+        let threads = runtimes.handles().to_vec();
+        let supervisor = Supervisor::new(pool.clone(), plan, state, events, threads);
+        runtimes.handles()[0].spawn(supervisor.run());
+        pool
+    }
+
+    /// Name of the pool in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Begins a request on a worker with room, as soon as there is one.
+    ///
+    /// # Errors
+    /// Why no worker takes the request.
+    pub async fn begin(
+        &self,
+        head: &RequestHead,
+        target: &Target,
+        has_body: bool,
+    ) -> Result<(Arc<Lane>, Arc<Exchange>), Error> {
+        let index = runtime::current_index().unwrap_or(0);
+        loop {
+            let slot = self.take(index).await?;
+            // There is none only when the worker has ended meanwhile.
+            if let Some(lane) = slot.lane(index).cloned()
+                && let Some(exchange) = lane.begin(slot, head, target, has_body)?
+            {
+                return Ok((lane, exchange));
+            }
+        }
+    }
+
+    /// Waits until the first worker is ready.
+    ///
+    /// # Errors
+    /// Why it could not be started, in words for the operator.
+    pub async fn ready(&self) -> Result<(), String> {
+        let mut roster = self.roster.subscribe();
+        let settled = |roster: &Roster| {
+            !roster.ready.is_empty() || roster.failure.is_some() || roster.stopping
+        };
+        match roster.wait_for(settled).await {
+            Ok(roster) if !roster.ready.is_empty() => Ok(()),
+            Ok(roster) => Err(match &roster.failure {
+                Some(failure) => failure.reason.clone(),
+                None => Error::Stopping.to_string(),
+            }),
+            Err(_) => Err(Error::Stopping.to_string()),
+        }
+    }
+
+    /// Ends the pool; returns when its last process has gone.
+    pub async fn stop(&self) {
+        self.report(Event::Stop);
+        // The sender is our own, so there is no error.
+        let _ = self
+            .roster
+            .subscribe()
+            .wait_for(|roster| roster.finished)
+            .await;
+    }
+
+    fn new(config: &config::Pool, extension: &Path) -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
+        let (events, receiver) = mpsc::unbounded_channel();
+        let limited = |limit: Duration| (!limit.is_zero()).then_some(limit);
+        let pool = Self {
+            name: config.name.clone(),
+            extension: extension.to_owned(),
+            concurrency: config.concurrency.max(1),
+            request_timeout: limited(config.request_timeout),
+            queue_timeout: config.queue_timeout,
+            queue: Queue::new(config.queue_length),
+            roster: watch::Sender::default(),
+            events,
+        };
+        (Arc::new(pool), receiver)
+    }
+
+    /// Room on a worker, after those who wait already.
+    async fn take(&self, lane: usize) -> Result<Slot, Error> {
+        if self.queue.is_empty()
+            && let Some(slot) = self.try_take(lane)?
+        {
+            return Ok(slot);
+        }
+        let Some(answer) = self.queue.join(lane) else {
+            return Err(Error::Overloaded("as many requests wait as may".into()));
+        };
+        self.serve_queue();
+        match tokio::time::timeout(self.queue_timeout, answer).await {
+            Ok(answer) => answer.unwrap_or(Err(Error::Stopping)),
+            Err(_) => {
+                let limit = self.queue_timeout;
+                Err(Error::Overloaded(format!(
+                    "no worker had room for {limit:?}"
+                )))
+            }
+        }
+    }
+
+    /// Room on the ready worker that has the fewest requests; `None` when all are full.
+    fn try_take(&self, lane: usize) -> Result<Option<Slot>, Error> {
+        let roster = self.roster.borrow();
+        if roster.stopping {
+            return Err(Error::Stopping);
+        }
+        if roster.ready.is_empty()
+            && let Some(failure) = &roster.failure
+        {
+            return Err(failure.to_error());
+        }
+        loop {
+            let with_room = roster.ready.iter().filter(|worker| worker.has_room(lane));
+            let Some(worker) = with_room.min_by_key(|worker| worker.taken()) else {
+                return Ok(None);
+            };
+            if let Some(slot) = worker.reserve() {
+                return Ok(Some(slot));
+            }
+        }
+    }
+
+    /// Gives the room that there is to those who wait. To be called when room has become free.
+    fn serve_queue(&self) {
+        if !self.queue.is_empty() {
+            self.queue.serve(|lane| self.try_take(lane));
+        }
+    }
+
+    fn report(&self, event: Event) {
+        // Without a supervisor the pool has ended, and nothing matters any more.
+        let _ = self.events.send(event);
+    }
+
+    fn publish(&self, roster: Roster) {
+        self.roster.send_replace(roster);
+        self.serve_queue();
+    }
+}
+
+impl Failure {
+    fn new(extension: &Path, reason: String) -> Self {
+        Self {
+            missing: Self::is_missing(extension),
+            reason,
+        }
+    }
+
+    fn is_missing(extension: &Path) -> bool {
+        matches!(extension.try_exists(), Ok(false))
+    }
+
+    fn to_error(&self) -> Error {
+        let reason = self.reason.clone();
+        if self.missing {
+            Error::FileMissing(reason)
+        } else {
+            Error::CannotStart(reason)
+        }
+    }
+}
+
+/// Locks, also after a panic of another holder: what the pool guards is whole between any two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

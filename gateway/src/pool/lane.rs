@@ -1,0 +1,455 @@
+//! One multiplexed connection to a worker, without its I/O: requests append records to `out`, and the records that
+//! the driver reads are given to their exchanges.
+//!
+//! Each runtime thread has a lane of its own to each worker, and its requests use that one only: the lock is hardly
+//! ever contended, and what many requests have appended in one turn of the runtime leaves in one write.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fastcgi_protocol::{
+    HELLO_VERSION, Hello, Params, ProtocolStatus, Record, RecordType, Role, Server, ServerEvent,
+    encode,
+};
+use http::{Method, Uri};
+use tokio::sync::oneshot;
+
+use super::exchange::{Ending, Exchange};
+use super::stderr::Lines;
+use super::worker::Slot;
+use super::{Pool, lock, variables};
+use crate::error::Error;
+use crate::request::RequestHead;
+use crate::site::Target;
+
+/// Bytes of an answer that a worker may send before the client takes them: enough to keep a stream going, and what
+/// a stalled client costs.
+const STDOUT_WINDOW: u32 = 256 * 1024;
+/// Bytes of a body that may be sent before the extension takes them. More than the 48 KiB that a worker gathers
+/// before it calls the extension (ISAPI.md §2.2), or both would wait for ever.
+const STDIN_WINDOW: u32 = 128 * 1024;
+/// Bytes waiting to be written above which the lane takes no more requests and bodies: the worker does not keep up.
+const CONGESTED: usize = 256 * 1024;
+
+/// One connection to a worker.
+pub struct Lane {
+    pool: Arc<Pool>,
+    /// Process id of the worker, for the log.
+    pid: u32,
+    /// Greeted, and not yet at its end.
+    open: AtomicBool,
+    /// More than [`CONGESTED`] bytes wait; cleared by the driver.
+    congested: AtomicBool,
+    table: Mutex<Table>,
+}
+
+/// What the lock guards.
+struct Table {
+    server: Server,
+    /// Records to be written.
+    out: Vec<u8>,
+    /// Slot i is request i + 1.
+    entries: Vec<Option<Entry>>,
+    stdin_window: u32,
+    stdout_window: u32,
+    greeting: Option<oneshot::Sender<Result<Hello, String>>>,
+    /// Woken when `out` is no longer empty.
+    driver: Option<Waker>,
+    /// Nothing more will be written.
+    closing: bool,
+}
+
+/// A request from its begin to the worker's END_REQUEST.
+struct Entry {
+    exchange: Arc<Exchange>,
+    slot: Slot,
+    begun: Instant,
+    method: Method,
+    uri: Uri,
+    aborted: bool,
+}
+
+impl Lane {
+    /// A new connection to the worker `pid`, with the gateway's greeting in its buffer, and the worker's answer to come.
+    pub fn new(pool: Arc<Pool>, pid: u32) -> (Arc<Self>, oneshot::Receiver<Result<Hello, String>>) {
+        let max_requests = u16::try_from(pool.concurrency).unwrap_or(u16::MAX);
+        let offer = Hello {
+            version: HELLO_VERSION,
+            stdin_window: STDIN_WINDOW,
+            stdout_window: STDOUT_WINDOW,
+            max_requests,
+            fields: Params::new(),
+        };
+        let mut out = Vec::new();
+        encode::hello(&mut out, &offer);
+        let (greeting, greeted) = oneshot::channel();
+        let lane = Self {
+            pool,
+            pid,
+            open: AtomicBool::new(false),
+            congested: AtomicBool::new(false),
+            table: Mutex::new(Table {
+                server: Server::new(max_requests.into(), true),
+                out,
+                entries: Vec::new(),
+                stdin_window: STDIN_WINDOW,
+                stdout_window: STDOUT_WINDOW,
+                greeting: Some(greeting),
+                driver: None,
+                closing: false,
+            }),
+        };
+        (Arc::new(lane), greeted)
+    }
+
+    /// Whether a request can begin now.
+    pub fn has_room(&self) -> bool {
+        self.open.load(SeqCst) && !self.congested.load(SeqCst)
+    }
+
+    /// Begins a request: BEGIN_REQUEST and its parameters, and the end of the body if there is none. `None` when the
+    /// lane has come to its end meanwhile and another must be chosen.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] when the request cannot be said in parameters.
+    pub fn begin(
+        &self,
+        slot: Slot,
+        head: &RequestHead,
+        target: &Target,
+        has_body: bool,
+    ) -> Result<Option<Arc<Exchange>>, Error> {
+        let mut guard = lock(&self.table);
+        let table = &mut *guard;
+        if !self.open.load(SeqCst) || table.closing {
+            return Ok(None);
+        }
+        table.wake_driver();
+        let Some(id) = table.server.begin(&mut table.out, Role::Responder, true) else {
+            return Ok(None);
+        };
+        let begun = table.out.len();
+        let written = variables::write(&mut table.out, id, &self.pool.name, head, target);
+        if written.is_err() {
+            // An abort before the end of the parameters: the worker ends the request by itself.
+            table.out.truncate(begun);
+            encode::abort_request(&mut table.out, id);
+        } else if !has_body {
+            encode::end_stream(&mut table.out, RecordType::Stdin, id);
+        }
+        let exchange = Arc::new(Exchange::new(id, table.stdin_window, table.stdout_window));
+        if written.is_err() {
+            exchange.abandon();
+        }
+        table.insert(Entry {
+            exchange: exchange.clone(),
+            slot,
+            begun: Instant::now(),
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            aborted: written.is_err(),
+        });
+        self.note_congestion(table.out.len());
+        written.map(|()| Some(exchange))
+    }
+
+    /// Sends what may be sent now of a piece of a body. `false` when the request has ended.
+    pub fn poll_send(
+        &self,
+        exchange: &Arc<Exchange>,
+        body: &mut Bytes,
+        context: &mut Context<'_>,
+    ) -> Poll<bool> {
+        let mut table = lock(&self.table);
+        if table.entry_of(exchange).is_none() {
+            return Poll::Ready(false);
+        }
+        let blocked = table.out.len() >= CONGESTED;
+        exchange.poll_take(body, blocked, context).map(|now| {
+            table.wake_driver();
+            encode::stream(&mut table.out, RecordType::Stdin, exchange.id, &now);
+            self.note_congestion(table.out.len());
+            true
+        })
+    }
+
+    /// The body has ended.
+    pub fn end_body(&self, exchange: &Arc<Exchange>) {
+        self.append(exchange, |out, id| {
+            encode::end_stream(out, RecordType::Stdin, id);
+        });
+    }
+
+    /// The worker may send so many bytes more of the answer.
+    pub fn grant(&self, exchange: &Arc<Exchange>, bytes: u32) {
+        self.append(exchange, |out, id| encode::credit(out, id, bytes));
+    }
+
+    /// Nobody wants the answer any more. Its number and its room stay taken until the worker has ended it.
+    pub fn abort(&self, exchange: &Arc<Exchange>) {
+        let credit = exchange.abandon();
+        let mut table = lock(&self.table);
+        let Some(entry) = table.entry_of(exchange) else {
+            return;
+        };
+        if !std::mem::replace(&mut entry.aborted, true) {
+            table.wake_driver();
+            encode::abort_request(&mut table.out, exchange.id);
+        }
+        if let Some(bytes) = credit {
+            table.wake_driver();
+            encode::credit(&mut table.out, exchange.id, bytes);
+        }
+    }
+
+    /// Takes no more requests and, when everything has been written, ends the sending side of the connection.
+    pub fn close(&self) {
+        self.open.store(false, SeqCst);
+        let mut table = lock(&self.table);
+        table.closing = true;
+        table.wake_driver();
+    }
+
+    /// Takes one record of the worker.
+    ///
+    /// # Errors
+    /// How the worker broke the protocol.
+    pub fn receive(&self, table: &mut Receiving<'_>, record: Record<'_>) -> Result<(), String> {
+        let table = &mut *table.0;
+        let broken = |error: fastcgi_protocol::ProtocolError| error.to_string();
+        let Some(event) = table.server.receive(record).map_err(broken)? else {
+            return Ok(());
+        };
+        match event {
+            ServerEvent::Hello(hello) => self.greet(table, hello)?,
+            ServerEvent::Stdout { id, data } => {
+                if let Some(entry) = table.entry(id)
+                    && let Some(bytes) = entry.exchange.receive(data).map_err(broken)?
+                {
+                    encode::credit(&mut table.out, id, bytes);
+                }
+            }
+            ServerEvent::Credit { id, bytes } => {
+                if let Some(entry) = table.entry(id) {
+                    entry.exchange.widen(bytes).map_err(broken)?;
+                }
+            }
+            ServerEvent::Cut { id, reason } => {
+                if let Some(entry) = table.entry(id) {
+                    let reason = String::from_utf8_lossy(reason).into_owned();
+                    entry.exchange.end(Ending::Cut(reason));
+                }
+            }
+            ServerEvent::End { id, status, .. } => {
+                if let Some(entry) = table.remove(id) {
+                    entry.exchange.end(match status {
+                        ProtocolStatus::RequestComplete => Ending::Complete,
+                        ProtocolStatus::Overloaded => Ending::Refused,
+                        other => Ending::Cut(format!("the worker refused the request: {other:?}")),
+                    });
+                    entry.slot.finish();
+                }
+            }
+            ServerEvent::Stderr { data, .. } => {
+                let mut lines = Lines::new(&self.pool.name, self.pid);
+                lines.push(data);
+                lines.finish();
+            }
+            ServerEvent::LogParameter { id, data } => {
+                if let Some(entry) = table.entry(id) {
+                    let (pool, pid, uri) = (&self.pool.name, self.pid, &entry.uri);
+                    tracing::info!(pool, pid, %uri, "log parameter: {}", data.escape_ascii());
+                }
+            }
+            ServerEvent::StdoutEnd { .. }
+            | ServerEvent::Values(_)
+            | ServerEvent::UnknownType(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Locks the lane for a number of records.
+    pub fn receiving(&self) -> Receiving<'_> {
+        Receiving(lock(&self.table))
+    }
+
+    /// Lets the driver write. `write` takes what it can from the front and says how much, or that the connection
+    /// takes nothing any more. Returns whether the sending side shall now be ended.
+    pub fn poll_write(
+        &self,
+        context: &mut Context<'_>,
+        mut write: impl FnMut(&mut Context<'_>, &[u8]) -> Poll<std::io::Result<usize>>,
+    ) -> bool {
+        let mut table = lock(&self.table);
+        if !table
+            .driver
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(context.waker()))
+        {
+            table.driver = Some(context.waker().clone());
+        }
+        let mut written = 0;
+        while written < table.out.len() {
+            match write(context, &table.out[written..]) {
+                Poll::Ready(Ok(count)) if count > 0 => written += count,
+                // The worker does not read any more: it is dying, and the reading side will say so.
+                Poll::Ready(_) => written = table.out.len(),
+                Poll::Pending => break,
+            }
+        }
+        table.out.drain(..written);
+        let relieved = table.out.len() < CONGESTED && self.congested.swap(false, SeqCst);
+        if relieved {
+            for entry in table.entries.iter().flatten() {
+                entry.exchange.wake_pump();
+            }
+        }
+        let end = table.closing && table.out.is_empty();
+        drop(table);
+        if relieved {
+            self.pool.serve_queue();
+        }
+        end
+    }
+
+    /// Gives up the requests that have run for `limit`, and says when the next of the others will have.
+    pub fn expire(&self, now: Instant, limit: Duration) -> Option<Instant> {
+        let mut guard = lock(&self.table);
+        let table = &mut *guard;
+        let mut next: Option<Instant> = None;
+        for entry in table.entries.iter_mut().flatten() {
+            let due = entry.begun + limit;
+            if entry.slot.is_stuck() {
+                continue;
+            }
+            if due > now {
+                next = Some(next.map_or(due, |other| other.min(due)));
+                continue;
+            }
+            let (pool, extension) = (&self.pool.name, self.pool.extension.display());
+            let (request, pid) = (entry.describe(), self.pid);
+            tracing::error!(
+                pool,
+                "request {request} ran longer than {limit:?} in worker {pid} (extension {extension})"
+            );
+            entry.exchange.end(Ending::TimedOut(limit));
+            entry.slot.give_up();
+            if !std::mem::replace(&mut entry.aborted, true) {
+                encode::abort_request(&mut table.out, entry.exchange.id);
+            }
+        }
+        next
+    }
+
+    /// The connection has ended: no new requests. Those in it wait for [`fail`](Self::fail), which knows the reason.
+    pub fn end(&self) {
+        self.open.store(false, SeqCst);
+        lock(&self.table).greeting = None;
+    }
+
+    /// Requests in the lane, for the log: adds up to `limit` of them, "METHOD /path", and returns how many there are.
+    pub fn describe(&self, limit: usize, into: &mut Vec<String>) -> usize {
+        let table = lock(&self.table);
+        let active = || table.entries.iter().flatten();
+        into.extend(active().take(limit).map(Entry::describe));
+        active().count()
+    }
+
+    /// Ends all requests that are still in the lane, with this reason.
+    pub fn fail(&self, reason: &str) {
+        self.open.store(false, SeqCst);
+        let entries = {
+            let mut table = lock(&self.table);
+            table.out = Vec::new();
+            std::mem::take(&mut table.entries)
+        };
+        for entry in entries.into_iter().flatten() {
+            entry.exchange.end(Ending::Cut(reason.to_owned()));
+        }
+    }
+
+    fn greet(&self, table: &mut Table, hello: Hello) -> Result<(), String> {
+        if hello.stdin_window > STDIN_WINDOW || hello.stdout_window > STDOUT_WINDOW {
+            return Err("its greeting exceeds the gateway's offer".into());
+        }
+        table.stdin_window = hello.stdin_window;
+        table.stdout_window = hello.stdout_window;
+        let answer = match hello.error() {
+            Some(error) => Err(String::from_utf8_lossy(error).into_owned()),
+            None => {
+                self.open.store(true, SeqCst);
+                Ok(hello)
+            }
+        };
+        if let Some(greeting) = table.greeting.take() {
+            // Nobody waits for it once the worker has been given up.
+            let _ = greeting.send(answer);
+        }
+        Ok(())
+    }
+
+    fn append(&self, exchange: &Arc<Exchange>, encode: impl FnOnce(&mut Vec<u8>, u16)) {
+        let mut table = lock(&self.table);
+        if table.entry_of(exchange).is_some() {
+            table.wake_driver();
+            encode(&mut table.out, exchange.id);
+        }
+    }
+
+    fn note_congestion(&self, waiting: usize) {
+        if waiting >= CONGESTED {
+            self.congested.store(true, SeqCst);
+        }
+    }
+}
+
+/// The lane, locked while the driver gives it the records of one read.
+pub struct Receiving<'a>(std::sync::MutexGuard<'a, Table>);
+
+impl Table {
+    /// To be called before something is appended. A driver that has something to write has been woken already.
+    fn wake_driver(&mut self) {
+        if self.out.is_empty()
+            && let Some(driver) = self.driver.take()
+        {
+            driver.wake();
+        }
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        let index = usize::from(entry.exchange.id) - 1;
+        if self.entries.len() <= index {
+            self.entries.resize_with(index + 1, || None);
+        }
+        self.entries[index] = Some(entry);
+    }
+
+    fn entry(&mut self, id: u16) -> Option<&mut Entry> {
+        let index = usize::from(id).checked_sub(1)?;
+        self.entries.get_mut(index)?.as_mut()
+    }
+
+    /// The entry of this exchange, unless its number belongs to another one by now.
+    fn entry_of(&mut self, exchange: &Arc<Exchange>) -> Option<&mut Entry> {
+        self.entry(exchange.id)
+            .filter(|entry| Arc::ptr_eq(&entry.exchange, exchange))
+    }
+
+    fn remove(&mut self, id: u16) -> Option<Entry> {
+        let index = usize::from(id).checked_sub(1)?;
+        self.entries.get_mut(index)?.take()
+    }
+}
+
+impl Entry {
+    /// "METHOD /path", bounded.
+    fn describe(&self) -> String {
+        /// The most characters of a path in the log.
+        const SHOWN: usize = 200;
+        let path: String = self.uri.path().chars().take(SHOWN).collect();
+        format!("{} {path}", self.method)
+    }
+}

@@ -1,0 +1,199 @@
+//! The life of a worker process: from its greeting to its end, of which nothing stays behind.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fastcgi_protocol::Hello;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::Child;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+use super::state::{Event, Failure};
+use super::worker::Worker;
+use super::{Pool, exit};
+
+/// How long a process may live whose connection has ended: long enough to write a core file's first half, and short
+/// enough for the requests that wait to hear what happened.
+const EXIT_TIME: Duration = Duration::from_secs(2);
+/// How long what a dead process has said may take to be read. It lies in our sockets; only a child that left the
+/// process group and holds them open makes this wait.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+/// Requests named in the log when a worker dies.
+const SHOWN: usize = 16;
+
+/// Answers of the lanes' workers to the greeting.
+pub type Greetings = Vec<oneshot::Receiver<Result<Hello, String>>>;
+
+/// The process of a worker and the tasks that serve it.
+pub struct Process {
+    /// The process itself.
+    pub child: Child,
+    /// The lanes' drivers; each ends with how the worker broke the protocol, if it did.
+    pub drivers: JoinSet<Option<String>>,
+    /// One answer for each lane.
+    pub greetings: Greetings,
+    /// Reads standard error.
+    pub stderr: JoinHandle<()>,
+}
+
+/// Why a worker has gone.
+struct End {
+    /// "killed by signal 11 (SIGSEGV)", or how it broke the protocol.
+    cause: String,
+    /// Whether it had loaded the extension.
+    ready: bool,
+}
+
+/// Watches a worker until its process has gone, and reports what happens.
+pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
+    let started = Instant::now();
+    let end = live(&pool, &worker, &mut process, started).await;
+    if timeout(DRAIN_TIME, &mut process.stderr).await.is_err() {
+        process.stderr.abort();
+    }
+    bury(&pool, &worker, &end, started);
+    let extension = pool.extension.display();
+    let reason = format!("the worker was {} while it loaded {extension}", end.cause);
+    let failure = Failure::new(&pool.extension, reason);
+    pool.report(Event::Exited(worker.id, failure));
+}
+
+/// Waits for the process to exit, and helps it along where it must; then reads what it has left.
+async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Instant) -> End {
+    let greetings = std::mem::take(&mut process.greetings);
+    let mut greeting = std::pin::pin!(greeted(greetings));
+    let mut answered = false;
+    let mut ready = false;
+    let mut fault = None;
+    let mut impatience = None;
+    let status = loop {
+        let impatient = async {
+            match impatience {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            // In this order: a worker that greets and dies at once was ready.
+            biased;
+            answer = &mut greeting, if !answered => {
+                answered = true;
+                ready = answer.is_ok();
+                welcome(pool, worker, answer, started);
+            }
+            status = process.child.wait() => break status,
+            Some(ended) = process.drivers.join_next() => {
+                if let Ok(Some(broken)) = ended {
+                    fault.get_or_insert(broken);
+                    kill_group(worker.pid);
+                } else if !worker.is_retiring() {
+                    impatience.get_or_insert(tokio::time::Instant::now() + EXIT_TIME);
+                }
+            }
+            () = worker.kill.notified() => kill_group(worker.pid),
+            () = impatient => {
+                impatience = None;
+                fault.get_or_insert("it closed its connection and did not exit".into());
+                kill_group(worker.pid);
+            }
+        }
+    };
+    kill_group(worker.pid);
+    let drain = async { while process.drivers.join_next().await.is_some() {} };
+    if timeout(DRAIN_TIME, drain).await.is_err() {
+        process.drivers.abort_all();
+    }
+    // What it has said last may be why it exited.
+    if !answered && let Ok(answer) = timeout(Duration::ZERO, greeting).await {
+        ready = answer.is_ok();
+        welcome(pool, worker, answer, started);
+    }
+    let cause = match (fault, status) {
+        (Some(fault), _) => format!("killed: {fault}"),
+        (None, Ok(status)) => exit::describe(status),
+        (None, Err(error)) => format!("lost: {error}"),
+    };
+    End { cause, ready }
+}
+
+/// Waits until all lanes have been greeted, or one says why not.
+async fn greeted(greetings: Greetings) -> Result<Hello, String> {
+    let mut first = None;
+    for greeting in greetings {
+        match greeting.await {
+            Ok(answer) => {
+                let hello = answer?;
+                first.get_or_insert(hello);
+            }
+            // The lane ended before; the process's exit tells more.
+            Err(_) => pending().await,
+        }
+    }
+    first.ok_or_else(|| "it has no connection".into())
+}
+
+fn welcome(pool: &Pool, worker: &Worker, answer: Result<Hello, String>, started: Instant) {
+    let (name, pid, extension) = (&pool.name, worker.pid, pool.extension.display());
+    match answer {
+        Ok(hello) => {
+            worker.lower_limit(hello.max_requests.into());
+            let description = hello.fields.get(b"description").unwrap_or_default();
+            let description = String::from_utf8_lossy(description);
+            let after = started.elapsed();
+            tracing::info!(
+                pool = name,
+                pid,
+                ?after,
+                "worker ready: {extension} ({description})"
+            );
+            pool.report(Event::Greeted(worker.id));
+        }
+        Err(reason) => {
+            let reason = format!("{extension} cannot be loaded: {reason}");
+            tracing::error!(pool = name, pid, "{reason}");
+            let failure = Failure::new(&pool.extension, reason);
+            pool.report(Event::StartFailed(worker.id, failure));
+        }
+    }
+}
+
+/// Tells the requests that were left in the worker, and the log.
+fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
+    let (name, pid, extension) = (&pool.name, worker.pid, pool.extension.display());
+    let (cause, served, uptime) = (&end.cause, worker.served(), started.elapsed());
+    let mut requests = Vec::new();
+    let mut count = 0;
+    for lane in &worker.lanes {
+        count += lane.describe(SHOWN - requests.len(), &mut requests);
+    }
+    if worker.is_retiring() && count == 0 {
+        tracing::info!(pool = name, pid, served, ?uptime, "worker ended: {cause}");
+    } else {
+        let when = if end.ready {
+            ""
+        } else {
+            " while it loaded the extension"
+        };
+        tracing::error!(
+            pool = name,
+            pid,
+            served,
+            ?uptime,
+            "worker died{when}: {cause}; extension {extension}; {count} requests were in it: {requests:?}"
+        );
+    }
+    for lane in &worker.lanes {
+        lane.fail(&format!("worker {pid} (extension {extension}) was {cause}"));
+    }
+}
+
+/// Kills the whole process group, so that no child of an extension stays. Also after the exit of the worker itself.
+fn kill_group(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        // The only error there can be is that nothing is left in the group.
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+}

@@ -1,0 +1,158 @@
+//! One worker as requests see it: its lanes, how many requests it has, and room for one more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+
+use tokio::sync::Notify;
+
+use super::Pool;
+use super::lane::Lane;
+use super::state::{Event, WorkerId};
+
+/// A worker process. Its life is watched in `process`.
+pub struct Worker {
+    /// Its name in the state machine.
+    pub id: WorkerId,
+    /// Its process id, which is also its process group.
+    pub pid: u32,
+    /// One connection for each runtime thread.
+    pub lanes: Vec<Arc<Lane>>,
+    /// Tells the watcher to kill the process group.
+    pub kill: Notify,
+    pool: Arc<Pool>,
+    /// Requests that it may have at the same time.
+    limit: AtomicUsize,
+    /// Requests that it has.
+    taken: AtomicUsize,
+    /// Those of them that have run too long and been given up.
+    stuck: AtomicUsize,
+    served: AtomicU64,
+    retiring: AtomicBool,
+}
+
+impl Worker {
+    /// A worker that takes up to `limit` requests.
+    pub fn new(
+        pool: Arc<Pool>,
+        id: WorkerId,
+        pid: u32,
+        lanes: Vec<Arc<Lane>>,
+        limit: usize,
+    ) -> Self {
+        Self {
+            id,
+            pid,
+            lanes,
+            kill: Notify::new(),
+            pool,
+            limit: AtomicUsize::new(limit),
+            taken: AtomicUsize::new(0),
+            stuck: AtomicUsize::new(0),
+            served: AtomicU64::new(0),
+            retiring: AtomicBool::new(false),
+        }
+    }
+
+    /// The worker said in its greeting that it takes no more than `limit` requests.
+    pub fn lower_limit(&self, limit: usize) {
+        self.limit.fetch_min(limit, SeqCst);
+    }
+
+    /// Requests that it has.
+    pub fn taken(&self) -> usize {
+        self.taken.load(SeqCst)
+    }
+
+    /// Requests that it has finished.
+    pub fn served(&self) -> u64 {
+        self.served.load(Relaxed)
+    }
+
+    /// Whether it takes no new requests any more.
+    pub fn is_retiring(&self) -> bool {
+        self.retiring.load(SeqCst)
+    }
+
+    /// Whether it has room for one more request on this lane.
+    pub fn has_room(&self, lane: usize) -> bool {
+        self.lanes.get(lane).is_some_and(|lane| lane.has_room())
+            && self.taken() < self.limit.load(SeqCst)
+            && !self.is_retiring()
+    }
+
+    /// Takes room for one request; `None` when another was faster.
+    pub fn reserve(self: &Arc<Self>) -> Option<Slot> {
+        let limit = self.limit.load(SeqCst);
+        self.taken
+            .fetch_update(SeqCst, SeqCst, |taken| (taken < limit).then_some(taken + 1))
+            .ok()?;
+        if self.is_retiring() {
+            // Not by a slot's drop: that would serve the queue, which may be what asks.
+            self.taken.fetch_sub(1, SeqCst);
+            self.report_if_idle();
+            return None;
+        }
+        Some(Slot {
+            worker: self.clone(),
+            stuck: false,
+        })
+    }
+
+    /// Takes no new requests, and reports when those that it has are finished or stuck.
+    pub fn retire(&self) {
+        self.retiring.store(true, SeqCst);
+        self.report_if_idle();
+    }
+
+    fn report_if_idle(&self) {
+        if self.is_retiring() && self.taken.load(SeqCst) == self.stuck.load(SeqCst) {
+            self.pool.report(Event::Idle(self.id));
+        }
+    }
+}
+
+/// The room that one request takes in a worker; given back when dropped, to the first in the queue.
+pub struct Slot {
+    worker: Arc<Worker>,
+    stuck: bool,
+}
+
+impl Slot {
+    /// The worker's connection for this runtime thread.
+    pub fn lane(&self, index: usize) -> Option<&Arc<Lane>> {
+        self.worker.lanes.get(index)
+    }
+
+    /// Whether the request has been given up.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    /// Gives up the request, and with it the worker: nobody knows when its thread comes back.
+    pub fn give_up(&mut self) {
+        if !self.stuck {
+            self.stuck = true;
+            self.worker.stuck.fetch_add(1, SeqCst);
+            self.worker.pool.report(Event::Condemned(self.worker.id));
+            self.worker.report_if_idle();
+        }
+    }
+
+    /// Counts the request as served.
+    pub fn finish(self) {
+        self.worker.served.fetch_add(1, Relaxed);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let worker = &self.worker;
+        // In this order, or a worker with an innocent request could look idle for a moment.
+        if self.stuck {
+            worker.stuck.fetch_sub(1, SeqCst);
+        }
+        worker.taken.fetch_sub(1, SeqCst);
+        worker.report_if_idle();
+        worker.pool.serve_queue();
+    }
+}
