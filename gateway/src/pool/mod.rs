@@ -7,7 +7,7 @@
 
 mod driver;
 mod exchange;
-mod exit;
+pub mod exit;
 mod lane;
 mod launch;
 mod process;
@@ -15,7 +15,7 @@ mod pump;
 mod queue;
 mod reply;
 mod state;
-mod stderr;
+pub mod stderr;
 mod supervisor;
 mod variables;
 mod worker;
