@@ -6,6 +6,7 @@
 //! whose answer is a `reply`. Requests for which there is no room wait in the `queue`.
 
 mod driver;
+mod entries;
 mod exchange;
 mod exit;
 mod lane;
@@ -244,3 +245,6 @@ impl Failure {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

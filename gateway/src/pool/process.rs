@@ -41,7 +41,7 @@ pub struct Process {
 
 /// Why a worker has gone.
 struct End {
-    /// "killed by signal 11 (SIGSEGV)", or how it broke the protocol.
+    /// "was killed by signal 11 (SIGSEGV)", or how it broke the protocol.
     cause: String,
     /// Whether it had loaded the extension.
     ready: bool,
@@ -56,7 +56,7 @@ pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
     }
     bury(&pool, &worker, &end, started);
     let extension = pool.extension.display();
-    let reason = format!("the worker was {} while it loaded {extension}", end.cause);
+    let reason = format!("the worker {} while it loaded {extension}", end.cause);
     let failure = Failure::new(&pool.extension, reason);
     pool.report(Event::Exited(worker.id, failure));
 }
@@ -96,7 +96,7 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
             () = worker.kill.notified() => kill_group(worker.pid),
             () = impatient => {
                 impatience = None;
-                fault.get_or_insert("it closed its connection and did not exit".into());
+                fault.get_or_insert("it had closed its connection and did not exit".into());
                 kill_group(worker.pid);
             }
         }
@@ -112,9 +112,9 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
         welcome(pool, worker, answer, started);
     }
     let cause = match (fault, status) {
-        (Some(fault), _) => format!("killed: {fault}"),
+        (Some(fault), _) => format!("was killed: {fault}"),
         (None, Ok(status)) => exit::describe(status),
-        (None, Err(error)) => format!("lost: {error}"),
+        (None, Err(error)) => format!("was lost: {error}"),
     };
     End { cause, ready }
 }
@@ -170,7 +170,7 @@ fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
         count += lane.describe(SHOWN - requests.len(), &mut requests);
     }
     if worker.is_retiring() && count == 0 {
-        tracing::info!(pool = name, pid, served, ?uptime, "worker ended: {cause}");
+        tracing::info!(pool = name, pid, served, ?uptime, "worker {pid} {cause}");
     } else {
         let when = if end.ready {
             ""
@@ -182,11 +182,11 @@ fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
             pid,
             served,
             ?uptime,
-            "worker died{when}: {cause}; extension {extension}; {count} requests were in it: {requests:?}"
+            "worker {pid} {cause}{when}; extension {extension}; {count} requests were in it: {requests:?}"
         );
     }
     for lane in &worker.lanes {
-        lane.fail(&format!("worker {pid} (extension {extension}) was {cause}"));
+        lane.fail(&format!("worker {pid} (extension {extension}) {cause}"));
     }
 }
 
