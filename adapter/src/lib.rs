@@ -1,1 +1,25 @@
-//! isapi-adapter
+//! The worker's side: an ISAPI extension behind FastCGI records or CGI streams.
+//!
+//! Way of a request: [`connection`] (records in and out) → [`session`] (one request: body, answer, life cycle) →
+//! [`ecb`] (the C callbacks) → [`extension`] (the loaded library). No async runtime and no HTTP stack is linked, so
+//! that a worker is small and starts in milliseconds.
+//!
+//! `unsafe` lives in [`ecb`], [`extension`] and [`os`] only.
+#![deny(unsafe_code)]
+
+pub mod body;
+pub mod connection;
+pub mod ecb;
+pub mod extension;
+pub mod life;
+pub mod link;
+pub mod options;
+pub mod os;
+pub mod outgoing;
+pub mod path;
+pub mod response;
+pub mod run;
+pub mod session;
+pub mod support;
+pub mod threads;
+pub mod variables;

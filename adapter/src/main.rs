@@ -1,1 +1,31 @@
-fn main() {}
+//! `isapi-worker`: one ISAPI extension in a process of its own.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use isapi_adapter::{options, run};
+
+fn main() -> ExitCode {
+    let options = match options::parse(
+        std::env::args_os().skip(1),
+        std::env::var_os("ISAPI_EXTENSION"),
+    ) {
+        Ok(options::Command::Run(options)) => options,
+        Ok(options::Command::Help) => {
+            print!("{}", options::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Ok(options::Command::Version) => {
+            println!("isapi-worker {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("isapi-worker: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    run::run(&options).unwrap_or_else(|error| {
+        eprintln!("isapi-worker: {error}");
+        ExitCode::FAILURE
+    })
+}

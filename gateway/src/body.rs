@@ -127,8 +127,9 @@ impl<B: HttpBody<Data = Bytes, Error = BodyError> + Send + Unpin + 'static> Drop
     }
 }
 
-/// Reads a body to its end and throws it away, within bounds.
-fn discard<B>(mut body: B)
+/// Reads a body to its end in the background and throws it away. After 1 MiB or 30 s it is dropped, which ends the
+/// request in the backend.
+pub fn discard<B>(mut body: B)
 where
     B: HttpBody<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
 {

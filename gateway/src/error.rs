@@ -1,7 +1,11 @@
 //! Every refusal and failure in one table: what the client gets, what the log says, what the metric is called.
 
-use http::{Method, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tracing::Level;
+
+use crate::body;
+use crate::response::Response;
 
 /// Why a request was not answered by its backend. The text is for the operator's log, never for the client.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,9 @@ pub enum Error {
     /// The client has gone; nobody reads the answer.
     #[error("the client has gone")]
     ClientGone,
+    /// A panic in the gateway while it answered this request.
+    #[error("the gateway itself failed; the lines before this one say where")]
+    Panicked,
 }
 
 /// One row of the table.
@@ -98,6 +105,46 @@ impl Error {
             }
             Error::Stopping => later(StatusCode::SERVICE_UNAVAILABLE, Level::INFO, "stopping"),
             Error::ClientGone => row(StatusCode::BAD_REQUEST, Level::DEBUG, "client_gone"),
+            Error::Panicked => row(StatusCode::INTERNAL_SERVER_ERROR, Level::ERROR, "panic"),
+        }
+    }
+
+    /// The answer for the client: a small page with the status and its phrase, and nothing of what is inside.
+    pub fn page(&self, method: &Method) -> Response {
+        let outcome = self.outcome();
+        let phrase = outcome.status.canonical_reason().unwrap_or("Error");
+        let title = format!("{} {phrase}", outcome.status.as_u16());
+        let page = format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
+             <body><h1>{title}</h1></body>\n</html>\n"
+        );
+        let mut headers = HeaderMap::from_iter([
+            (
+                CONTENT_TYPE,
+                HeaderValue::from_static("text/html; charset=utf-8"),
+            ),
+            (CONTENT_LENGTH, HeaderValue::from(page.len())),
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ]);
+        if let Some(seconds) = outcome.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Error::VerbNotAllowed { allow } = self {
+            let verbs: Vec<_> = allow.iter().map(Method::as_str).collect();
+            if let Ok(verbs) = HeaderValue::try_from(verbs.join(", ")) {
+                headers.insert(ALLOW, verbs);
+            }
+        }
+        let bodiless = method == Method::HEAD;
+        Response {
+            status: outcome.status,
+            reason: None,
+            headers,
+            body: if bodiless {
+                body::empty()
+            } else {
+                body::full(page)
+            },
         }
     }
 }

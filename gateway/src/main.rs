@@ -12,6 +12,8 @@ mod pool;
 mod request;
 mod response;
 mod runtime;
+#[cfg(test)]
+mod sample;
 mod shutdown;
 mod site;
 

@@ -39,3 +39,26 @@ pub struct Connection {
     /// Whether the client speaks TLS (ISAPI.md §5.2 `HTTPS`).
     pub secure: bool,
 }
+
+#[cfg(test)]
+impl RequestHead {
+    /// An HTTP/1.1 request without headers from 127.0.0.1.
+    #[expect(
+        clippy::unwrap_used,
+        reason = "only tests call it, with targets they know"
+    )]
+    pub fn sample(method: Method, target: &str) -> Self {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 80));
+        Self {
+            method,
+            uri: target.parse().unwrap(),
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            connection: Connection {
+                remote: anywhere,
+                local: anywhere,
+                secure: false,
+            },
+        }
+    }
+}

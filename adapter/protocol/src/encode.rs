@@ -3,13 +3,13 @@
 use crate::body::KEEP_CONN;
 use crate::params::encode_lengths;
 use crate::{
-    HEADER_LEN, Hello, MAX_CONTENT, Params, ProtocolStatus, RecordType, Role, VERSION, encode_pair,
+    HEADER_LEN, Hello, MAX_CONTENT, ProtocolStatus, RecordType, Role, VERSION, encode_pair,
 };
 
 /// Content bytes in the records of a long stream: the largest number that needs no padding.
 const CHUNK: usize = 65_528;
 
-/// The most bytes of a reason or a log text that are sent.
+/// The most bytes of a reason, a log text or a value of the greeting that are sent.
 const MAX_TEXT: usize = 1024;
 
 /// Appends one record.
@@ -95,10 +95,13 @@ pub fn unknown_type(out: &mut Vec<u8>, kind: u8) {
     );
 }
 
-/// Appends the greeting.
+/// Appends the greeting; at most 1 KiB of each of its values is sent.
 pub fn hello(out: &mut Vec<u8>, hello: &Hello) {
-    let params: Params = hello.to_params();
-    pairs(out, RecordType::Hello, params.iter());
+    let params = hello.to_params();
+    let short = params
+        .iter()
+        .map(|(name, value)| (name, &value[..value.len().min(MAX_TEXT)]));
+    pairs(out, RecordType::Hello, short);
 }
 
 /// Appends credit: the peer may send `bytes` more of this request's stream.

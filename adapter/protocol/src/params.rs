@@ -214,6 +214,7 @@ impl ParamsDecoder {
     /// [`ProtocolError::NameTooLong`] and [`ProtocolError::ParamsTooLong`] as soon as a length claims too much, before
     /// anything of that pair is stored.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), ProtocolError> {
+        self.params.bytes.reserve(bytes.len());
         while let Some((&first, rest)) = bytes.split_first() {
             if self.missing > 0 {
                 let (pair, rest) = bytes.split_at(self.missing.min(bytes.len()));
@@ -284,4 +285,49 @@ fn decode_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
         .iter()
         .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
     Some((length, rest))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever comes in whatever pieces, the memory held is within a small factor of the limit and the largest piece.
+        #[test]
+        fn memory_is_bounded(
+            pieces in prop::collection::vec(prop::collection::vec(prop_oneof![Just(0), any::<u8>()], 0..200), 0..12),
+            total in 0_usize..1_000,
+        ) {
+            let largest = pieces.iter().map(Vec::len).max().unwrap_or(0);
+            let mut decoder = ParamsDecoder::new(Limits { total, name: 100 });
+            for piece in &pieces {
+                let result = decoder.push(piece);
+                let held = decoder.params.bytes.capacity()
+                    + decoder.params.pairs.capacity() * size_of::<Pair>();
+                prop_assert!(decoder.params.bytes.len() <= total);
+                prop_assert!(held <= 4 * total + 2 * largest + 4 * size_of::<Pair>());
+                if result.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_pair_of_offsets_costs_no_more_than_it_counts() {
+        assert!(size_of::<Pair>() <= PAIR_OVERHEAD);
+    }
+
+    #[test]
+    fn a_length_over_the_limit_stores_nothing() {
+        let mut decoder = ParamsDecoder::new(Limits::default());
+        let error = decoder
+            .push(&[1, 0xFF, 0xFF, 0xFF, 0xFF, b'N'])
+            .unwrap_err();
+        assert_eq!(error, ProtocolError::ParamsTooLong { limit: 1024 * 1024 });
+        assert!(decoder.params.is_empty() && decoder.params.bytes.is_empty());
+    }
 }

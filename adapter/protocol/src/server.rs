@@ -103,11 +103,13 @@ impl Server {
         if self.active >= self.max_requests {
             return None;
         }
-        let free = self.slots.iter().position(|&slot| slot == Slot::Free);
-        let index = free.unwrap_or_else(|| {
+        // With as many active as there are slots, none of them is free.
+        let index = if self.active < self.slots.len() {
+            self.slots.iter().position(|&slot| slot == Slot::Free)?
+        } else {
             self.slots.push(Slot::Free);
             self.slots.len() - 1
-        });
+        };
         let id = u16::try_from(index + 1).ok()?;
         self.slots[index] = Slot::Open;
         self.active += 1;

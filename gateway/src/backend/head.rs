@@ -12,9 +12,11 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, Entry, HeaderName, HeaderValue, LOCATION, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
+use crate::body::{BodyError, framed};
 use crate::error::Error;
+use crate::response::Response;
 
 /// Largest head, bytes. Enough for every cookie a browser takes, small enough to be held for each request.
 pub const HEAD_LIMIT: usize = 64 * 1024;
@@ -39,6 +41,25 @@ pub struct Document {
     pub headers: HeaderMap,
     /// Value of Content-Length, which is also among `headers`.
     pub content_length: Option<u64>,
+}
+
+impl Document {
+    /// The response with this head and what follows of `body`, held to what the head declared (see [`framed`]).
+    pub fn into_response<B>(mut self, body: B, method: &Method) -> Response
+    where
+        B: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static,
+    {
+        let body = framed(body, self.content_length, method, self.status);
+        if matches!(self.status.as_u16(), 204 | 205) {
+            self.headers.remove(CONTENT_LENGTH);
+        }
+        Response {
+            status: self.status,
+            reason: self.reason,
+            headers: self.headers,
+            body,
+        }
+    }
 }
 
 /// Collects the bytes of one answer until its head is whole.

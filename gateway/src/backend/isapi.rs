@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use http_body::Body as _;
+
 use super::head::Head;
-use crate::body::framed;
+use crate::body::Body;
 use crate::config;
 use crate::error::Error;
 use crate::pool::{Pool, Pump, Reply};
-use crate::request::Request;
-use crate::response::{Answer, Response};
+use crate::request::RequestHead;
+use crate::response::Answer;
 use crate::runtime::Runtimes;
 use crate::site::Target;
 
@@ -47,10 +49,14 @@ impl Isapi {
     ///
     /// # Errors
     /// When no worker answers.
-    pub async fn call(&self, request: Request, target: &Target) -> Result<Answer, Error> {
-        let Request { head, body } = request;
-        let has_body = !http_body::Body::is_end_stream(&body);
-        let (lane, exchange) = self.pool.begin(&head, target, has_body).await?;
+    pub async fn call(
+        &self,
+        head: &RequestHead,
+        body: Body,
+        target: &Target,
+    ) -> Result<Answer, Error> {
+        let has_body = !body.is_end_stream();
+        let (lane, exchange) = self.pool.begin(head, target, has_body).await?;
         let mut pump = has_body.then(|| Pump::new(lane.clone(), exchange.clone(), body));
         let mut reply = Reply::new(lane, exchange);
         let document = match reply.head(&mut pump).await? {
@@ -61,18 +67,14 @@ impl Isapi {
             // The answer has begun and the body still comes: from here each has its own pace.
             tokio::spawn(pump);
         }
-        let body = framed(
-            reply,
-            document.content_length,
-            &head.method,
-            document.status,
-        );
-        Ok(Answer::Response(Response {
-            status: document.status,
-            reason: document.reason,
-            headers: document.headers,
-            body,
-        }))
+        Ok(Answer::Response(
+            document.into_response(reply, &head.method),
+        ))
+    }
+
+    /// Name of the pool.
+    pub fn pool(&self) -> &str {
+        self.pool.name()
     }
 
     /// Ends the pool: no new requests, those in the workers finish, the workers end. Bounded by the pool's

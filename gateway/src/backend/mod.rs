@@ -1,11 +1,15 @@
-//! What runs a request: an ISAPI pool or a CGI program. One file each, one line here.
+//! What answers a request: an ISAPI pool, a CGI program, a static file. One module each, one line here.
 
 pub mod cgi;
+pub mod exit;
+pub mod files;
 pub mod head;
 pub mod isapi;
+pub mod stderr;
 
+use crate::body::Body;
 use crate::error::Error;
-use crate::request::Request;
+use crate::request::RequestHead;
 use crate::response::Answer;
 use crate::site::Target;
 
@@ -14,7 +18,7 @@ pub enum Backend {
     /// An ISAPI extension in worker processes.
     Isapi(isapi::Isapi),
     /// A CGI program, one process per request.
-    Cgi(cgi::Cgi),
+    Cgi(Box<cgi::Cgi>),
 }
 
 impl Backend {
@@ -22,10 +26,31 @@ impl Backend {
     ///
     /// # Errors
     /// Every way in which the backend fails to answer; [`Error::outcome`] says what the client gets.
-    pub async fn call(&self, request: Request, target: &Target) -> Result<Answer, Error> {
+    pub async fn call(
+        &self,
+        head: &RequestHead,
+        body: Body,
+        target: &Target,
+    ) -> Result<Answer, Error> {
         match self {
-            Backend::Isapi(isapi) => isapi.call(request, target).await,
-            Backend::Cgi(cgi) => cgi.call(request, target).await,
+            Backend::Isapi(isapi) => isapi.call(head, body, target).await,
+            Backend::Cgi(cgi) => cgi.call(head, body, target).await,
+        }
+    }
+
+    /// Name of its pool.
+    pub fn pool(&self) -> &str {
+        match self {
+            Backend::Isapi(isapi) => isapi.pool(),
+            Backend::Cgi(cgi) => cgi.pool(),
+        }
+    }
+
+    /// Ends it: what runs may finish within the pool's `shutdown_timeout`; afterwards none of its processes is left.
+    pub async fn stop(&self) {
+        match self {
+            Backend::Isapi(isapi) => isapi.stop().await,
+            Backend::Cgi(cgi) => cgi.stop().await,
         }
     }
 }

@@ -1,12 +1,26 @@
-//! The configuration as typed values. `parse` reads TOML into them with a place for every error, `validate` checks
-//! what a type cannot say.
+//! The configuration as typed values, their defaults, and the two ways to get one. `parse` reads TOML into them,
+//! `value` holds the grammar of single values, `section` reads one table and knows its keys, `validate` checks what a
+//! type cannot say, `diagnostic` shows what is wrong and where.
+
+mod diagnostic;
+mod parse;
+mod section;
+mod validate;
+mod value;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use http::Method;
+
+pub use diagnostic::{ConfigErrors, Diagnostic};
+use diagnostic::{Findings, Source};
 
 /// Everything that `gateway.toml` says.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +42,7 @@ pub struct Server {
     pub threads: usize,
     /// How long a client may take to send a whole request head. Default 30 s.
     pub header_timeout: Duration,
-    /// Largest request head, bytes. Default 65,536 … hyper answers 431 above it.
+    /// Largest request head, bytes; a larger one is answered with 431. Default 65,536.
     pub header_limit: usize,
     /// How long requests may go on after a stop signal before they are cut. Default 30 s.
     pub shutdown_timeout: Duration,
@@ -59,7 +73,7 @@ pub struct Handler {
     /// Name of its pool; validated to exist.
     pub pool: String,
     /// CGI-style PATH_INFO instead of IIS's whole URL path (ISAPI.md §5.4, AllowPathInfoForScriptMappings).
-    /// Default: false for `extension` pools, true for `cgi` and `fastcgi` pools.
+    /// Default: false for `extension` pools, true for `cgi` pools. Always true for [`HandlerPath::Exact`].
     pub path_info: bool,
 }
 
@@ -106,13 +120,141 @@ pub struct Pool {
     pub working_directory: Option<PathBuf>,
 }
 
-/// What runs in a pool; exactly one of the three keys is given.
+/// What runs in a pool; exactly one of the keys is given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PoolKind {
     /// `extension = "PATH"`: an ISAPI extension in workers.
     Extension(PathBuf),
     /// `cgi = "PATH"`: a CGI program, one process per request.
     Cgi(PathBuf),
-    /// `fastcgi = "unix:PATH | HOST:PORT"`: a foreign FastCGI application.
-    Fastcgi(String),
+}
+
+impl Config {
+    /// Reads and checks a configuration file. Nothing is loaded or started.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, each with its place in it.
+    pub fn load(file: &Path) -> Result<(Self, Vec<Diagnostic>), ConfigErrors> {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            let message = format!("{}: cannot be read: {error}", file.display());
+            ConfigErrors::from(Diagnostic::without_place(message))
+        })?;
+        Self::from_toml(file, &text)
+    }
+
+    fn from_toml(file: &Path, text: &str) -> Result<(Self, Vec<Diagnostic>), ConfigErrors> {
+        let source = Some(Source { file, text });
+        let mut findings = Findings::default();
+        let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let folder = absolute.parent().unwrap_or(Path::new("/"));
+        let Some(config) = parse::config(text, folder, &mut findings) else {
+            return Err(findings.into_errors(source));
+        };
+        validate::config(&config, &mut findings);
+        findings.into_result(config, source)
+    }
+
+    /// The configuration of `serve EXTENSION`: one site for every host, in which `/NAME.ext/extra` and `/extra` both
+    /// reach the extension with PATH_INFO `/extra`. The site has no root: no file of the folder is served.
+    ///
+    /// # Errors
+    /// When the extension is not a file.
+    pub fn for_extension(extension: &Path, http: SocketAddr) -> Result<Self, ConfigErrors> {
+        let refused = |message: String| ConfigErrors::from(Diagnostic::without_place(message));
+        let shown = extension.display();
+        let file =
+            std::path::absolute(extension).map_err(|error| refused(format!("{shown}: {error}")))?;
+        let names = file.file_name().zip(file.file_stem());
+        let Some((name, stem)) = names.and_then(|(name, stem)| name.to_str().zip(stem.to_str()))
+        else {
+            return Err(refused(format!(
+                "{shown}: the name of the file is not UTF-8 text"
+            )));
+        };
+        let own_path = value::handler_path(&format!("/{name}"))
+            .map_err(|wrong| refused(format!("{shown}: as a URL, {}", wrong.message)))?;
+        let pool = Pool::new(value::to_pool_name(stem), PoolKind::Extension(file.clone()));
+        let handler = |path| Handler {
+            path,
+            verbs: Vec::new(),
+            pool: pool.name.clone(),
+            path_info: true,
+        };
+        let site = Site {
+            handlers: vec![handler(own_path), handler(HandlerPath::Wildcard)],
+            ..Site::default()
+        };
+        let config = Self {
+            server: Server {
+                http: vec![http],
+                ..Server::default()
+            },
+            sites: vec![site],
+            pools: BTreeMap::from([(pool.name.clone(), pool)]),
+        };
+        let mut findings = Findings::default();
+        validate::config(&config, &mut findings);
+        findings.into_result(config, None).map(|(config, _)| config)
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            http: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
+            threads: processors(),
+            header_timeout: Duration::from_secs(30),
+            header_limit: 64 * 1024,
+            shutdown_timeout: Duration::from_secs(30),
+            worker: None,
+        }
+    }
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            root: None,
+            default_documents: vec!["index.html".to_owned()],
+            handlers: Vec::new(),
+        }
+    }
+}
+
+impl Pool {
+    /// A pool with the defaults of its kind.
+    pub fn new(name: String, kind: PoolKind) -> Self {
+        let (concurrency, request_timeout) = match kind {
+            PoolKind::Extension(_) => (1000, Duration::ZERO),
+            PoolKind::Cgi(_) => (64, Duration::from_secs(15 * 60)),
+        };
+        Self {
+            name,
+            kind,
+            processes: 1,
+            threads: (4 * processors()).max(8).min(validate::MOST_THREADS),
+            concurrency,
+            queue_length: 1000,
+            queue_timeout: Duration::from_secs(30),
+            request_timeout,
+            startup_timeout: Duration::from_secs(90),
+            shutdown_timeout: Duration::from_secs(90),
+            environment: BTreeMap::new(),
+            working_directory: None,
+        }
+    }
+}
+
+impl PoolKind {
+    /// The extension or program itself.
+    pub fn program(&self) -> &Path {
+        match self {
+            PoolKind::Extension(file) | PoolKind::Cgi(file) => file,
+        }
+    }
+}
+
+fn processors() -> usize {
+    available_parallelism().map_or(1, usize::from)
 }

@@ -1,1 +1,4 @@
 //! Fronts: bytes to requests, responses to bytes.
+
+pub mod http;
+pub mod listen;

@@ -89,6 +89,11 @@ impl Pool {
         pool
     }
 
+    /// Name of the pool in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Begins a request on a worker with room, as soon as there is one.
     ///
     /// # Errors

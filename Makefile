@@ -1,0 +1,38 @@
+# make run    build everything in release and serve the samples on http://127.0.0.1:8080
+# make test   every test
+# make check  format, clippy, documentation, tidiness: what CI runs before the tests
+# make build  debug binaries and samples, as the tests use them
+
+CARGO      ?= cargo
+TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+SAMPLES    := $(TARGET_DIR)/samples
+
+.PHONY: run test check build deps samples clean
+
+run: samples
+	$(CARGO) build --release --workspace
+	cp $(TARGET_DIR)/release/libcard.so $(SAMPLES)/card.so
+	$(TARGET_DIR)/release/isapi-gateway serve --config adapter/samples/gateway.toml
+
+test: deps build
+	$(CARGO) test --workspace
+
+check: deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+	.ci/tidy
+
+build: samples
+	$(CARGO) build --workspace
+	cp $(TARGET_DIR)/debug/libcard.so $(SAMPLES)/card.so
+
+samples: deps
+	$(MAKE) -C adapter/samples OUT=$(SAMPLES)
+
+# Debian packages that building and testing need; installed when we may, named when we may not.
+deps:
+	@.ci/deps
+
+clean:
+	$(CARGO) clean

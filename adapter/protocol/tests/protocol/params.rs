@@ -1,0 +1,160 @@
+use fastcgi_protocol::{
+    Limits, PAIR_OVERHEAD, Params, ParamsDecoder, ParamsWriter, ProtocolError, RecordType,
+    encode_pair,
+};
+use proptest::prelude::*;
+
+use crate::{bytes, pieces, records, sizes};
+
+fn any_pairs() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<u8>)>> {
+    let value = prop_oneof![
+        bytes(10),
+        bytes(300),
+        (65_000_usize..70_000).prop_map(|n| vec![b'v'; n])
+    ];
+    prop::collection::vec((bytes(200), value), 0..10)
+}
+
+fn decode(wire: &[u8], sizes: &[usize]) -> Result<Params, ProtocolError> {
+    let mut decoder = ParamsDecoder::new(Limits::default());
+    for piece in pieces(wire, sizes) {
+        decoder.push(piece)?;
+    }
+    decoder.finish()
+}
+
+fn collect(params: &Params) -> Vec<(Vec<u8>, Vec<u8>)> {
+    params
+        .iter()
+        .map(|(name, value)| (name.to_vec(), value.to_vec()))
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn pairs_survive_any_split(pairs in any_pairs(), sizes in sizes()) {
+        let mut wire = Vec::new();
+        for (name, value) in &pairs {
+            encode_pair(&mut wire, name, value);
+        }
+        let params = decode(&wire, &sizes).unwrap();
+        prop_assert_eq!(params.len(), pairs.len());
+        prop_assert_eq!(params.byte_size(), pairs.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>());
+        prop_assert_eq!(collect(&params), pairs);
+    }
+
+    #[test]
+    fn the_writer_makes_a_stream_of_the_same_pairs(pairs in any_pairs(), before in bytes(20)) {
+        let mut wire = before.clone();
+        let mut writer = ParamsWriter::new(&mut wire, 5);
+        for (name, value) in &pairs {
+            writer.pair(name, value);
+        }
+        writer.finish();
+        prop_assert_eq!(&wire[..before.len()], &before[..]);
+        let mut received = records(&wire[before.len()..]);
+        prop_assert_eq!(received.pop(), Some((RecordType::Params, 5, vec![])));
+        let good = received.iter().all(|(kind, id, content)| {
+            *kind == RecordType::Params && *id == 5 && !content.is_empty()
+        });
+        prop_assert!(good);
+        let content: Vec<u8> = received.into_iter().flat_map(|(_, _, content)| content).collect();
+        prop_assert_eq!(collect(&Params::parse(&content).unwrap()), pairs);
+    }
+
+    #[test]
+    fn any_bytes_do_no_harm(wire in bytes(3_000), sizes in sizes()) {
+        // Decoded in pieces or as a whole, the result is the same.
+        prop_assert_eq!(decode(&wire, &sizes), Params::parse(&wire));
+    }
+
+    #[test]
+    fn set_replaces_the_first(names in prop::collection::vec(0_u8..4, 0..8), name in 0_u8..4, value in bytes(40)) {
+        let mut model: Vec<_> = names.iter().map(|&n| (vec![b'A' + n], vec![b'v'; usize::from(n) * 7])).collect();
+        let mut params: Params = model.iter().map(|(n, v)| (n, v)).collect();
+        let name = vec![b'A' + name];
+        match model.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, old)) => old.clone_from(&value),
+            None => model.push((name.clone(), value.clone())),
+        }
+        params.set(&name, &value);
+        prop_assert_eq!(collect(&params), model);
+        prop_assert_eq!(params.get(&name), Some(&value[..]));
+    }
+}
+
+#[test]
+fn the_bytes_of_the_specification() {
+    let mut out = Vec::new();
+    encode_pair(&mut out, b"SERVER_PORT", b"80");
+    encode_pair(&mut out, b"SERVER_ADDR", b"199.170.183.42");
+    assert_eq!(
+        out,
+        *b"\x0B\x02SERVER_PORT80\x0B\x0ESERVER_ADDR199.170.183.42"
+    );
+}
+
+#[test]
+fn lengths_take_four_bytes_from_128() {
+    for (length, prefix) in [
+        (127, &[1, 127][..]),
+        (128, &[1, 0x80, 0, 0, 128]),
+        (70_000, &[1, 0x80, 1, 0x11, 0x70]),
+    ] {
+        let mut out = Vec::new();
+        encode_pair(&mut out, b"N", &vec![b'v'; length]);
+        assert_eq!(&out[..prefix.len()], prefix);
+        assert_eq!(out.len(), prefix.len() + 1 + length);
+    }
+}
+
+#[test]
+fn four_bytes_are_good_for_short_lengths() {
+    let params = Params::parse(b"\x80\0\0\x01\x80\0\0\x02NVV").unwrap();
+    assert_eq!(collect(&params), [(b"N".to_vec(), b"VV".to_vec())]);
+}
+
+#[test]
+fn names_are_exact_and_the_first_counts() {
+    let params: Params = [("A", "1"), ("a", "2"), ("A", "3")].into_iter().collect();
+    assert_eq!(params.get(b"A"), Some(&b"1"[..]));
+    assert_eq!(params.get(b"a"), Some(&b"2"[..]));
+    assert_eq!(params.get(b"B"), None);
+}
+
+#[test]
+fn the_end_in_a_pair_is_an_error() {
+    let whole = b"\x01\x80\0\0\x02NVV";
+    for short in 1..whole.len() {
+        assert_eq!(
+            Params::parse(&whole[..short]),
+            Err(ProtocolError::IncompletePair)
+        );
+    }
+}
+
+#[test]
+fn limits_are_exact() {
+    let limits = Limits {
+        total: 2 * (PAIR_OVERHEAD + 10),
+        name: 8,
+    };
+    let good = |wire: &[u8]| ParamsDecoder::new(limits).push(wire);
+    assert_eq!(good(b"\x08\x02NNNNNNNNVV\x01\x09NVVVVVVVVV"), Ok(()));
+    assert_eq!(
+        good(b"\x08\x02NNNNNNNNVV\x01\x0A"),
+        Err(ProtocolError::ParamsTooLong {
+            limit: limits.total
+        })
+    );
+    assert_eq!(
+        good(b"\x09\0"),
+        Err(ProtocolError::NameTooLong { len: 9, limit: 8 })
+    );
+    assert_eq!(
+        good(b"\0\0\0\0\0\0"),
+        Err(ProtocolError::ParamsTooLong {
+            limit: limits.total
+        })
+    );
+}

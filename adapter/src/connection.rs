@@ -1,0 +1,364 @@
+//! One FastCGI connection: records in, requests to the threads, records out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use fastcgi_protocol::{
+    Application, Event, Grant, HELLO_VERSION, Hello, Options, Params, ProtocolError,
+    ProtocolStatus, RecordBuffer, RecordType, Window, encode,
+};
+
+use crate::link::{Gone, Link};
+use crate::os::Transport;
+use crate::outgoing::{Outgoing, Wait};
+use crate::path;
+use crate::response::Ending;
+use crate::session::{Credit, Session};
+use crate::threads::Threads;
+use crate::variables::Variables;
+
+/// Bytes of a request body that may wait for the extension: more than the read-ahead, and enough to keep a pipe busy.
+const STDIN_WINDOW: u32 = 256 * 1024;
+/// Bytes of an answer that we are ready to have under way for one request.
+const STDOUT_WINDOW: u32 = 1024 * 1024;
+/// Requests at the same time on one connection.
+const MAX_REQUESTS: u16 = 10_000;
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Our gateway: greeting, many requests at once, credit. It has split the URL already.
+    Gateway,
+    /// Any web server: one request at a time, held back by not reading on. The URL is split here.
+    WebServer,
+}
+
+/// Why a connection ended otherwise than by its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The other end broke the protocol.
+    #[error("protocol error: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// The gateway sent a request before its greeting.
+    #[error("request before the greeting: run with --listen for other FastCGI clients")]
+    NoGreeting,
+    /// Reading failed.
+    #[error("the connection broke: {0}")]
+    Broken(#[from] std::io::Error),
+}
+
+/// A connection, as its requests see it.
+pub struct Connection {
+    peer: Peer,
+    outgoing: Outgoing,
+    state: Mutex<State>,
+    /// Itself, to be handed to its requests.
+    this: Weak<Connection>,
+}
+
+struct State {
+    application: Application,
+    sessions: HashMap<u16, Arc<Session>>,
+    /// The gateway's greeting as we have answered it.
+    greeting: Option<Hello>,
+}
+
+/// Serves a connection until its end. The requests that are still running then learn that their client has gone.
+///
+/// # Errors
+/// When the other end broke the protocol or the connection broke.
+pub fn serve(
+    transport: Arc<dyn Transport>,
+    peer: Peer,
+    threads: &Arc<Threads>,
+    max_connections: usize,
+) -> Result<(), ConnectionError> {
+    let gateway = peer == Peer::Gateway;
+    let options = Options {
+        max_requests: if gateway {
+            usize::from(MAX_REQUESTS)
+        } else {
+            1
+        },
+        multiplex: gateway,
+        max_connections,
+        private: gateway,
+        ..Options::default()
+    };
+    let state = State {
+        application: Application::new(options),
+        sessions: HashMap::new(),
+        greeting: None,
+    };
+    let connection = Arc::new_cyclic(|this| Connection {
+        peer,
+        outgoing: Outgoing::new(Arc::clone(&transport)),
+        state: Mutex::new(state),
+        this: this.clone(),
+    });
+    let result = connection.read(&*transport, threads);
+    connection.lost(threads);
+    result
+}
+
+impl Connection {
+    fn read(
+        &self,
+        transport: &dyn Transport,
+        threads: &Arc<Threads>,
+    ) -> Result<(), ConnectionError> {
+        let mut buffer = RecordBuffer::new();
+        let mut ready = Vec::new();
+        let mut replies = Vec::new();
+        loop {
+            let count = transport.read(buffer.space())?;
+            if count == 0 {
+                return Ok(());
+            }
+            buffer.advance(count);
+            while let Some(record) = buffer.next()? {
+                let mut state = self.lock();
+                let event = state.application.receive(record, &mut replies)?;
+                let refused = !replies.is_empty();
+                if let Some(event) = event {
+                    self.on(state, event, threads, &mut ready, &mut replies)?;
+                } else if refused && state.application.must_close() {
+                    drop(state);
+                    self.reply(&mut replies);
+                    self.outgoing.close();
+                }
+            }
+            self.reply(&mut replies);
+            threads.submit(&mut ready);
+        }
+    }
+
+    /// Carries out one event. Requests that the extension can be called for now go to `ready`.
+    fn on(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        event: Event<'_>,
+        threads: &Arc<Threads>,
+        ready: &mut Vec<Arc<Session>>,
+        replies: &mut Vec<u8>,
+    ) -> Result<(), ConnectionError> {
+        match event {
+            Event::Hello(offer) => {
+                let answer = greeting(threads).limit_to(&offer);
+                encode::hello(replies, &answer);
+                state.greeting = Some(answer);
+            }
+            Event::Request { id, params, .. } => {
+                let (session, refused) = self.new_session(&state, id, params, threads)?;
+                state.sessions.insert(id, Arc::clone(&session));
+                drop(state);
+                match refused {
+                    Some(reason) => session.refuse(400, reason),
+                    None if session.is_ready() => ready.push(session),
+                    None => {}
+                }
+            }
+            Event::Stdin { id, data } => {
+                let Some(session) = state.sessions.get(&id).cloned() else {
+                    return Ok(());
+                };
+                drop(state);
+                if self.peer == Peer::WebServer {
+                    threads.submit(ready);
+                    session.wait_for_room(STDIN_WINDOW as usize);
+                }
+                if session.push_body(data)? {
+                    ready.push(session);
+                }
+            }
+            Event::StdinEnd { id } => {
+                if let Some(session) = state.sessions.get(&id).filter(|session| session.end_body())
+                {
+                    ready.push(Arc::clone(session));
+                }
+            }
+            Event::Abort { id } => {
+                if let Some(session) = state.sessions.get(&id).filter(|session| session.abort()) {
+                    ready.push(Arc::clone(session));
+                }
+            }
+            Event::Credit { id, bytes } => {
+                if let Some(session) = state.sessions.get(&id) {
+                    session.add_credit(bytes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A new request, and why it cannot be served, if it cannot.
+    fn new_session(
+        &self,
+        state: &State,
+        id: u16,
+        mut params: Params,
+        threads: &Threads,
+    ) -> Result<(Arc<Session>, Option<&'static str>), ConnectionError> {
+        let credit = match (&state.greeting, self.peer) {
+            (Some(hello), _) => Some(Credit {
+                stdin: Grant::new(hello.stdin_window),
+                stdout: Window::new(hello.stdout_window),
+            }),
+            (None, Peer::Gateway) => return Err(ConnectionError::NoGreeting),
+            (None, Peer::WebServer) => None,
+        };
+        let refused = if self.peer == Peer::WebServer {
+            split_url(&mut params, threads).err()
+        } else {
+            None
+        };
+        let variables = Variables::new(params);
+        let length = variables.content_length();
+        // `this` lives as long as the call of `serve` that we are in.
+        let Some(link) = self.this.upgrade() else {
+            return Err(ConnectionError::NoGreeting);
+        };
+        Ok((
+            Arc::new(Session::new(id, link, variables, length, credit)),
+            refused,
+        ))
+    }
+
+    fn reply(&self, replies: &mut Vec<u8>) {
+        if !replies.is_empty() {
+            // A connection that cannot be written shows by its end.
+            let _ = self
+                .outgoing
+                .send(self.wait(), |out| out.extend_from_slice(replies));
+            replies.clear();
+        }
+    }
+
+    /// The connection is over: what still runs has lost its client.
+    fn lost(&self, threads: &Arc<Threads>) {
+        let sessions: Vec<_> = self.lock().sessions.values().cloned().collect();
+        let mut unstarted = sessions
+            .into_iter()
+            .filter(|session| session.abort())
+            .collect();
+        threads.submit(&mut unstarted);
+    }
+
+    fn wait(&self) -> Wait {
+        match self.peer {
+            Peer::Gateway => Wait::No,
+            Peer::WebServer => Wait::Written,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Link for Connection {
+    fn stdout(&self, id: u16, bytes: &[u8]) -> Result<(), Gone> {
+        self.outgoing.send(self.wait(), |out| {
+            encode::stream(out, RecordType::Stdout, id, bytes)
+        })
+    }
+
+    fn is_ready(&self) -> bool {
+        self.peer == Peer::Gateway || self.outgoing.is_ready()
+    }
+
+    fn finish(&self, id: u16, last: &[u8], ending: Ending, log: &[u8]) {
+        let mut state = self.lock();
+        state.sessions.remove(&id);
+        state.application.finish(id);
+        let close = state.application.must_close();
+        drop(state);
+        let cut = if let Ending::Cut(reason) = ending {
+            Some(reason)
+        } else {
+            None
+        };
+        let result = self.outgoing.send(self.wait(), |out| {
+            encode::stream(out, RecordType::Stdout, id, last);
+            match (cut, self.peer) {
+                // nginx takes a plain close for a good end, but not a record of a wrong version (ISAPI.md §9.8).
+                (Some(_), Peer::WebServer) => return out.extend_from_slice(&[0; 8]),
+                (Some(reason), Peer::Gateway) => encode::cut(out, id, reason),
+                (None, _) => {}
+            }
+            if !log.is_empty() && self.peer == Peer::Gateway {
+                encode::log_parameter(out, id, log);
+            }
+            encode::end_stream(out, RecordType::Stdout, id);
+            let app_status = u32::from(ending != Ending::Complete);
+            encode::end_request(out, id, app_status, ProtocolStatus::RequestComplete);
+        });
+        if close || result.is_err() || (cut.is_some() && self.peer == Peer::WebServer) {
+            self.outgoing.close();
+        }
+    }
+
+    fn report(&self, id: u16, text: &str) {
+        // Only for the log: a connection that cannot be written shows elsewhere.
+        let _ = self.outgoing.send(self.wait(), |out| {
+            encode::stream(out, RecordType::Stderr, id, text.as_bytes())
+        });
+    }
+
+    fn grant(&self, id: u16, bytes: u32) {
+        let _ = self
+            .outgoing
+            .send(Wait::No, |out| encode::credit(out, id, bytes));
+    }
+}
+
+/// Our greeting: what we could do at most, and what the extension says of itself.
+fn greeting(threads: &Threads) -> Hello {
+    let extension = threads.extension();
+    let mut fields = Params::new();
+    fields.push(b"pid", std::process::id().to_string().as_bytes());
+    fields.push(b"threads", threads.limit().to_string().as_bytes());
+    fields.push(b"description", extension.description().as_bytes());
+    let version = extension.version();
+    fields.push(
+        b"extension-version",
+        format!("{}.{}", version >> 16, version & 0xffff).as_bytes(),
+    );
+    Hello {
+        version: HELLO_VERSION,
+        stdin_window: STDIN_WINDOW,
+        stdout_window: STDOUT_WINDOW,
+        max_requests: MAX_REQUESTS,
+        fields,
+    }
+}
+
+/// A greeting that says why no request can be served.
+pub fn refusal(reason: &str) -> Vec<u8> {
+    let mut fields = Params::new();
+    fields.push(b"error", reason.as_bytes());
+    let hello = Hello {
+        version: HELLO_VERSION,
+        stdin_window: 0,
+        stdout_window: 0,
+        max_requests: 0,
+        fields,
+    };
+    let mut out = Vec::new();
+    encode::hello(&mut out, &hello);
+    out
+}
+
+/// What a gateway would have done with the URL.
+pub fn split_url(params: &mut Params, threads: &Threads) -> Result<(), &'static str> {
+    let file = threads.extension().path();
+    let name = file
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    let folder = file
+        .parent()
+        .map(|folder| folder.to_string_lossy())
+        .unwrap_or_default();
+    path::apply(params, &name, folder.as_bytes())
+}

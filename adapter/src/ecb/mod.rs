@@ -1,0 +1,172 @@
+//! The extension control block and its four callbacks: where C meets the worker (ISAPI.md §2, §3).
+//!
+//! Each request that is inside the extension has an entry in one table. `ConnID` is index and generation of that entry,
+//! an untrusted number: a callback after the end of a request finds nothing and fails with 87 (ISAPI.md §2.4).
+#![allow(unsafe_code)]
+
+mod arguments;
+mod block;
+mod table;
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use isapi_abi::error::{ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_INDEX, ERROR_INVALID_PARAMETER};
+use isapi_abi::requests::HSE_REQ_DONE_WITH_SESSION;
+use isapi_abi::status::HSE_STATUS_SUCCESS;
+use isapi_abi::types::{BOOL, FALSE, HCONN, TRUE};
+
+pub use arguments::{Arguments, HeaderEx};
+use block::Block;
+use table::TABLE;
+
+use crate::extension::Extension;
+use crate::life::Event;
+use crate::os;
+use crate::session::{Session, Win32};
+use crate::support;
+use crate::variables::Value;
+
+/// A request inside the extension.
+pub struct Entry {
+    /// The request.
+    pub session: Arc<Session>,
+    block: Block,
+}
+
+/// Runs `HttpExtensionProc` for one request on this thread.
+pub fn call(extension: &Extension, session: &Arc<Session>) {
+    let (data, total) = session.begin();
+    let entry = Arc::new(Entry {
+        session: Arc::clone(session),
+        block: Block::new(session.variables(), data, total),
+    });
+    let id = TABLE.insert(&entry);
+    entry.block.set_connection(id);
+    // SAFETY: the block is valid and stays at its address until the entry is removed, which happens below or in DONE.
+    let status = unsafe { extension.http_extension_proc(entry.block.ecb()) };
+    end(&entry, id, Event::Returned(status));
+}
+
+fn end(entry: &Entry, id: HCONN, event: Event) {
+    let (http_status, log_data) = entry.block.outcome();
+    if entry.session.end(event, http_status, &log_data) {
+        TABLE.remove(id);
+    }
+}
+
+/// GetServerVariable (ISAPI.md §3.1).
+pub(crate) unsafe extern "system" fn get_server_variable(
+    id: HCONN,
+    name: *const u8,
+    buffer: *mut c_void,
+    size: *mut u32,
+) -> BOOL {
+    answer((|| {
+        let entry = TABLE.get(id)?;
+        // SAFETY: the extension passes a NUL-terminated name or NULL, and a pointer to a DWORD or NULL.
+        let (name, capacity) = unsafe {
+            (
+                arguments::text(name).ok_or(INVALID)?,
+                size.as_ref().copied().ok_or(INVALID)?,
+            )
+        };
+        let bytes = match entry
+            .session
+            .variables()
+            .get(name)
+            .ok_or(Win32(ERROR_INVALID_INDEX))?
+        {
+            Value::Bytes(value) => [&value, b"\0".as_slice()].concat(),
+            Value::Wide(value) => value
+                .iter()
+                .chain(&[0])
+                .flat_map(|unit| unit.to_le_bytes())
+                .collect(),
+        };
+        let needed = u32::try_from(bytes.len()).map_err(|_| INVALID)?;
+        // SAFETY: `size` is a valid DWORD, see above.
+        unsafe { size.write(needed) };
+        if capacity < needed {
+            return Err(Win32(ERROR_INSUFFICIENT_BUFFER));
+        }
+        if buffer.is_null() {
+            return Err(INVALID);
+        }
+        // SAFETY: the extension says that there are `capacity` bytes at `buffer`.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.cast(), bytes.len()) };
+        Ok(())
+    })())
+}
+
+/// WriteClient (ISAPI.md §3.2). Asynchronous writes need a completion function, which cannot be registered: 87.
+pub(crate) unsafe extern "system" fn write_client(
+    id: HCONN,
+    buffer: *mut c_void,
+    size: *mut u32,
+    flags: u32,
+) -> BOOL {
+    answer((|| {
+        let entry = TABLE.get(id)?;
+        // SAFETY: a pointer to a DWORD or NULL.
+        let count = unsafe { size.as_ref().copied().ok_or(INVALID)? };
+        if flags & isapi_abi::io::HSE_IO_ASYNC != 0 {
+            return Err(INVALID);
+        }
+        // SAFETY: the extension says that there are `count` bytes at `buffer`; they are only read during this call.
+        entry
+            .session
+            .write(unsafe { arguments::bytes(buffer.cast(), count) }.ok_or(INVALID)?)
+    })())
+}
+
+/// ReadClient (ISAPI.md §3.3).
+pub(crate) unsafe extern "system" fn read_client(
+    id: HCONN,
+    buffer: *mut c_void,
+    size: *mut u32,
+) -> BOOL {
+    answer((|| {
+        let entry = TABLE.get(id)?;
+        // SAFETY: a pointer to a DWORD or NULL.
+        let size = unsafe { size.as_mut().ok_or(INVALID)? };
+        // SAFETY: the extension says that there is room for `*size` bytes at `buffer`, which nothing else uses meanwhile.
+        let buffer = unsafe { arguments::room(buffer.cast(), *size) }.ok_or(INVALID)?;
+        let count = entry.session.read(buffer)?;
+        *size = u32::try_from(count).map_err(|_| INVALID)?;
+        Ok(())
+    })())
+}
+
+/// ServerSupportFunction (ISAPI.md §3.4).
+pub(crate) unsafe extern "system" fn server_support_function(
+    id: HCONN,
+    code: u32,
+    buffer: *mut c_void,
+    size: *mut u32,
+    data_type: *mut u32,
+) -> BOOL {
+    answer((|| {
+        let entry = TABLE.get(id)?;
+        // SAFETY: the extension passes what ISAPI defines for this code; `support` reads only what the code defines.
+        let mut arguments = unsafe { Arguments::new(buffer, size, data_type) };
+        if code == HSE_REQ_DONE_WITH_SESSION {
+            let status = arguments.dword_in_buffer().unwrap_or(HSE_STATUS_SUCCESS);
+            end(&entry, id, Event::Done(status));
+            return Ok(());
+        }
+        support::call(&entry.session, code, &mut arguments)
+    })())
+}
+
+const INVALID: Win32 = Win32(ERROR_INVALID_PARAMETER);
+
+fn answer(result: Result<(), Win32>) -> BOOL {
+    match result {
+        Ok(()) => TRUE,
+        Err(Win32(code)) => {
+            os::set_last_error(code);
+            FALSE
+        }
+    }
+}

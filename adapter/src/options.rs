@@ -1,0 +1,188 @@
+//! The worker's command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::Arg;
+use lexopt::ValueExt as _;
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+isapi-worker: runs one ISAPI extension in a process of its own
+
+Usage: isapi-worker [OPTIONS] EXTENSION
+
+Three ways to run, chosen as libfcgi and php-cgi choose:
+  cgi     GATEWAY_INTERFACE is in the environment: one request, then exit
+  listen  --listen is given, or standard input is a listening socket: a FastCGI application
+  stdio   otherwise: the isapi-gateway is at the other end of standard input and output
+
+Options:
+      --listen ADDRESS    listen on unix:PATH or HOST:PORT
+      --threads N         threads that run the extension, 1 to 256 [default: 8]
+      --connections N     connections at the same time with --listen, 1 to 4096 [default: 256]
+      --stop-timeout SEC  how long running requests may take when the worker is to end [default: 30]
+      --fd N              a further connection to the gateway, inherited as descriptor N (may be repeated)
+  -h, --help              print this help
+  -V, --version           print the version
+
+EXTENSION may also be given as environment variable ISAPI_EXTENSION.
+
+Example: a FastCGI application for nginx (fastcgi_pass unix:/run/hello.sock)
+  isapi-worker --listen unix:/run/hello.sock ./hello.so
+";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Serve an extension.
+    Run(Options),
+    /// Print [`HELP`].
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// How to serve.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The extension's file.
+    pub extension: PathBuf,
+    /// Where to listen, if not on standard input.
+    pub listen: Option<Address>,
+    /// Threads at most.
+    pub threads: usize,
+    /// Connections at most, in listen mode.
+    pub connections: usize,
+    /// How long running requests may take at the end.
+    pub stop_timeout: Duration,
+    /// Descriptors of further connections to the gateway.
+    pub descriptors: Vec<i32>,
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Path of a Unix socket.
+    Unix(PathBuf),
+    /// `HOST:PORT`.
+    Tcp(String),
+}
+
+/// Reads the arguments (without the program's name). `from_environment` is ISAPI_EXTENSION.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    from_environment: Option<OsString>,
+) -> Result<Command, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut extension = None;
+    let mut options = Options {
+        extension: PathBuf::new(),
+        listen: None,
+        threads: 8,
+        connections: 256,
+        stop_timeout: Duration::from_secs(30),
+        descriptors: Vec::new(),
+    };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("listen") => options.listen = Some(parser.value()?.parse_with(address)?),
+            Arg::Long("threads") => {
+                options.threads = parser.value()?.parse_with(|text| within(text, 1, 256))?
+            }
+            Arg::Long("connections") => {
+                options.connections = parser.value()?.parse_with(|text| within(text, 1, 4096))?
+            }
+            Arg::Long("stop-timeout") => {
+                options.stop_timeout = Duration::from_secs(parser.value()?.parse()?)
+            }
+            Arg::Long("fd") => options.descriptors.push(parser.value()?.parse()?),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
+            Arg::Value(path) if extension.is_none() => extension = Some(path),
+            other => return Err(other.unexpected()),
+        }
+    }
+    let Some(extension) = extension.or(from_environment) else {
+        return Err("no EXTENSION given (see --help)".into());
+    };
+    // A name without a folder would make the system's loader search its library path.
+    options.extension = std::path::absolute(extension).map_err(|error| error.to_string())?;
+    Ok(Command::Run(options))
+}
+
+fn within(text: &str, low: usize, high: usize) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (low..=high).contains(number))
+        .ok_or_else(|| format!("expected a number from {low} to {high}"))
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    match text.strip_prefix("unix:") {
+        Some("") => Err("unix: needs a path".into()),
+        Some(path) => Ok(Address::Unix(path.into())),
+        None if text
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) =>
+        {
+            Ok(Address::Tcp(text.into()))
+        }
+        None => Err("expected unix:PATH or HOST:PORT".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn run(arguments: &[&str]) -> Result<Command, lexopt::Error> {
+        parse(arguments.iter().map(OsString::from), None)
+    }
+
+    #[test]
+    fn reads_options() {
+        let Command::Run(options) = run(&[
+            "--threads=3",
+            "--fd",
+            "3",
+            "--fd=4",
+            "--listen",
+            "unix:/x",
+            "/a.so",
+        ])
+        .unwrap() else {
+            panic!()
+        };
+        assert_eq!((options.threads, options.descriptors), (3, vec![3, 4]));
+        assert_eq!(options.listen, Some(Address::Unix("/x".into())));
+        assert_eq!(options.extension, PathBuf::from("/a.so"));
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_understand() {
+        for arguments in [
+            &[][..],
+            &["--threads", "0", "a"],
+            &["--listen", "9000", "a"],
+            &["a", "b"],
+            &["--nonsense", "a"],
+        ] {
+            assert!(run(arguments).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_environment_names_the_extension_where_the_command_line_does_not() {
+        let Command::Run(options) = parse([], Some("/e.so".into())).unwrap() else {
+            panic!()
+        };
+        assert_eq!(options.extension, PathBuf::from("/e.so"));
+    }
+}

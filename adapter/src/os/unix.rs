@@ -1,0 +1,212 @@
+//! Unix.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::{AsFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::Transport;
+
+/// How long a client may take to close its side after we have closed ours.
+const CLOSE_GRACE: Duration = Duration::from_secs(5);
+
+thread_local! {
+    static LAST_ERROR: Cell<u32> = const { Cell::new(0) };
+}
+
+/// `GetLastError` for extensions: `adapter/include/windows.h` declares it, the worker exports it.
+#[unsafe(no_mangle)]
+pub extern "C" fn GetLastError() -> u32 {
+    last_error()
+}
+
+/// `SetLastError` for extensions.
+#[unsafe(no_mangle)]
+pub extern "C" fn SetLastError(code: u32) {
+    set_last_error(code);
+}
+
+/// The calling thread's last error.
+pub fn last_error() -> u32 {
+    LAST_ERROR.get()
+}
+
+/// Sets the calling thread's last error.
+pub fn set_last_error(code: u32) {
+    LAST_ERROR.set(code);
+}
+
+/// Makes a new pool thread ready for extensions. Nothing to do here.
+pub fn prepare_thread() {}
+
+/// Two streams, one for each direction; they may be the same socket.
+pub struct Streams {
+    input: File,
+    output: File,
+}
+
+/// Takes standard input and output for the protocol and leaves the extension `/dev/null` and standard error in their
+/// place: what an extension prints must not end up among the records.
+///
+/// # Errors
+/// When descriptors cannot be duplicated.
+pub fn take_standard_streams() -> io::Result<Streams> {
+    let keep = |fd| rustix::io::fcntl_dupfd_cloexec(fd, 3);
+    let streams = Streams {
+        input: keep(rustix::stdio::stdin())?.into(),
+        output: keep(rustix::stdio::stdout())?.into(),
+    };
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+    Ok(streams)
+}
+
+/// A connected socket that was inherited under this number.
+///
+/// # Errors
+/// When there is none.
+pub fn inherited_socket(number: RawFd) -> io::Result<UnixStream> {
+    if number <= 2 {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "descriptors 0 to 2 are the standard streams",
+        ));
+    }
+    // SAFETY: the parent has put it there for us alone and nothing else in this process knows of it. A wrong number
+    // fails in the next call.
+    let socket = UnixStream::from(unsafe { OwnedFd::from_raw_fd(number) });
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(socket)
+}
+
+/// A socket that waits for connections.
+pub enum Listener {
+    /// Unix domain.
+    Unix(UnixListener),
+    /// TCP.
+    Tcp(TcpListener),
+}
+
+/// Standard input as a listening socket, if that is what it is (FastCGI 1.0 §2.2, FCGI_LISTENSOCK_FILENO).
+pub fn listener_on_standard_input() -> Option<Listener> {
+    let stdin = rustix::stdio::stdin();
+    if !rustix::net::sockopt::socket_acceptconn(stdin).unwrap_or(false) {
+        return None;
+    }
+    let socket = rustix::io::fcntl_dupfd_cloexec(stdin, 3).ok()?;
+    let unix =
+        rustix::net::sockopt::socket_domain(&socket).ok()? == rustix::net::AddressFamily::UNIX;
+    Some(if unix {
+        Listener::Unix(socket.into())
+    } else {
+        Listener::Tcp(socket.into())
+    })
+}
+
+impl Listener {
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    /// When the system refuses; a connection that broke meanwhile is one such case.
+    pub fn accept(&self) -> io::Result<std::sync::Arc<dyn Transport>> {
+        Ok(match self {
+            Listener::Unix(listener) => std::sync::Arc::new(listener.accept()?.0),
+            Listener::Tcp(listener) => {
+                let stream = listener.accept()?.0;
+                stream.set_nodelay(true)?;
+                std::sync::Arc::new(stream)
+            }
+        })
+    }
+}
+
+/// Calls `stop` once, on a thread of its own, when the process is asked to end (SIGTERM, SIGINT).
+///
+/// # Errors
+/// When signals or the thread cannot be had.
+pub fn on_termination(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([
+        signal_hook::consts::SIGTERM,
+        signal_hook::consts::SIGINT,
+    ])?;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            if signals.forever().next().is_some() {
+                stop();
+            }
+        })?;
+    Ok(())
+}
+
+impl Transport for Streams {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.input).read(buffer)
+    }
+
+    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        (&self.output).write_all(bytes)
+    }
+
+    fn is_writable(&self) -> bool {
+        is_writable(&self.output)
+    }
+
+    fn finish(&self) {
+        // A pipe ends when the process does.
+        let _ = rustix::net::shutdown(self.output.as_fd(), rustix::net::Shutdown::Write);
+    }
+}
+
+impl Transport for UnixStream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&mut &*self).read(buffer)
+    }
+
+    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        (&mut &*self).write_all(bytes)
+    }
+
+    fn is_writable(&self) -> bool {
+        is_writable(self)
+    }
+
+    fn finish(&self) {
+        // A socket that is gone already is as good as closed.
+        let _ = self
+            .set_read_timeout(Some(CLOSE_GRACE))
+            .and_then(|()| self.shutdown(Shutdown::Write));
+    }
+}
+
+impl Transport for TcpStream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&mut &*self).read(buffer)
+    }
+
+    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        (&mut &*self).write_all(bytes)
+    }
+
+    fn is_writable(&self) -> bool {
+        is_writable(self)
+    }
+
+    fn finish(&self) {
+        // As above.
+        let _ = self
+            .set_read_timeout(Some(CLOSE_GRACE))
+            .and_then(|()| self.shutdown(Shutdown::Write));
+    }
+}
+
+/// Sockets and pipes count as writable only with room for several kilobytes.
+fn is_writable(stream: impl AsFd) -> bool {
+    let mut polled = [PollFd::new(&stream, PollFlags::OUT)];
+    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+}

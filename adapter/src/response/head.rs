@@ -1,0 +1,347 @@
+//! Status strings and header text as extensions write them, made into a CGI head (ISAPI.md §6.2, §6.3, §9.7).
+
+/// A status as the extension meant it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// 100–999.
+    pub code: u16,
+    /// Reason phrase without line ends.
+    pub reason: Vec<u8>,
+}
+
+impl Status {
+    /// A status with its standard phrase.
+    pub fn standard(code: u16) -> Self {
+        Self {
+            code,
+            reason: phrase(code).to_vec(),
+        }
+    }
+
+    /// Whether an answer with this status has no body (RFC 9110 §6.4.1).
+    pub fn forbids_body(&self) -> bool {
+        matches!(self.code, 100..=199 | 204 | 205 | 304)
+    }
+}
+
+/// Reads a status string: `200 OK`, `HTTP/1.1 200 OK`, `200`, empty. A text without digits is a header line if it has
+/// a colon (returned beside status 200), else the reason of a 200.
+pub fn parse_status(text: &[u8]) -> (Status, Option<&[u8]>) {
+    let line = text
+        .split(|byte| matches!(byte, b'\r' | b'\n' | 0))
+        .next()
+        .unwrap_or_default();
+    let rest = without_version(line).trim_ascii();
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 3 {
+        let code = rest[..3]
+            .iter()
+            .fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+        if code >= 100 {
+            let reason = printable(rest[3..].trim_ascii());
+            return (
+                if reason.is_empty() {
+                    Status::standard(code)
+                } else {
+                    Status { code, reason }
+                },
+                None,
+            );
+        }
+    }
+    match rest {
+        [] => (Status::standard(200), None),
+        header if header.contains(&b':') => (Status::standard(200), Some(header)),
+        reason => (
+            Status {
+                code: 200,
+                reason: printable(reason),
+            },
+            None,
+        ),
+    }
+}
+
+fn without_version(line: &[u8]) -> &[u8] {
+    let line = line.trim_ascii_start();
+    let Some(rest) = line.strip_prefix(b"HTTP/") else {
+        return line;
+    };
+    let version = rest
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
+        .count();
+    &rest[version..]
+}
+
+fn printable(text: &[u8]) -> Vec<u8> {
+    text.iter()
+        .copied()
+        .filter(|byte| *byte >= 0x20 && *byte != 0x7f)
+        .collect()
+}
+
+/// How the extension frames its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Whatever comes until the end.
+    Open,
+    /// So many bytes.
+    Length(u64),
+    /// The extension writes chunked coding itself; it is decoded here (ISAPI.md §6.6).
+    Chunked,
+}
+
+/// Header text, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Headers<'a> {
+    /// The lines to pass on, each with CRLF.
+    pub lines: Vec<u8>,
+    /// What they say about the body.
+    pub framing: Framing,
+    /// `Status:` line, which has a meaning only in raw heads (§6.4).
+    pub status: Option<&'a [u8]>,
+    /// Whether there is a `Location:`.
+    pub location: bool,
+}
+
+/// Takes header lines apart (without the empty line). Lines that are no header are dropped: nothing that an extension
+/// writes may break the head.
+pub fn parse_headers(text: &[u8]) -> Headers<'_> {
+    let mut headers = Headers {
+        lines: Vec::with_capacity(text.len() + 2),
+        framing: Framing::Open,
+        status: None,
+        location: false,
+    };
+    let mut length = None;
+    let mut passed = false;
+    for line in lines(text) {
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            if passed {
+                continue_line(&mut headers.lines, line);
+            }
+            continue;
+        }
+        passed = false;
+        let Some((name, value)) = split_header(line) else {
+            continue;
+        };
+        match header_kind(name) {
+            Kind::Status => headers.status = Some(value),
+            Kind::Length => length = parse_length(value),
+            Kind::Coding if value.eq_ignore_ascii_case(b"chunked") => {
+                headers.framing = Framing::Chunked
+            }
+            Kind::Coding | Kind::HopByHop => {}
+            Kind::Other => {
+                headers.location |= name.eq_ignore_ascii_case(b"location");
+                push_line(&mut headers.lines, name, value);
+                passed = true;
+            }
+        }
+    }
+    if let (Framing::Open, Some(length)) = (headers.framing, length) {
+        headers.framing = Framing::Length(length);
+    }
+    headers
+}
+
+/// Splits bytes into a header part and what follows the empty line. `None`: there is no empty line yet.
+pub fn split_head(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    if let Some(rest) = bytes
+        .strip_prefix(b"\r\n")
+        .or_else(|| bytes.strip_prefix(b"\n"))
+    {
+        return Some((&[], rest));
+    }
+    let mut from = 0;
+    while let Some(position) = bytes[from..].iter().position(|byte| *byte == b'\n') {
+        let end = from + position + 1;
+        if let Some(rest) = bytes[end..]
+            .strip_prefix(b"\r\n")
+            .or_else(|| bytes[end..].strip_prefix(b"\n"))
+        {
+            return Some((&bytes[..end], rest));
+        }
+        from = end;
+    }
+    None
+}
+
+/// What the first bytes of a raw answer are (ISAPI.md §6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Could still become a head.
+    Undecided,
+    /// `HTTP/d.d nnn reason`.
+    StatusLine,
+    /// `Token: value`.
+    Header,
+    /// No head: everything is body.
+    Body,
+}
+
+/// Looks at the first line of a raw answer.
+pub fn opening(bytes: &[u8]) -> Opening {
+    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+        let possible = bytes.iter().take_while(|byte| is_token(**byte)).count();
+        let undecided =
+            possible == bytes.len() || bytes[possible] == b':' || bytes.starts_with(b"HTTP/");
+        return if undecided {
+            Opening::Undecided
+        } else {
+            Opening::Body
+        };
+    };
+    let line = &bytes[..end];
+    if line.starts_with(b"HTTP/")
+        && without_version(line)
+            .trim_ascii()
+            .first()
+            .is_some_and(u8::is_ascii_digit)
+    {
+        Opening::StatusLine
+    } else if split_header(line).is_some() {
+        Opening::Header
+    } else {
+        Opening::Body
+    }
+}
+
+/// Appends a CGI head: an explicit `Status:` first, so that no `Location:` ever becomes a local redirect.
+pub fn write_head(status: &Status, lines: &[u8], framing: Framing, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Status: ");
+    out.extend_from_slice(status.code.to_string().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(&status.reason);
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(lines);
+    if let (Framing::Length(length), false) = (framing, status.code == 204) {
+        out.extend_from_slice(b"Content-Length: ");
+        out.extend_from_slice(length.to_string().as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+enum Kind {
+    Status,
+    Length,
+    Coding,
+    HopByHop,
+    Other,
+}
+
+fn header_kind(name: &[u8]) -> Kind {
+    const HOP_BY_HOP: [&[u8]; 6] = [
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"upgrade",
+        b"trailer",
+        b"te",
+    ];
+    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+    if is(b"status") {
+        Kind::Status
+    } else if is(b"content-length") {
+        Kind::Length
+    } else if is(b"transfer-encoding") {
+        Kind::Coding
+    } else if HOP_BY_HOP.iter().any(|other| is(other))
+        || name
+            .get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"x-accel-"))
+    {
+        Kind::HopByHop
+    } else {
+        Kind::Other
+    }
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .filter(|line| !line.is_empty())
+}
+
+fn split_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let name = line[..colon].trim_ascii_end();
+    let valid = !name.is_empty() && name.iter().all(|byte| is_token(*byte));
+    valid.then(|| (name, line[colon + 1..].trim_ascii()))
+}
+
+fn push_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend(value.iter().filter(|byte| is_value(**byte)));
+    out.extend_from_slice(b"\r\n");
+}
+
+fn continue_line(out: &mut Vec<u8>, line: &[u8]) {
+    out.truncate(out.len() - 2);
+    out.push(b' ');
+    out.extend(line.trim_ascii().iter().filter(|byte| is_value(**byte)));
+    out.extend_from_slice(b"\r\n");
+}
+
+fn is_value(byte: u8) -> bool {
+    byte == b'\t' || (byte >= 0x20 && byte != 0x7f)
+}
+
+fn parse_length(value: &[u8]) -> Option<u64> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    digits
+        .then(|| std::str::from_utf8(value).ok()?.parse().ok())
+        .flatten()
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The standard reason phrase; empty for codes without one.
+pub fn phrase(code: u16) -> &'static [u8] {
+    match code {
+        100 => b"Continue",
+        200 => b"OK",
+        201 => b"Created",
+        202 => b"Accepted",
+        203 => b"Non-Authoritative Information",
+        204 => b"No Content",
+        205 => b"Reset Content",
+        206 => b"Partial Content",
+        300 => b"Multiple Choices",
+        301 => b"Moved Permanently",
+        302 => b"Found",
+        303 => b"See Other",
+        304 => b"Not Modified",
+        307 => b"Temporary Redirect",
+        308 => b"Permanent Redirect",
+        400 => b"Bad Request",
+        401 => b"Unauthorized",
+        403 => b"Forbidden",
+        404 => b"Not Found",
+        405 => b"Method Not Allowed",
+        406 => b"Not Acceptable",
+        408 => b"Request Timeout",
+        409 => b"Conflict",
+        410 => b"Gone",
+        411 => b"Length Required",
+        412 => b"Precondition Failed",
+        413 => b"Content Too Large",
+        414 => b"URI Too Long",
+        415 => b"Unsupported Media Type",
+        416 => b"Range Not Satisfiable",
+        422 => b"Unprocessable Content",
+        429 => b"Too Many Requests",
+        500 => b"Internal Server Error",
+        501 => b"Not Implemented",
+        502 => b"Bad Gateway",
+        503 => b"Service Unavailable",
+        504 => b"Gateway Timeout",
+        _ => b"",
+    }
+}

@@ -1,0 +1,342 @@
+//! The answer of one request: the forms in which an extension can start it, made into one CGI answer
+//! (ISAPI.md §6). Pure: it appends what has to go out to a buffer and knows nothing of connections.
+
+pub mod chunked;
+pub mod head;
+
+use chunked::Chunked;
+use head::{Framing, Opening, Status};
+use isapi_abi::status::HSE_STATUS_ERROR;
+
+/// Longest raw head that is collected before it counts as body, bytes (ISAPI.md §6.4).
+const RAW_HEAD_LIMIT: usize = 65_536;
+
+/// Why a call that sends something was refused. The extension sees FALSE + 87.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is exactly one head for each answer.
+    #[error("the response head has been sent already")]
+    HeadSent,
+    /// 101 cannot be had (ISAPI.md §6.2).
+    #[error("status 101 is not possible")]
+    SwitchingProtocols,
+    /// A redirect URL with CR, LF or NUL.
+    #[error("the URL has control characters")]
+    BadUrl,
+    /// The chunked coding of the extension is malformed.
+    #[error("{0}")]
+    Chunked(#[from] chunked::Malformed),
+    /// The answer is finished.
+    #[error("the response is finished")]
+    Finished,
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Whole.
+    Complete,
+    /// The client must not take it for whole; the reason is for the log.
+    Cut(&'static str),
+    /// The extension failed before it sent anything: an error answer went out; the reason is for the log.
+    Failed(&'static str),
+}
+
+/// An answer in the making.
+#[derive(Debug)]
+pub struct Response {
+    phase: Phase,
+    /// The request's method is HEAD: body bytes are swallowed.
+    head_request: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Nothing has been sent.
+    Start,
+    /// Raw bytes that may be a head.
+    RawHead(Vec<u8>),
+    Body(Body),
+    Finished,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// Bytes are swallowed: HEAD, 204, 304.
+    None,
+    Open,
+    /// Bytes that still belong to it; more are cut off.
+    Length(u64),
+    Chunked(Chunked),
+}
+
+impl Response {
+    /// An answer to a request with this method.
+    pub fn new(method: &[u8]) -> Self {
+        Self {
+            phase: Phase::Start,
+            head_request: method == b"HEAD",
+        }
+    }
+
+    /// Whether a head has gone out or is being collected.
+    pub fn has_started(&self) -> bool {
+        !matches!(self.phase, Phase::Start)
+    }
+
+    /// Header calls 3 and 1016: a status string and header lines, body bytes behind the empty line (§6.2, §6.3).
+    ///
+    /// # Errors
+    /// When a head was sent before, or the status is 101.
+    pub fn send_header(
+        &mut self,
+        status: &[u8],
+        headers: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refused> {
+        if self.has_started() {
+            return Err(Refused::HeadSent);
+        }
+        let (status, stray) = head::parse_status(status);
+        match status.code {
+            100 => return Ok(()),
+            101 => return Err(Refused::SwitchingProtocols),
+            _ => {}
+        }
+        let (lines, body) = head::split_head(headers).unwrap_or((headers, &[]));
+        let mut headers = head::parse_headers(lines);
+        if let Some(line) = stray {
+            headers
+                .lines
+                .extend_from_slice(&head::parse_headers(line).lines);
+        }
+        self.start(&status, &headers.lines, headers.framing, out);
+        self.write(body, out)
+    }
+
+    /// Codes 1 and 2: a complete redirect (ISAPI.md §4.2, code 1).
+    ///
+    /// # Errors
+    /// When a head was sent before or the URL cannot stand in a header.
+    pub fn redirect(&mut self, url: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
+        if self.has_started() {
+            return Err(Refused::HeadSent);
+        }
+        if url.iter().any(|byte| byte.is_ascii_control()) {
+            return Err(Refused::BadUrl);
+        }
+        let mut body = b"<head><title>Document Moved</title></head>\n<body><h1>Object Moved</h1>This document may be found <a HREF=\"".to_vec();
+        escape_html(url, &mut body);
+        body.extend_from_slice(b"\">here</a></body>");
+        let lines = [b"Content-Type: text/html\r\nLocation: ", url, b"\r\n"].concat();
+        self.start(
+            &Status::standard(302),
+            &lines,
+            Framing::Length(body.len() as u64),
+            out,
+        );
+        self.write(&body, out)?;
+        self.phase = Phase::Finished;
+        Ok(())
+    }
+
+    /// `WriteClient`. As first output it may bring a head of its own (§6.4).
+    ///
+    /// # Errors
+    /// When the answer is finished or its chunked coding malformed.
+    pub fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
+        match &mut self.phase {
+            Phase::Finished => return Err(Refused::Finished),
+            Phase::Body(body) => return body.write(bytes, out),
+            Phase::Start if bytes.is_empty() => {}
+            Phase::Start => {
+                self.phase = Phase::RawHead(bytes.to_vec());
+                self.advance_raw_head(out)?;
+            }
+            Phase::RawHead(collected) => {
+                collected.extend_from_slice(bytes);
+                self.advance_raw_head(out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of `bytes` a write would pass on unchanged, so that large writes need no copy. `None`: they have to go
+    /// through [`Response::write`].
+    pub fn passes(&self, bytes: &[u8]) -> Option<usize> {
+        match &self.phase {
+            Phase::Body(Body::None) => Some(0),
+            Phase::Body(Body::Open) => Some(bytes.len()),
+            Phase::Body(Body::Length(left)) => {
+                Some(usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len())))
+            }
+            _ => None,
+        }
+    }
+
+    /// Counts `bytes` that [`Response::passes`] let through.
+    pub fn passed(&mut self, bytes: usize) {
+        if let Phase::Body(Body::Length(left)) = &mut self.phase {
+            *left = left.saturating_sub(bytes as u64);
+        }
+    }
+
+    /// The extension is done: `status` is its return value or DONE's, `http_status` the ECB's dwHttpStatusCode, which
+    /// counts only when nothing was sent (ISAPI.md §1.4 [GW]).
+    pub fn finish(&mut self, status: u32, http_status: u32, out: &mut Vec<u8>) -> Ending {
+        if let Phase::RawHead(_) = self.phase
+            && self.raw_body(out).is_err()
+        {
+            return Ending::Cut("malformed chunked coding");
+        }
+        let failed = status == HSE_STATUS_ERROR;
+        match std::mem::replace(&mut self.phase, Phase::Finished) {
+            Phase::Start if failed => self.error_page(
+                500,
+                "extension returned HSE_STATUS_ERROR and sent no response",
+                out,
+            ),
+            Phase::Start => match u16::try_from(http_status) {
+                Ok(code @ 400..=999) => self.error_page(
+                    code,
+                    "extension sent no response, only dwHttpStatusCode",
+                    out,
+                ),
+                _ => self.error_page(500, "extension sent no response", out),
+            },
+            Phase::Body(_) if failed => {
+                Ending::Cut("extension returned HSE_STATUS_ERROR after its head")
+            }
+            Phase::Body(Body::Length(1..)) => {
+                Ending::Cut("extension sent fewer bytes than its Content-Length")
+            }
+            Phase::Body(Body::Chunked(chunked)) if !chunked.is_finished() => {
+                Ending::Cut("extension did not end its chunked coding")
+            }
+            Phase::Body(_) | Phase::RawHead(_) | Phase::Finished => Ending::Complete,
+        }
+    }
+
+    fn start(&mut self, status: &Status, lines: &[u8], framing: Framing, out: &mut Vec<u8>) {
+        head::write_head(status, lines, framing, out);
+        self.phase = Phase::Body(match framing {
+            _ if self.head_request || status.forbids_body() => Body::None,
+            Framing::Open => Body::Open,
+            Framing::Length(length) => Body::Length(length),
+            Framing::Chunked => Body::Chunked(Chunked::default()),
+        });
+    }
+
+    /// Answers with an error page instead of what the extension would have sent. Nothing may have been sent before.
+    pub fn error_page(&mut self, code: u16, reason: &'static str, out: &mut Vec<u8>) -> Ending {
+        let status = Status::standard(code);
+        let body = format!(
+            "<!doctype html><title>{code}</title><h1>{code} {}</h1>\n",
+            String::from_utf8_lossy(&status.reason)
+        );
+        let framing = Framing::Length(body.len() as u64);
+        self.start(&status, b"Content-Type: text/html\r\n", framing, out);
+        if let Phase::Body(writable) = &mut self.phase {
+            // Plain bytes of the declared length cannot be refused.
+            let _ = writable.write(body.as_bytes(), out);
+        }
+        self.phase = Phase::Finished;
+        Ending::Failed(reason)
+    }
+
+    /// Decides what the raw bytes collected so far are.
+    fn advance_raw_head(&mut self, out: &mut Vec<u8>) -> Result<(), Refused> {
+        let Phase::RawHead(collected) = &self.phase else {
+            return Ok(());
+        };
+        let opening = head::opening(collected);
+        if opening == Opening::Body
+            || (collected.len() > RAW_HEAD_LIMIT && head::split_head(collected).is_none())
+        {
+            return self.raw_body(out);
+        }
+        let whole = opening != Opening::Undecided && head::split_head(collected).is_some();
+        if whole {
+            self.raw_head(opening, out)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The collected bytes are a head and perhaps the first body bytes.
+    fn raw_head(&mut self, opening: Opening, out: &mut Vec<u8>) -> Result<(), Refused> {
+        let Phase::RawHead(collected) = std::mem::replace(&mut self.phase, Phase::Start) else {
+            return Ok(());
+        };
+        let Some((text, body)) = head::split_head(&collected) else {
+            return Ok(());
+        };
+        let (status_line, lines) = match opening {
+            Opening::StatusLine => text.split_at(
+                text.iter()
+                    .position(|byte| *byte == b'\n')
+                    .map_or(text.len(), |at| at + 1),
+            ),
+            _ => (&text[..0], text),
+        };
+        let headers = head::parse_headers(lines);
+        let status = match (status_line, headers.status) {
+            ([], Some(status)) => head::parse_status(status).0,
+            ([], None) if headers.location => Status::standard(302),
+            (line, _) => head::parse_status(line).0,
+        };
+        match status.code {
+            100 => return self.write(body, out),
+            101 => return Err(Refused::SwitchingProtocols),
+            _ => {}
+        }
+        self.start(&status, &headers.lines, headers.framing, out);
+        self.write(body, out)
+    }
+
+    /// The collected bytes are no head: all of them are body (§6.4 rule 4).
+    fn raw_body(&mut self, out: &mut Vec<u8>) -> Result<(), Refused> {
+        let Phase::RawHead(collected) = std::mem::replace(&mut self.phase, Phase::Start) else {
+            return Ok(());
+        };
+        self.start(
+            &Status::standard(200),
+            b"Content-Type: text/html\r\n",
+            Framing::Open,
+            out,
+        );
+        self.write(&collected, out)
+    }
+}
+
+impl Body {
+    fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
+        match self {
+            Body::None => {}
+            Body::Open => out.extend_from_slice(bytes),
+            Body::Length(left) => {
+                let kept = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                out.extend_from_slice(&bytes[..kept]);
+                *left -= kept as u64;
+            }
+            Body::Chunked(chunked) => chunked.decode(bytes, out)?,
+        }
+        Ok(())
+    }
+}
+
+fn escape_html(text: &[u8], out: &mut Vec<u8>) {
+    for byte in text {
+        match byte {
+            b'&' => out.extend_from_slice(b"&amp;"),
+            b'<' => out.extend_from_slice(b"&lt;"),
+            b'>' => out.extend_from_slice(b"&gt;"),
+            b'"' => out.extend_from_slice(b"&quot;"),
+            b'\'' => out.extend_from_slice(b"&#39;"),
+            other => out.push(*other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

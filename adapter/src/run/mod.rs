@@ -1,0 +1,77 @@
+//! The three ways to run a worker (DESIGN: "The worker is to ISAPI what php-cgi is to PHP").
+
+mod cgi;
+mod listen;
+mod stdio;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::extension::{Extension, LoadError};
+use crate::options::Options;
+use crate::os;
+use crate::threads::Threads;
+
+/// Why a worker cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The extension cannot be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The system refuses something.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        error: std::io::Error,
+    },
+    /// Started by hand without a way to get requests.
+    #[error(
+        "standard input is a terminal, not a gateway: give --listen ADDRESS, or start isapi-gateway instead (see --help)"
+    )]
+    NoGateway,
+    /// The gateway broke the protocol.
+    #[error(transparent)]
+    Connection(#[from] crate::connection::ConnectionError),
+}
+
+/// Runs the worker to its end.
+///
+/// # Errors
+/// When it cannot run; the text is for the operator.
+pub fn run(options: &Options) -> Result<ExitCode, RunError> {
+    if std::env::var_os("GATEWAY_INTERFACE").is_some() && options.listen.is_none() {
+        return cgi::run(options);
+    }
+    match &options.listen {
+        Some(address) => listen::run(options, listen::bind(address)?),
+        None => match os::listener_on_standard_input() {
+            Some(listener) => listen::run(options, listener),
+            None => stdio::run(options),
+        },
+    }
+}
+
+fn start(options: &Options) -> Result<Arc<Threads>, RunError> {
+    let extension = Arc::new(Extension::load(&options.extension)?);
+    Threads::start(extension, options.threads).map_err(system("cannot start threads"))
+}
+
+/// Ends the extension in order if its requests end in time. Otherwise the end of the process has to do: an extension
+/// is never terminated while a request is outstanding (ISAPI.md §1.5).
+fn stop(threads: &Threads, limit: Duration) {
+    if threads.wait_until_quiet(limit) {
+        threads.extension().terminate();
+    } else {
+        eprintln!(
+            "isapi-worker: requests still run after {limit:?}: ending without TerminateExtension"
+        );
+    }
+}
+
+fn system(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> RunError {
+    let what = what.into();
+    move |error| RunError::System { what, error }
+}

@@ -1,0 +1,454 @@
+//! One request inside the worker: its body, its answer and its life, shared by the thread that reads the connection
+//! and the threads of the extension.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fastcgi_protocol::{Grant, ProtocolError, Window};
+use isapi_abi::error::{ERROR_INVALID_PARAMETER, ERROR_SEM_TIMEOUT, WSAECONNRESET};
+
+use crate::body::{Body, Read};
+use crate::life::{Action, Event, Life};
+use crate::link::Link;
+use crate::response::{Ending, Refused, Response};
+use crate::variables::Variables;
+
+/// Output gathers up to this many bytes before it is sent (ISAPI.md §6.5 [GW]).
+const GATHER: usize = 16 * 1024;
+
+/// A read that gets nothing fails after this time (ISAPI.md §3.3).
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Text for the access log that is kept for one request, bytes.
+const LOG_LIMIT: usize = 4_096;
+
+/// A Win32 error number, for `SetLastError`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Win32(pub u32);
+
+/// Flow control of one request on a connection that has it.
+#[derive(Debug)]
+pub struct Credit {
+    /// What the front may still send.
+    pub stdin: Grant,
+    /// What we may still send.
+    pub stdout: Window,
+}
+
+/// One request.
+pub struct Session {
+    id: u16,
+    link: Arc<dyn Link>,
+    variables: Variables,
+    state: Mutex<State>,
+    /// Body, credit, life or client's presence changed.
+    changed: Condvar,
+}
+
+struct State {
+    life: Life,
+    body: Body,
+    response: Response,
+    credit: Option<Credit>,
+    /// Output that has not been handed to the link yet.
+    gathered: Vec<u8>,
+    /// A thread is handing output to the link; others wait for their turn, so that bytes keep their order.
+    sending: bool,
+    /// The client has gone.
+    gone: bool,
+    /// Gathered output was already there at the last tick.
+    stale: bool,
+    log: Vec<u8>,
+}
+
+impl Session {
+    /// A request whose parameters are complete. Without `credit` the link itself holds senders back.
+    pub fn new(
+        id: u16,
+        link: Arc<dyn Link>,
+        variables: Variables,
+        length: Option<u64>,
+        credit: Option<Credit>,
+    ) -> Self {
+        let response = Response::new(variables.param("REQUEST_METHOD"));
+        let state = State {
+            life: Life::default(),
+            body: Body::new(length),
+            response,
+            credit,
+            gathered: Vec::new(),
+            sending: false,
+            gone: false,
+            stale: false,
+            log: Vec::new(),
+        };
+        Self {
+            id,
+            link,
+            variables,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// The request's server variables.
+    pub fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    // --- the front's side ---
+
+    /// Bytes of the body have come. Returns whether the extension can be called now for the first time.
+    ///
+    /// # Errors
+    /// When the front sends more than it was granted.
+    pub fn push_body(&self, bytes: &[u8]) -> Result<bool, ProtocolError> {
+        let mut state = self.lock();
+        let was_ready = state.body.is_ready();
+        if let Some(credit) = &mut state.credit {
+            credit.stdin.received(bytes.len())?;
+        }
+        let kept = if state.life == Life::Over || state.gone {
+            0
+        } else {
+            state.body.push(bytes)
+        };
+        self.consumed(&mut state, bytes.len() - kept);
+        self.changed.notify_all();
+        Ok(state.body.is_ready() && !was_ready)
+    }
+
+    /// The body is over. Returns whether the extension can be called now for the first time.
+    pub fn end_body(&self) -> bool {
+        let mut state = self.lock();
+        let was_ready = state.body.is_ready();
+        state.body.end();
+        self.changed.notify_all();
+        !was_ready
+    }
+
+    /// Whether the extension can be called before any of the body has come.
+    pub fn is_ready(&self) -> bool {
+        self.lock().body.is_ready()
+    }
+
+    /// Blocks a reader without flow control until no more than `limit` bytes of the body wait for the extension.
+    pub fn wait_for_room(&self, limit: usize) {
+        let state = self.lock();
+        let full = |state: &mut State| {
+            state.body.buffered() > limit && !state.gone && state.life != Life::Over
+        };
+        drop(self.changed.wait_while(state, full));
+    }
+
+    /// The front lets us send so many more bytes.
+    ///
+    /// # Errors
+    /// When credit exceeds what a window can hold.
+    pub fn add_credit(&self, bytes: u32) -> Result<(), ProtocolError> {
+        if let Some(credit) = &mut self.lock().credit {
+            credit.stdout.add(bytes)?;
+        }
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// The client has gone: reads and writes of the extension fail from now on. Returns whether the extension can be
+    /// called now for the first time, so that it learns of it.
+    pub fn abort(&self) -> bool {
+        let mut state = self.lock();
+        let was_ready = state.body.is_ready();
+        state.gone = true;
+        state.body.end();
+        self.changed.notify_all();
+        !was_ready
+    }
+
+    /// Answers the request without the extension, which never sees it.
+    pub fn refuse(&self, code: u16, reason: &'static str) {
+        let mut state = self.lock();
+        state.life = Life::Over;
+        let State {
+            response, gathered, ..
+        } = &mut *state;
+        let ending = response.error_page(code, reason, gathered);
+        let last = std::mem::take(gathered);
+        drop(state);
+        self.link.report(self.id, reason);
+        self.link.finish(self.id, &last, ending, &[]);
+    }
+
+    // --- the extension's side ---
+
+    /// The extension is about to be called: gives it the first part of the body and `cbTotalBytes`.
+    pub fn begin(&self) -> (Vec<u8>, u32) {
+        let mut state = self.lock();
+        state.life.on(Event::Called);
+        let data = state.body.take_read_ahead();
+        let total = state.body.total_bytes(data.len());
+        self.consumed(&mut state, data.len());
+        (data, total)
+    }
+
+    /// ReadClient: fills the buffer, or as much of it as the body still has (ISAPI.md §3.3 [GW]).
+    ///
+    /// # Errors
+    /// 10054 when the body was cut short, 121 when nothing came in time, 87 after the end of the session.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Win32> {
+        self.flush()?;
+        let mut state = self.open()?;
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match state.body.read(&mut buffer[filled..]) {
+                Read::Bytes(count) => {
+                    filled += count;
+                    self.consumed(&mut state, count);
+                    self.changed.notify_all();
+                }
+                Read::End => break,
+                Read::Wait if !state.life.is_open() => return Err(Win32(ERROR_INVALID_PARAMETER)),
+                Read::Wait if !state.gone => {
+                    let (next, timeout) = self
+                        .changed
+                        .wait_timeout(state, READ_TIMEOUT)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    state = next;
+                    if timeout.timed_out()
+                        && state.body.buffered() == 0
+                        && !state.gone
+                        && !state.body.is_ready()
+                    {
+                        return if filled > 0 {
+                            Ok(filled)
+                        } else {
+                            Err(Win32(ERROR_SEM_TIMEOUT))
+                        };
+                    }
+                }
+                Read::Short | Read::Wait if filled > 0 => break,
+                Read::Short | Read::Wait => return Err(Win32(WSAECONNRESET)),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// WriteClient: gathers small writes, sends large ones at once.
+    ///
+    /// # Errors
+    /// 10054 when the client has gone, 87 when the answer takes nothing more.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), Win32> {
+        let mut state = self.turn()?;
+        match state.response.passes(bytes) {
+            Some(count) if state.gathered.len() + count >= GATHER => {
+                state.response.passed(count);
+                self.send(state, &bytes[..count])
+            }
+            _ => self.respond_in(state, |response, out| response.write(bytes, out)),
+        }
+    }
+
+    /// A call that starts the answer or adds to it.
+    ///
+    /// # Errors
+    /// 10054 when the client has gone, 87 when it is refused.
+    pub fn respond(
+        &self,
+        call: impl FnOnce(&mut Response, &mut Vec<u8>) -> Result<(), Refused>,
+    ) -> Result<(), Win32> {
+        let state = self.turn()?;
+        self.respond_in(state, call)
+    }
+
+    /// Whether the client is still there (code 1018).
+    pub fn is_connected(&self) -> bool {
+        !self.lock().gone
+    }
+
+    /// Adds to the text for the access log (code 1003), up to 4 KiB.
+    pub fn append_log(&self, text: &[u8]) {
+        let mut state = self.lock();
+        let room = LOG_LIMIT - state.log.len().min(LOG_LIMIT);
+        state.log.extend_from_slice(&text[..text.len().min(room)]);
+    }
+
+    /// `HttpExtensionProc` returned, or the extension called DONE. `http_status` and `log_data` are what the ECB holds
+    /// now. Returns whether the ECB is free.
+    pub fn end(&self, event: Event, http_status: u32, log_data: &[u8]) -> bool {
+        let mut state = self.wait_turn(self.lock());
+        let Action { finish, release } = state.life.on(event);
+        if let Some(status) = finish {
+            if !log_data.is_empty() {
+                state.log.extend_from_slice(log_data);
+            }
+            self.finish(state, status, http_status);
+        } else if state.life == Life::Pending {
+            // Nobody flushes for a request that has no thread. A client that has gone shows at the next call.
+            let _ = self.send(state, &[]);
+        }
+        release
+    }
+
+    /// Sends what has gathered since the tick before, if it needs no waiting. Called a few times a second for requests
+    /// that are inside the extension, so that slow writers are seen.
+    pub fn tick(&self) {
+        let Ok(mut state) = self.state.try_lock() else {
+            return;
+        };
+        let allowed = state
+            .credit
+            .as_ref()
+            .is_none_or(|credit| credit.stdout.available() >= state.gathered.len());
+        if state.gathered.is_empty()
+            || state.sending
+            || state.gone
+            || !allowed
+            || !self.link.is_ready()
+        {
+            return;
+        }
+        if state.stale {
+            state.stale = false;
+            let _ = self.send(state, &[]);
+        } else {
+            state.stale = true;
+        }
+    }
+
+    fn flush(&self) -> Result<(), Win32> {
+        let state = self.lock();
+        if state.gathered.is_empty() || !state.life.is_open() {
+            return Ok(());
+        }
+        match self.send(self.wait_turn(state), &[]) {
+            // A client that has gone may still have sent a body that is worth reading.
+            Err(Win32(WSAECONNRESET)) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn respond_in<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        call: impl FnOnce(&mut Response, &mut Vec<u8>) -> Result<(), Refused>,
+    ) -> Result<(), Win32> {
+        let State {
+            response, gathered, ..
+        } = &mut *state;
+        call(response, gathered).map_err(|_| Win32(ERROR_INVALID_PARAMETER))?;
+        state.stale = false;
+        if state.gathered.len() >= GATHER || state.life == Life::Pending {
+            self.send(state, &[])
+        } else {
+            Ok(())
+        }
+    }
+
+    fn finish<'a>(&'a self, mut state: MutexGuard<'a, State>, status: u32, http_status: u32) {
+        let State {
+            response, gathered, ..
+        } = &mut *state;
+        let ending = response.finish(status, http_status, gathered);
+        if let Ending::Cut(reason) | Ending::Failed(reason) = ending
+            && !state.gone
+        {
+            self.link.report(self.id, reason);
+        }
+        let fits = state
+            .credit
+            .as_ref()
+            .is_none_or(|credit| credit.stdout.available() >= state.gathered.len());
+        if !fits && !state.gone {
+            // Whether it went out or the client left meanwhile, the request ends below.
+            let _ = self.send(state, &[]);
+            state = self.lock();
+        }
+        let last = if state.gone {
+            Vec::new()
+        } else {
+            std::mem::take(&mut state.gathered)
+        };
+        let log = std::mem::take(&mut state.log);
+        drop(state);
+        self.changed.notify_all();
+        self.link.finish(self.id, &last, ending, &log);
+    }
+
+    /// Hands what has gathered, and then `more`, to the link as credit allows.
+    fn send<'a>(&'a self, mut state: MutexGuard<'a, State>, more: &[u8]) -> Result<(), Win32> {
+        state.sending = true;
+        let mut gathered = std::mem::take(&mut state.gathered);
+        for mut part in [&gathered[..], more] {
+            while !part.is_empty() && !state.gone {
+                let allowed = match &mut state.credit {
+                    None => part.len(),
+                    Some(credit) => {
+                        let allowed = credit.stdout.available().min(part.len());
+                        credit.stdout.take(allowed);
+                        allowed
+                    }
+                };
+                if allowed == 0 {
+                    state = self
+                        .changed
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    continue;
+                }
+                let (now, later) = part.split_at(allowed);
+                drop(state);
+                let result = self.link.stdout(self.id, now);
+                state = self.lock();
+                state.gone |= result.is_err();
+                part = later;
+            }
+        }
+        gathered.clear();
+        state.gathered = gathered;
+        state.sending = false;
+        self.changed.notify_all();
+        if state.gone {
+            Err(Win32(WSAECONNRESET))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The extension took bytes of the body: the front may send as many again.
+    fn consumed(&self, state: &mut State, count: usize) {
+        if let Some(credit) = &mut state.credit
+            && let Some(bytes) = credit.stdin.consumed(count)
+        {
+            self.link.grant(self.id, bytes);
+        }
+    }
+
+    /// The state, if the extension may still use the request.
+    fn open(&self) -> Result<MutexGuard<'_, State>, Win32> {
+        let state = self.lock();
+        if state.life.is_open() {
+            Ok(state)
+        } else {
+            Err(Win32(ERROR_INVALID_PARAMETER))
+        }
+    }
+
+    /// The state, when no other thread is sending and the client is there.
+    fn turn(&self) -> Result<MutexGuard<'_, State>, Win32> {
+        let state = self.wait_turn(self.open()?);
+        match (state.life.is_open(), state.gone) {
+            (false, _) => Err(Win32(ERROR_INVALID_PARAMETER)),
+            (_, true) => Err(Win32(WSAECONNRESET)),
+            _ => Ok(state),
+        }
+    }
+
+    fn wait_turn<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed
+            .wait_while(state, |state| state.sending)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,232 @@
+//! A running CGI program: fed, watched, and always reaped, with every process of its group.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use tokio::io::AsyncWriteExt as _;
+use tokio::io::unix::AsyncFd;
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+use super::Cgi;
+use super::output::Output;
+use crate::backend::stderr::log_lines;
+use crate::body::{Body, BodyError};
+use crate::error::Error;
+
+/// How long a program may go on after SIGTERM before it gets SIGKILL.
+pub const GRACE: Duration = Duration::from_secs(2);
+
+/// How long the last words of a program are waited for after its end, when a process that left its group still
+/// holds its standard error.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How a program came to its end.
+#[derive(Debug)]
+pub enum Ended {
+    /// By itself.
+    Exited(ExitStatus),
+    /// It ran longer than the pool allows and was ended.
+    TimedOut(Duration),
+    /// The client's body broke off, so that the program could not be fed.
+    BodyBroken(BodyError),
+    /// Nobody waits for the answer any more, or the gateway is stopping.
+    Unwanted,
+}
+
+/// Starts the program and a task that keeps it; `slot` is held until the program has been reaped.
+///
+/// # Errors
+/// When the program cannot be started.
+pub fn start(
+    cgi: &Cgi,
+    mut command: Command,
+    body: Body,
+    slot: OwnedSemaphorePermit,
+) -> Result<Output, Error> {
+    let body = (!body.is_end_stream()).then_some(body);
+    if body.is_some() {
+        command.stdin(Stdio::piped());
+    }
+    let child = command
+        .spawn()
+        .map_err(|error| cannot_start(&cgi.program, &error))?;
+    let mut running = Running::new(child).map_err(|error| cannot_start(&cgi.program, &error))?;
+    let stdout = running.child.stdout.take();
+    let stdout = stdout.ok_or_else(|| Error::CannotStart("standard output is not piped".into()))?;
+
+    let (wanted, unwanted) = oneshot::channel();
+    let (tell, ended) = oneshot::channel();
+    let orders = Orders {
+        unwanted,
+        end: cgi.end.subscribe(),
+        limit: cgi.settings.request_timeout,
+    };
+    let pool: Arc<str> = cgi.pool().into();
+    let description = format!("{} (process {})", cgi.program.display(), running.group.0);
+    tokio::spawn(async move {
+        let end = running.keep(pool, body, orders).await;
+        drop(slot);
+        // The output may be gone: then nobody wants to know.
+        let _ = tell.send(end);
+    });
+    Ok(Output::new(stdout, ended, wanted, description))
+}
+
+fn cannot_start(program: &Path, error: &io::Error) -> Error {
+    let shown = program.display();
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::TOOBIG) => {
+            Error::BadRequest("its headers do not fit into an environment".into())
+        }
+        Some(Errno::AGAIN | Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {
+            Error::Overloaded(format!("{shown} cannot be started now: {error}"))
+        }
+        Some(Errno::NOENT) if !program.exists() => {
+            Error::FileMissing(format!("{shown} does not exist"))
+        }
+        Some(Errno::NOENT) => Error::CannotStart(format!(
+            "{shown} cannot be started: its working folder or the interpreter it names does not exist"
+        )),
+        Some(Errno::ACCESS) => Error::CannotStart(format!("{shown} may not be executed: {error}")),
+        _ => Error::CannotStart(format!("{shown} cannot be started: {error}")),
+    }
+}
+
+/// Who may end a program before it ends by itself.
+struct Orders {
+    /// Ends with an error when the output has been dropped unfinished, with a value when it was read to its end.
+    unwanted: oneshot::Receiver<()>,
+    end: watch::Receiver<bool>,
+    /// Zero: none.
+    limit: Duration,
+}
+
+impl Orders {
+    /// Ends when the program must end.
+    async fn must_end(self) -> Ended {
+        let Self {
+            unwanted,
+            mut end,
+            limit,
+        } = self;
+        let abandoned = async {
+            if unwanted.await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let out_of_time = async {
+            if limit.is_zero() {
+                std::future::pending::<()>().await;
+            }
+            sleep(limit).await;
+        };
+        tokio::select! {
+            () = abandoned => Ended::Unwanted,
+            // An error means that the backend is gone, and the gateway with it.
+            _ = end.wait_for(|end| *end) => Ended::Unwanted,
+            () = out_of_time => Ended::TimedOut(limit),
+        }
+    }
+}
+
+/// A started program. The order of the fields is the order of the drops: first everything in the group is killed,
+/// then the leader is reaped, so that the group's number cannot belong to anybody else when the signal is sent.
+struct Running {
+    group: Group,
+    /// Becomes readable when the leader has exited, without reaping it.
+    exit: AsyncFd<OwnedFd>,
+    child: Child,
+}
+
+impl Running {
+    fn new(child: Child) -> io::Result<Self> {
+        let raw = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let group = Group(raw.ok_or_else(|| io::Error::other("it has no process number"))?);
+        let exit = pidfd_open(group.0, PidfdFlags::empty())?;
+        #[expect(
+            deprecated,
+            reason = "an OwnedFd keeps its one descriptor open, which is all that the unsafe replacement asks for"
+        )]
+        let exit = AsyncFd::new(exit)?;
+        Ok(Self { group, exit, child })
+    }
+
+    async fn keep(mut self, pool: Arc<str>, body: Option<Body>, orders: Orders) -> Ended {
+        let stderr = self.child.stderr.take();
+        let mut log = stderr.map(|stderr| tokio::spawn(log_lines(stderr, pool, self.group.0)));
+        let feeding = feed(self.child.stdin.take().zip(body));
+        let early = tokio::select! {
+            biased;
+            _ = self.exit.readable() => None,
+            error = feeding => Some(Ended::BodyBroken(error)),
+            early = orders.must_end() => Some(early),
+        };
+        if early.is_some() {
+            self.group.signal(Signal::TERM);
+            // Whether it ended in time or not: what is left of the group is killed below.
+            let _ = timeout(GRACE, self.exit.readable()).await;
+        }
+        self.group.signal(Signal::KILL);
+        let Self {
+            child: mut leader,
+            group,
+            ..
+        } = self;
+        let status = leader.wait().await;
+        // Reaped: from here on the number may belong to somebody else.
+        std::mem::forget(group);
+        if let Some(log) = &mut log
+            && timeout(LAST_WORDS, &mut *log).await.is_err()
+        {
+            log.abort();
+        }
+        match (early, status) {
+            (Some(early), _) => early,
+            (None, Ok(status)) => Ended::Exited(status),
+            (None, Err(error)) => {
+                tracing::error!(%error, "the exit status of a program cannot be read");
+                Ended::Unwanted
+            }
+        }
+    }
+}
+
+/// A process group; dropping it kills every process in it.
+struct Group(Pid);
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        // An error means that no process is left in it.
+        let _ = kill_process_group(self.0, signal);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// Writes the request's body to the program and closes its input. Ends only when the body breaks off.
+async fn feed(streams: Option<(ChildStdin, Body)>) -> BodyError {
+    if let Some((mut stdin, mut body)) = streams {
+        while let Some(frame) = body.frame().await {
+            match frame.map(http_body::Frame::into_data) {
+                Ok(Ok(data)) if stdin.write_all(&data).await.is_err() => break, // It reads no more, which is its right.
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+    }
+    std::future::pending().await
+}

@@ -1,0 +1,311 @@
+//! Static files: GET and HEAD with ranges and conditional requests, by tower-http.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use http::header::LOCATION;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body_util::BodyExt as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tower::ServiceExt as _;
+use tower_http::services::ServeFile;
+
+use crate::body::{self, BodyError};
+use crate::error::Error;
+use crate::request::RequestHead;
+use crate::response::Response;
+use crate::site;
+
+/// Endings of names that are never served, in lower case: libraries and programs (what runs is not for download, and
+/// IIS, too, never sends the file behind a handler), and files that hold settings or data of applications (the hidden
+/// ones of IIS's request filtering, and this gateway's own).
+const NEVER_SERVED: [&str; 17] = [
+    "dll", "so", "exe", "com", "o", "a", "lib", "pdb", "config", "toml", "asa", "asax", "ascx",
+    "mdb", "ldb", "mdf", "ldf",
+];
+
+/// What stays as it is in a redirect's path.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Serves the files of the sites' folders.
+pub struct Files {
+    /// The extensions and programs of all pools, by their real paths: never served, wherever they lie.
+    private: Arc<[PathBuf]>,
+}
+
+/// What a URL path names.
+enum Found {
+    File(PathBuf),
+    /// A folder, asked for without the slash that relative links in its document need.
+    Folder,
+}
+
+impl Files {
+    /// Serves everything but `programs`: the files of the pools' extensions and programs.
+    pub fn new<'a>(programs: impl Iterator<Item = &'a Path>) -> Self {
+        let real = programs.map(|path| path.canonicalize().unwrap_or_else(|_| path.to_owned()));
+        Self {
+            private: real.collect(),
+        }
+    }
+
+    /// Answers with a file of the folder.
+    ///
+    /// # Errors
+    /// [`Error::VerbNotAllowed`] for anything but GET and HEAD; [`Error::NotFound`] where there is no file, where it
+    /// is one that is never served, and for a folder without default document (its content is nobody's business).
+    pub async fn serve(&self, head: &RequestHead, files: site::Files) -> Result<Response, Error> {
+        if head.method != Method::GET && head.method != Method::HEAD {
+            let allow = vec![Method::GET, Method::HEAD];
+            return Err(Error::VerbNotAllowed { allow });
+        }
+        let path = files.path.clone();
+        let private = Arc::clone(&self.private);
+        let found = tokio::task::spawn_blocking(move || find(&files, &private)).await;
+        match found.map_err(|_| Error::Stopping)?? {
+            Found::File(file) => send(head, &file).await,
+            Found::Folder => redirect(head, &path),
+        }
+    }
+}
+
+/// Looks the path up in the file system.
+fn find(files: &site::Files, private: &[PathBuf]) -> Result<Found, Error> {
+    let relative = files.path.strip_prefix(b"/").unwrap_or(&files.path);
+    if relative.split(|byte| *byte == b'/').any(is_hidden) {
+        return Err(Error::NotFound);
+    }
+    let path = files.folder.root.join(OsStr::from_bytes(relative));
+    let Ok(kind) = path.metadata() else {
+        return Err(Error::NotFound);
+    };
+    if !kind.is_dir() {
+        let with_slash = relative.ends_with(b"/");
+        return servable(path, private)
+            .filter(|_| !with_slash)
+            .map(Found::File)
+            .ok_or(Error::NotFound);
+    }
+    if !relative.is_empty() && !relative.ends_with(b"/") {
+        return Ok(Found::Folder);
+    }
+    let documents = files.folder.default_documents.iter();
+    let mut documents = documents.filter_map(|name| servable(path.join(name), private));
+    documents.next().map(Found::File).ok_or(Error::NotFound)
+}
+
+/// Dot-files hold histories, passwords and repositories; `.well-known` is the one that is public (RFC 8615).
+fn is_hidden(segment: &[u8]) -> bool {
+    segment.starts_with(b".") && segment != b".well-known"
+}
+
+/// The path of a regular file that may be served, links resolved.
+fn servable(path: PathBuf, private: &[PathBuf]) -> Option<PathBuf> {
+    let real = path.canonicalize().ok()?;
+    // Neither the name asked for nor the one behind a link may be private.
+    let public = is_public_name(&path) && is_public_name(&real) && !private.contains(&real);
+    (public && real.is_file()).then_some(path)
+}
+
+fn is_public_name(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .map(OsStr::to_ascii_lowercase)
+        .unwrap_or_default();
+    let ending = Path::new(&name).extension().unwrap_or_default();
+    // `libfoo.so.1`
+    let versioned = name.as_bytes().windows(4).any(|part| part == b".so.");
+    !versioned && !NEVER_SERVED.iter().any(|never| ending == *never)
+}
+
+async fn send(head: &RequestHead, file: &Path) -> Result<Response, Error> {
+    let mut request = http::Request::new(body::empty());
+    *request.method_mut() = head.method.clone();
+    *request.headers_mut() = head.headers.clone();
+    let sent = ServeFile::new(file).oneshot(request).await;
+    let (parts, body) = sent.map_err(|never| match never {})?.into_parts();
+    if parts.status == StatusCode::NOT_FOUND {
+        return Err(Error::NotFound);
+    }
+    let body = body.map_err(|error| BodyError::Cut(format!("the file cannot be read: {error}")));
+    Ok(Response {
+        status: parts.status,
+        reason: None,
+        headers: parts.headers,
+        body: body.boxed_unsync(),
+    })
+}
+
+/// Sends the client to the same folder with a slash behind it.
+fn redirect(head: &RequestHead, path: &[u8]) -> Result<Response, Error> {
+    let path = std::str::from_utf8(path).map_err(|_| Error::NotFound)?;
+    let query = head
+        .uri
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    let location = format!("{}/{query}", utf8_percent_encode(path, PATH));
+    let location = HeaderValue::try_from(location).map_err(|_| Error::NotFound)?;
+    Ok(Response {
+        status: StatusCode::MOVED_PERMANENTLY,
+        reason: None,
+        headers: HeaderMap::from_iter([(LOCATION, location)]),
+        body: body::empty(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+
+    use bytes::Bytes;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    struct Folder {
+        dir: TempDir,
+        files: Files,
+    }
+
+    impl Folder {
+        fn new(names: &[&str]) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            for name in names {
+                let path = dir.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, format!("content of {name}")).unwrap();
+            }
+            let program = dir.path().join("program.cgi");
+            Self {
+                files: Files::new([program.as_path()].into_iter()),
+                dir,
+            }
+        }
+
+        async fn ask(
+            &self,
+            method: Method,
+            target: &str,
+            header: Option<(&str, &str)>,
+        ) -> Result<Response, Error> {
+            let mut head = RequestHead::sample(method, target);
+            if let Some((name, value)) = header {
+                head.headers.insert(
+                    http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                    value.parse().unwrap(),
+                );
+            }
+            let files = site::Files {
+                folder: Arc::new(site::Folder {
+                    root: self.dir.path().to_owned(),
+                    default_documents: vec!["start.html".into(), "index.html".into()],
+                }),
+                path: percent_encoding::percent_decode(head.uri.path().as_bytes()).collect(),
+            };
+            self.files.serve(&head, files).await
+        }
+
+        async fn get(&self, target: &str) -> Result<Bytes, Error> {
+            let response = self.ask(Method::GET, target, None).await?;
+            Ok(response.body.collect().await.unwrap().to_bytes())
+        }
+    }
+
+    #[tokio::test]
+    async fn files_and_default_documents_are_served() {
+        let folder = Folder::new(&[
+            "a b.txt",
+            "sub/index.html",
+            "sub/start.html",
+            ".well-known/x",
+        ]);
+        assert_eq!(
+            folder.get("/a%20b.txt").await.unwrap(),
+            "content of a b.txt"
+        );
+        assert_eq!(
+            folder.get("/sub/").await.unwrap(),
+            "content of sub/start.html"
+        );
+        assert_eq!(
+            folder.get("/.well-known/x").await.unwrap(),
+            "content of .well-known/x"
+        );
+        let redirect = folder.ask(Method::GET, "/sub?a=b", None).await.unwrap();
+        assert_eq!(redirect.status, 301);
+        assert_eq!(redirect.headers["location"], "/sub/?a=b");
+    }
+
+    #[tokio::test]
+    async fn ranges_conditions_and_head_work() {
+        let folder = Folder::new(&["a.txt"]);
+        let part = folder
+            .ask(Method::GET, "/a.txt", Some(("range", "bytes=0-6")))
+            .await
+            .unwrap();
+        assert_eq!(part.status, 206);
+        assert_eq!(part.body.collect().await.unwrap().to_bytes(), "content");
+        let head = folder.ask(Method::HEAD, "/a.txt", None).await.unwrap();
+        assert_eq!(head.headers["content-length"], "16");
+        assert_eq!(head.headers["content-type"], "text/plain");
+        let since = head.headers["last-modified"].to_str().unwrap();
+        let again = folder
+            .ask(Method::GET, "/a.txt", Some(("if-modified-since", since)))
+            .await;
+        assert_eq!(again.unwrap().status, 304);
+        let post = folder.ask(Method::POST, "/a.txt", None).await;
+        assert!(matches!(post, Err(Error::VerbNotAllowed { allow }) if allow.len() == 2));
+    }
+
+    #[tokio::test]
+    async fn private_files_are_not_found() {
+        let folder = Folder::new(&[
+            "x.dll",
+            "x.DLL",
+            "lib.so",
+            "lib.so.1",
+            "web.config",
+            ".env",
+            ".git/config",
+            "program.cgi",
+            "sub/file",
+            "readable.txt",
+        ]);
+        std::os::unix::fs::symlink("program.cgi", folder.dir.path().join("link.txt")).unwrap();
+        std::os::unix::fs::symlink("x.dll", folder.dir.path().join("dll.txt")).unwrap();
+        for target in [
+            "/x.dll",
+            "/x.DLL",
+            "/lib.so",
+            "/lib.so.1",
+            "/web.config",
+            "/.env",
+            "/.git/config",
+            "/program.cgi",
+            "/link.txt",
+            "/dll.txt",
+            "/sub/",
+            "/",
+            "/none",
+            "/readable.txt/",
+            "/readable.txt/x",
+        ] {
+            let refused = folder.get(target).await;
+            assert!(
+                matches!(refused, Err(Error::NotFound)),
+                "{target}: {refused:?}"
+            );
+        }
+        assert!(folder.get("/readable.txt").await.is_ok());
+    }
+}

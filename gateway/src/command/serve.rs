@@ -1,0 +1,156 @@
+//! `serve`: runs a configuration until a signal stops it.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use tokio::task::JoinSet;
+
+use crate::backend::Backend;
+use crate::backend::cgi::Cgi;
+use crate::backend::files::Files;
+use crate::backend::isapi::Isapi;
+use crate::config::{Config, PoolKind};
+use crate::dispatch::Dispatch;
+use crate::front::http::Http;
+use crate::front::listen::{self, Bound, Listener, Threads};
+use crate::runtime::Runtimes;
+use crate::shutdown::{Shutdown, StopSignals};
+use crate::site::Sites;
+
+/// When to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// When every extension has been loaded; not at all if one cannot be.
+    WhenLoaded,
+    /// At once. Requests for a pool wait until its extension has been loaded; one that cannot be loaded is logged and
+    /// leaves the rest of the sites alone.
+    AtOnce,
+}
+
+type Backends = BTreeMap<String, Arc<Backend>>;
+
+/// Serves until SIGTERM or SIGINT stops it; a second one ends the process at once.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(config: Config, start: Start) -> anyhow::Result<()> {
+    let control = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    control.block_on(serve(config, start))
+}
+
+async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
+    let mut signals = StopSignals::catch().context("cannot catch SIGTERM and SIGINT")?;
+    let bound: Vec<_> = config
+        .server
+        .http
+        .iter()
+        .copied()
+        .map(listen::bind)
+        .collect::<Result<_, _>>()?;
+    let runtimes =
+        Runtimes::start(config.server.threads).context("cannot start the runtime threads")?;
+    let backends = start_backends(&config, &runtimes)?;
+
+    if start == Start::WhenLoaded {
+        tokio::select! {
+            loaded = loaded(&backends) => if let Err(error) = loaded {
+                stop_backends(backends).await;
+                return Err(error);
+            },
+            name = signals.next() => {
+                tracing::info!("{name}: stopping before the extension was loaded");
+                stop_backends(backends).await;
+                return Ok(());
+            }
+        }
+    }
+
+    let shutdown = Arc::new(Shutdown::new());
+    let sites = Sites::new(&config, |pool| Arc::clone(&backends[pool]));
+    let dispatch = Dispatch::new(sites, Files::new(programs(&config)));
+    let front = Arc::new(Http::new(&config.server, Arc::new(dispatch)));
+    let threads = Arc::new(Threads::new(runtimes.clone()));
+    let listeners: Vec<_> = bound
+        .into_iter()
+        .map(Bound::listen)
+        .collect::<Result<_, _>>()?;
+    announce(&listeners)?;
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(listener.accept(
+            Arc::clone(&threads),
+            Arc::clone(&front),
+            Arc::clone(&shutdown),
+        ));
+    }
+
+    let name = signals.next().await;
+    tracing::info!(
+        "{name}: stopping; {} connections are open",
+        shutdown.connections()
+    );
+    tokio::spawn(signals.end_at_next());
+    accepting.shutdown().await;
+    shutdown.drain(config.server.shutdown_timeout).await;
+    stop_backends(backends).await;
+    runtimes.stop();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn start_backends(config: &Config, runtimes: &Runtimes) -> anyhow::Result<Backends> {
+    let worker = worker_binary(config)?;
+    let backend = |pool: &crate::config::Pool| match &pool.kind {
+        PoolKind::Extension(extension) => {
+            Backend::Isapi(Isapi::start(pool, extension, &worker, runtimes))
+        }
+        PoolKind::Cgi(program) => Backend::Cgi(Box::new(Cgi::new(pool, program))),
+    };
+    let named = |(name, pool): (&String, _)| (name.clone(), Arc::new(backend(pool)));
+    Ok(config.pools.iter().map(named).collect())
+}
+
+/// The configured worker binary, or `isapi-worker` beside this program.
+fn worker_binary(config: &Config) -> anyhow::Result<PathBuf> {
+    if let Some(worker) = &config.server.worker {
+        return Ok(worker.clone());
+    }
+    let own = std::env::current_exe().context("cannot find the folder of this program")?;
+    Ok(own.with_file_name("isapi-worker"))
+}
+
+fn programs(config: &Config) -> impl Iterator<Item = &Path> {
+    config.pools.values().map(|pool| pool.kind.program())
+}
+
+async fn loaded(backends: &Backends) -> anyhow::Result<()> {
+    for backend in backends.values() {
+        if let Backend::Isapi(isapi) = backend.as_ref() {
+            isapi.ready().await.map_err(|reason| anyhow!(reason))?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells whoever started the gateway that it is ready and where.
+fn announce(listeners: &[Listener]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for listener in listeners {
+        writeln!(out, "listening on http://{}", listener.address())
+            .context("cannot write to standard output")?;
+    }
+    out.flush().context("cannot write to standard output")
+}
+
+async fn stop_backends(backends: Backends) {
+    let mut stopping = JoinSet::new();
+    for backend in backends.into_values() {
+        stopping.spawn(async move { backend.stop().await });
+    }
+    stopping.join_all().await;
+}

@@ -1,0 +1,327 @@
+//! TOML to the types of the configuration. Every mistake is noted with its place and reading goes on, so that one run
+//! tells them all.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Findings, Wrong};
+use super::section::{Section, listed, note, suggest};
+use super::{Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, validate, value};
+
+/// Time-outs that may be zero.
+const FROM_ZERO: RangeInclusive<Duration> = Duration::ZERO..=value::LONGEST;
+
+/// Time-outs without which something would never end, or never begin.
+const FROM_A_MOMENT: RangeInclusive<Duration> = Duration::from_millis(1)..=value::LONGEST;
+
+/// Keys of `[pool.NAME]` of which one says what runs in it.
+const KINDS: [&str; 3] = ["extension", "cgi", "fastcgi"];
+
+/// Keys that only a pool of workers has.
+const WORKER_KEYS: [&str; 4] = [
+    "processes",
+    "threads",
+    "startup_timeout",
+    "shutdown_timeout",
+];
+
+/// Reads a configuration. Relative paths start from `folder`, which is absolute. `None` when the text is not TOML;
+/// every mistake is in `findings`, and the configuration can be used only when there is none.
+pub fn config(text: &str, folder: &Path, findings: &mut Findings) -> Option<Config> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        for error in errors {
+            findings.error_at(error.span(), Wrong::new(error.message()));
+        }
+        return None;
+    }
+    let mut root = Section::root(table.get_ref());
+    let server = match root.section(findings, "server") {
+        Some(section) => server(section, folder, findings),
+        None => Server::default(),
+    };
+    let sections = root.named_sections(findings, "pool");
+    let names: Vec<String> = sections.iter().map(|(name, _)| name.clone()).collect();
+    let pools: BTreeMap<String, Pool> = sections
+        .into_iter()
+        .filter_map(|(name, section)| pool(name, section, folder, findings))
+        .map(|pool| (pool.name.clone(), pool))
+        .collect();
+    let sites = root
+        .sections(findings, "site")
+        .into_iter()
+        .map(|section| site(section, folder, &names, &pools, findings))
+        .collect();
+    root.finish(findings);
+    Some(Config {
+        server,
+        sites,
+        pools,
+    })
+}
+
+fn server(mut section: Section, folder: &Path, findings: &mut Findings) -> Server {
+    let default = Server::default();
+    let in_folder = |value: &DeValue| path(value, folder);
+    let server = Server {
+        http: section
+            .some_of(findings, "http", value::listener)
+            .unwrap_or(default.http),
+        threads: section
+            .get(findings, "threads", |value| {
+                value::integer(value, &(1..=validate::MOST_THREADS))
+            })
+            .unwrap_or(default.threads),
+        header_timeout: section
+            .get(findings, "header_timeout", |value| {
+                value::duration(value, &FROM_A_MOMENT)
+            })
+            .unwrap_or(default.header_timeout),
+        header_limit: section
+            .get(findings, "header_limit", |value| {
+                value::integer(value, &(8 * 1024..=1024 * 1024))
+            })
+            .unwrap_or(default.header_limit),
+        shutdown_timeout: section
+            .get(findings, "shutdown_timeout", |value| {
+                value::duration(value, &FROM_ZERO)
+            })
+            .unwrap_or(default.shutdown_timeout),
+        worker: section.get(findings, "worker", in_folder),
+    };
+    section.finish(findings);
+    server
+}
+
+fn site(
+    mut section: Section,
+    folder: &Path,
+    names: &[String],
+    pools: &BTreeMap<String, Pool>,
+    findings: &mut Findings,
+) -> Site {
+    if !section.has("root") && !section.has("handler") {
+        let wrong = Wrong::with_remedy(
+            "this site has neither a `root` nor a handler: it would answer nothing",
+            "add `root = \"FOLDER\"` for static files, or a [[site.handler]] below it",
+        );
+        findings.error_at(section.place(), wrong);
+    }
+    let default = Site::default();
+    let site = Site {
+        hosts: section
+            .some_of(findings, "hosts", value::host)
+            .unwrap_or(default.hosts),
+        root: section.get(findings, "root", |value| path(value, folder)),
+        default_documents: section
+            .list(findings, "default_documents", value::file_name)
+            .unwrap_or(default.default_documents),
+        handlers: section
+            .sections(findings, "handler")
+            .into_iter()
+            .filter_map(|section| handler(section, names, pools, findings))
+            .collect(),
+    };
+    section.finish(findings);
+    site
+}
+
+fn handler(
+    mut section: Section,
+    names: &[String],
+    pools: &BTreeMap<String, Pool>,
+    findings: &mut Findings,
+) -> Option<Handler> {
+    let path = section.require(findings, "path", |value| {
+        value::handler_path(&value::string(value)?)
+    });
+    let pool = section.require(findings, "pool", |value| pool_of(value, names));
+    let verbs = section.some_of(findings, "verbs", value::verb);
+    let path_info = section.get(findings, "path_info", value::boolean);
+    if path_info.is_some() && matches!(path, Some(HandlerPath::Exact(_))) {
+        let wrong = Wrong::with_remedy(
+            "`path_info` has no meaning for a path that names the extension or program itself",
+            "remove it: such a URL always has path info",
+        );
+        findings.error_at(section.key_place("path_info"), wrong);
+    }
+    section.finish(findings);
+    let (path, pool) = (path?, pool?);
+    let kind = pools.get(&pool).map(|pool| &pool.kind);
+    let default = matches!(path, HandlerPath::Exact(_)) || matches!(kind, Some(PoolKind::Cgi(_)));
+    Some(Handler {
+        path,
+        verbs: verbs.unwrap_or_default(),
+        pool,
+        path_info: path_info.unwrap_or(default),
+    })
+}
+
+fn pool(
+    name: String,
+    mut section: Section,
+    folder: &Path,
+    findings: &mut Findings,
+) -> Option<Pool> {
+    if let Err(wrong) = value::pool_name(&name) {
+        findings.error_at(section.place(), wrong);
+    }
+    let kind = pool_kind(&mut section, folder, findings);
+    let is_cgi = section.has("cgi");
+    // Without a kind there are no defaults, but the other keys can be checked all the same.
+    let placeholder = || PoolKind::Extension(PathBuf::new());
+    let known = kind.is_some();
+    let default = Pool::new(name, kind.unwrap_or_else(placeholder));
+    if is_cgi {
+        refuse_worker_keys(&section, findings);
+    }
+    let pool = Pool {
+        processes: section
+            .get(findings, "processes", |value| {
+                value::integer(value, &(1..=64))
+            })
+            .unwrap_or(default.processes),
+        threads: section
+            .get(findings, "threads", |value| {
+                value::integer(value, &(1..=validate::MOST_THREADS))
+            })
+            .unwrap_or(default.threads),
+        concurrency: section
+            .get(findings, "concurrency", |value| {
+                value::integer(value, &(1..=10_000))
+            })
+            .unwrap_or(default.concurrency),
+        queue_length: section
+            .get(findings, "queue_length", |value| {
+                value::integer(value, &(0..=65_535))
+            })
+            .unwrap_or(default.queue_length),
+        queue_timeout: section
+            .get(findings, "queue_timeout", |value| {
+                value::duration(value, &FROM_ZERO)
+            })
+            .unwrap_or(default.queue_timeout),
+        request_timeout: section
+            .get(findings, "request_timeout", |value| {
+                value::duration(value, &FROM_ZERO)
+            })
+            .unwrap_or(default.request_timeout),
+        startup_timeout: section
+            .get(findings, "startup_timeout", |value| {
+                value::duration(value, &FROM_A_MOMENT)
+            })
+            .unwrap_or(default.startup_timeout),
+        shutdown_timeout: section
+            .get(findings, "shutdown_timeout", |value| {
+                value::duration(value, &FROM_ZERO)
+            })
+            .unwrap_or(default.shutdown_timeout),
+        environment: environment(&mut section, findings),
+        working_directory: section.get(findings, "working_directory", |value| path(value, folder)),
+        ..default
+    };
+    section.finish(findings);
+    known.then_some(pool)
+}
+
+/// What runs in a pool; `None` when that is missing, ambiguous or wrong.
+fn pool_kind(section: &mut Section, folder: &Path, findings: &mut Findings) -> Option<PoolKind> {
+    let given = KINDS.iter().filter(|kind| section.has(kind)).count();
+    if given != 1 {
+        let title = section.title();
+        let wrong = Wrong::with_remedy(
+            match given {
+                0 => format!("{title} does not say what runs in it"),
+                _ => format!("{title} has more than one of {}", listed(&KINDS)),
+            },
+            "give it exactly one: `extension = \"FILE\"` for an ISAPI extension, `cgi = \"FILE\"` for a CGI program",
+        );
+        findings.error_at(section.place(), wrong);
+    }
+    let extension = section.get(findings, "extension", |value| path(value, folder));
+    let cgi = section.get(findings, "cgi", |value| path(value, folder));
+    section.get(findings, "fastcgi", fastcgi);
+    match (extension, cgi) {
+        _ if given != 1 => None,
+        (Some(file), _) => Some(PoolKind::Extension(file)),
+        (_, Some(file)) => Some(PoolKind::Cgi(file)),
+        (None, None) => None,
+    }
+}
+
+/// The address of a foreign FastCGI application is understood, but nothing can be sent there yet.
+fn fastcgi(value: &DeValue) -> Result<(), Wrong> {
+    let address = value::string(value)?;
+    let is_address = match address.strip_prefix("unix:") {
+        Some(path) => !path.is_empty(),
+        None => address
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()),
+    };
+    Err(if is_address {
+        Wrong::with_remedy(
+            "`fastcgi` pools are not available in this version",
+            "run the program as `cgi`, or remove the pool and its handlers",
+        )
+    } else {
+        Wrong::with_remedy(
+            format!("\"{address}\" is not the address of a FastCGI application"),
+            r#"write "unix:PATH" or "HOST:PORT""#,
+        )
+    })
+}
+
+fn refuse_worker_keys(section: &Section, findings: &mut Findings) {
+    for key in WORKER_KEYS {
+        if section.has(key) {
+            let wrong = Wrong::with_remedy(
+                format!("`{key}` has no meaning for a `cgi` pool"),
+                "remove it: every request gets a process of its own, `concurrency` limits how many",
+            );
+            findings.error_at(section.key_place(key), wrong);
+        }
+    }
+}
+
+fn environment(section: &mut Section, findings: &mut Findings) -> BTreeMap<String, String> {
+    let Some(table) = section.section(findings, "environment") else {
+        return BTreeMap::new();
+    };
+    let mut environment = BTreeMap::new();
+    for (key, value) in table.entries() {
+        let name = key.get_ref();
+        if name.is_empty() || name.contains(['=', '\0']) {
+            let wrong = Wrong::new("an environment variable's name is not empty and has no `=`");
+            findings.error_at(Some(key.span()), wrong);
+        } else if let Some(text) = note(findings, value.span(), value::string(value.get_ref())) {
+            environment.insert(name.to_string(), text);
+        }
+    }
+    environment
+}
+
+/// The name of a pool that the file has.
+fn pool_of(value: &DeValue, names: &[String]) -> Result<String, Wrong> {
+    let name = value::text(value)?;
+    if names.contains(&name) {
+        return Ok(name);
+    }
+    let remedy = suggest(&name, names).unwrap_or_else(|| match names {
+        [] => format!("add a [pool.{name}]"),
+        _ => format!("the pools are {}", listed(names)),
+    });
+    Err(Wrong::with_remedy(
+        format!("there is no pool \"{name}\""),
+        remedy,
+    ))
+}
+
+/// A path; a relative one starts from `folder`.
+fn path(value: &DeValue, folder: &Path) -> Result<PathBuf, Wrong> {
+    let path = folder.join(value::text(value)?);
+    Ok(path.components().collect())
+}

@@ -1,0 +1,201 @@
+//! What a type cannot say: whether files exist, and whether the parts of a configuration fit each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::diagnostic::{Findings, Wrong};
+use super::{Config, Handler, HandlerPath, PoolKind, Site};
+use crate::site::path::divide;
+
+/// Most threads of a worker, and of the gateway.
+pub const MOST_THREADS: usize = 256;
+
+/// Notes everything that keeps a configuration from being run, and what is odd in it. When something has been noted
+/// already, parts may be missing: then only what each part says by itself is checked.
+pub fn config(config: &Config, findings: &mut Findings) {
+    let is_whole = findings.is_clean();
+    files(config, findings);
+    if !is_whole {
+        return;
+    }
+    listeners(config, findings);
+    sites(config, findings);
+    for (index, site) in config.sites.iter().enumerate() {
+        handlers(index, site, findings);
+    }
+    unused_pools(config, findings);
+}
+
+fn files(config: &Config, findings: &mut Findings) {
+    let mut check = |key: &str, checked: Result<(), Wrong>| {
+        if let Err(wrong) = checked {
+            findings.error(key, wrong);
+        }
+    };
+    if let Some(worker) = &config.server.worker {
+        check("server.worker", program(worker));
+    }
+    for (index, site) in config.sites.iter().enumerate() {
+        if let Some(root) = &site.root {
+            check(&format!("site[{index}].root"), folder(root));
+        }
+    }
+    for pool in config.pools.values() {
+        let key = |key: &str| format!("pool.{}.{key}", pool.name);
+        match &pool.kind {
+            PoolKind::Extension(path) => check(&key("extension"), file(path).map(drop)),
+            PoolKind::Cgi(path) => check(&key("cgi"), program(path)),
+        }
+        if let Some(directory) = &pool.working_directory {
+            check(&key("working_directory"), folder(directory));
+        }
+    }
+}
+
+fn listeners(config: &Config, findings: &mut Findings) {
+    let listeners = &config.server.http;
+    for (index, address) in listeners.iter().enumerate() {
+        if address.port() != 0 && listeners[..index].contains(address) {
+            let wrong = Wrong::with_remedy(
+                format!("{address} is listed twice"),
+                "remove one of the two",
+            );
+            findings.error(&format!("server.http[{index}]"), wrong);
+        }
+    }
+}
+
+fn sites(config: &Config, findings: &mut Findings) {
+    if config.sites.is_empty() {
+        let wrong = Wrong::with_remedy(
+            "there is no site: nothing would be served",
+            "add a [[site]] with a `root`, or with a [[site.handler]]",
+        );
+        findings.error_at(Some(0..0), wrong);
+    }
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, site) in config.sites.iter().enumerate() {
+        let unnamed = site.hosts.is_empty().then_some("");
+        let hosts = site.hosts.iter().map(String::as_str).chain(unnamed);
+        for (at, host) in hosts.enumerate() {
+            let Some(&first) = seen.get(host) else {
+                seen.insert(host, index);
+                continue;
+            };
+            let (key, message) = match host {
+                "" => (
+                    format!("site[{index}]"),
+                    format!(
+                        "site {} is for every host, and so is site {} before it",
+                        index + 1,
+                        first + 1
+                    ),
+                ),
+                _ => (
+                    format!("site[{index}].hosts[{at}]"),
+                    format!(
+                        "the host \"{host}\" has been given to site {} already",
+                        first + 1
+                    ),
+                ),
+            };
+            let remedy = "one host has one site: join the two, or give them different `hosts`";
+            findings.error(&key, Wrong::with_remedy(message, remedy));
+        }
+    }
+}
+
+/// A handler behind another that takes all its requests is a mistake: it would never run.
+fn handlers(site_index: usize, site: &Site, findings: &mut Findings) {
+    for (index, handler) in site.handlers.iter().enumerate() {
+        let earlier = &site.handlers[..index];
+        if let Some(first) = earlier.iter().position(|earlier| hides(earlier, handler)) {
+            let wrong = Wrong::with_remedy(
+                format!(
+                    "this handler is never reached: handler {} of the site takes its requests",
+                    first + 1
+                ),
+                "put the narrower path first, give them different `verbs`, or remove one",
+            );
+            findings.error(&format!("site[{site_index}].handler[{index}].path"), wrong);
+        }
+    }
+}
+
+fn hides(earlier: &Handler, later: &Handler) -> bool {
+    let takes_verbs = earlier.verbs.is_empty()
+        || (!later.verbs.is_empty() && later.verbs.iter().all(|verb| earlier.verbs.contains(verb)));
+    takes_verbs && covers(&earlier.path, &later.path)
+}
+
+/// Whether every URL that fits `narrow` fits `wide` too.
+fn covers(wide: &HandlerPath, narrow: &HandlerPath) -> bool {
+    match (wide, narrow) {
+        (HandlerPath::Wildcard, _) => true,
+        (HandlerPath::ScriptMap(wide), HandlerPath::ScriptMap(narrow)) => {
+            narrow.ends_with(wide.as_str())
+        }
+        (_, HandlerPath::ScriptMap(_) | HandlerPath::Wildcard) => false,
+        (_, HandlerPath::Exact(path) | HandlerPath::Prefix(path)) => {
+            divide(wide, true, path.as_bytes()).is_some()
+        }
+    }
+}
+
+fn unused_pools(config: &Config, findings: &mut Findings) {
+    let handlers = config.sites.iter().flat_map(|site| &site.handlers);
+    let used: BTreeSet<&str> = handlers.map(|handler| handler.pool.as_str()).collect();
+    for name in config.pools.keys() {
+        if !used.contains(name.as_str()) {
+            let wrong = Wrong::with_remedy(
+                format!("no handler uses the pool \"{name}\""),
+                format!("add a [[site.handler]] with `pool = \"{name}\"`, or remove the pool"),
+            );
+            findings.warning(&format!("pool.{name}"), wrong);
+        }
+    }
+}
+
+fn file(path: &Path) -> Result<Metadata, Wrong> {
+    let metadata = metadata(path)?;
+    if metadata.is_file() {
+        Ok(metadata)
+    } else {
+        Err(Wrong::new(format!("{} is not a file", path.display())))
+    }
+}
+
+fn program(path: &Path) -> Result<(), Wrong> {
+    if file(path)?.permissions().mode() & 0o111 == 0 {
+        let remedy = format!("run `chmod +x {}`", path.display());
+        return Err(Wrong::with_remedy(
+            format!("{} is not executable", path.display()),
+            remedy,
+        ));
+    }
+    Ok(())
+}
+
+fn folder(path: &Path) -> Result<(), Wrong> {
+    if metadata(path)?.is_dir() {
+        Ok(())
+    } else {
+        Err(Wrong::new(format!("{} is not a folder", path.display())))
+    }
+}
+
+fn metadata(path: &Path) -> Result<Metadata, Wrong> {
+    fs::metadata(path).map_err(|error| {
+        let shown = path.display();
+        Wrong::with_remedy(
+            match error.kind() {
+                ErrorKind::NotFound => format!("{shown} does not exist"),
+                _ => format!("{shown}: {error}"),
+            },
+            "check the path; in a configuration file a relative one starts from the folder of that file",
+        )
+    })
+}

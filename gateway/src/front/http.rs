@@ -1,0 +1,253 @@
+//! The HTTP front: HTTP/1.1 and h2c by hyper, one task for each connection.
+
+use std::net::{SocketAddr, TcpStream};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use axum::Router;
+use axum::extract::{Extension, State};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tower::ServiceExt as _;
+
+use crate::body::{self, Body, BodyError};
+use crate::config;
+use crate::dispatch::Dispatch;
+use crate::error::Error;
+use crate::request::{Connection, Request, RequestHead};
+use crate::response::Response;
+use crate::shutdown::Stage;
+
+/// hyper's smallest buffer for a request head, bytes.
+const SMALLEST_BUFFER: usize = 8 * 1024;
+
+/// The front: settings of the protocol, and where requests go.
+pub struct Http {
+    protocol: auto::Builder<TokioExecutor>,
+    router: Router,
+    header_timeout: Duration,
+}
+
+impl Http {
+    /// A front for `dispatch` with the limits of the configuration.
+    pub fn new(settings: &config::Server, dispatch: Arc<Dispatch>) -> Self {
+        let limit = settings.header_limit;
+        let mut protocol = auto::Builder::new(TokioExecutor::new());
+        protocol
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(settings.header_timeout)
+            .max_buf_size(limit.max(SMALLEST_BUFFER));
+        protocol
+            .http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(limit).unwrap_or(u32::MAX));
+        Self {
+            protocol,
+            router: Router::new().fallback(answer).with_state(dispatch),
+            header_timeout: settings.header_timeout,
+        }
+    }
+
+    /// Serves one connection (a non-blocking socket) to its end, on the current runtime.
+    ///
+    /// # Errors
+    /// Why it ended other than in order; a matter for debugging, since what the client does wrong is its own business
+    /// and an answer that was cut short has been logged where it happened.
+    pub async fn serve(
+        &self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        mut stage: watch::Receiver<Stage>,
+    ) -> anyhow::Result<()> {
+        stream.set_nodelay(true)?;
+        let connection = Connection {
+            remote,
+            local: stream.local_addr()?,
+            secure: false,
+        };
+        let stream = tokio::net::TcpStream::from_std(stream)?;
+
+        let asked = AtomicBool::new(false);
+        let service = service_fn(|mut request: http::Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(connection);
+            self.router.clone().oneshot(request)
+        });
+        let mut served = pin!(
+            self.protocol
+                .serve_connection(TokioIo::new(stream), service)
+        );
+        // hyper's own time-out begins only once it knows the protocol, and not at all for HTTP/2.
+        let mut silence = pin!(sleep(self.header_timeout));
+        let mut watching = true;
+        loop {
+            tokio::select! {
+                end = served.as_mut() => return end.map_err(|error| anyhow!(error)),
+                () = silence.as_mut(), if watching => {
+                    if !asked.load(Ordering::Relaxed) {
+                        return Err(anyhow!("no request within {:?}", self.header_timeout));
+                    }
+                    watching = false;
+                }
+                _ = stage.changed() => match *stage.borrow_and_update() {
+                    Stage::Running => {}
+                    Stage::Draining => served.as_mut().graceful_shutdown(),
+                    Stage::Cut => return Err(anyhow!("cut by the stop of the gateway")),
+                },
+            }
+        }
+    }
+}
+
+async fn answer(
+    State(dispatch): State<Arc<Dispatch>>,
+    Extension(connection): Extension<Connection>,
+    request: axum::extract::Request,
+) -> http::Response<axum::body::Body> {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let response = match into_request(request, connection) {
+        Ok(request) if request.head.uri.path() == "*" => server_options(),
+        Ok(request) => dispatch.run(request).await,
+        Err(error) => {
+            tracing::info!(label = error.outcome().label, %method, %uri, "{error}");
+            error.page(&method)
+        }
+    };
+    into_http(response, method, uri)
+}
+
+/// The request as the middle wants it: target in origin form, the host in `Host`.
+fn into_request(
+    request: http::Request<axum::body::Body>,
+    connection: Connection,
+) -> Result<Request, Error> {
+    let (parts, body) = request.into_parts();
+    let mut headers = parts.headers;
+    let uri = parts.uri.into_parts();
+    if parts.method == Method::CONNECT {
+        // This is no proxy.
+        return Err(Error::VerbNotAllowed { allow: Vec::new() });
+    }
+    if uri.authority.is_some() && uri.scheme.is_none() {
+        return Err(Error::BadRequest("only CONNECT names a host alone".into()));
+    }
+    if let Some(authority) = uri.authority {
+        // Absolute form, and every HTTP/2 request: it takes the place of Host (RFC 9112 §3.2.2).
+        let host = HeaderValue::try_from(authority.as_str())
+            .map_err(|_| Error::BadRequest("the host is not valid".into()))?;
+        headers.insert(HOST, host);
+    }
+    let path = uri.path_and_query.unwrap_or(PathAndQuery::from_static("/"));
+    if path.path() == "*" && parts.method != Method::OPTIONS {
+        return Err(Error::BadRequest("only OPTIONS may ask for *".into()));
+    }
+    let body = if body.is_end_stream() {
+        body::empty()
+    } else {
+        body.map_err(|error| BodyError::Client(error.to_string()))
+            .boxed_unsync()
+    };
+    Ok(Request {
+        head: RequestHead {
+            method: parts.method,
+            uri: Uri::from(path),
+            version: parts.version,
+            headers,
+            connection,
+        },
+        body,
+    })
+}
+
+/// The answer to `OPTIONS *`, which asks for the server and not for anything on it (RFC 9110 §9.3.7).
+fn server_options() -> Response {
+    Response {
+        status: StatusCode::OK,
+        reason: None,
+        headers: HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("0"))]),
+        body: body::empty(),
+    }
+}
+
+fn into_http(response: Response, method: Method, uri: Uri) -> http::Response<axum::body::Body> {
+    let bodiless = method == Method::HEAD || response.status == StatusCode::NOT_MODIFIED;
+    let body = Outgoing {
+        inner: response.body,
+        bodiless,
+        method,
+        uri,
+    };
+    let mut out = http::Response::new(axum::body::Body::new(body));
+    *out.status_mut() = response.status;
+    *out.headers_mut() = response.headers;
+    if let Some(reason) = response
+        .reason
+        .and_then(|text| ReasonPhrase::try_from(text).ok())
+    {
+        out.extensions_mut().insert(reason);
+    }
+    out
+}
+
+/// A response's body on its way out. An error in it ends the connection or the stream, so that the client cannot
+/// take the answer for a whole one (DESIGN.md, invariant 3), and is logged here.
+struct Outgoing {
+    inner: Body,
+    /// The answer has no body, but its length is not zero: it says nothing, or what its headers say.
+    bodiless: bool,
+    method: Method,
+    uri: Uri,
+}
+
+impl http_body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        if let Some(Err(error)) = &frame {
+            let (method, path) = (&self.method, self.uri.path());
+            match error {
+                BodyError::Cut(_) => tracing::error!(label = "cut", %method, path, "{error}"),
+                BodyError::Client(_) => {
+                    tracing::debug!(label = "client_gone", %method, path, "{error}")
+                }
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.bodiless {
+            SizeHint::default()
+        } else {
+            self.inner.size_hint()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! A small site for tests: CGI programs and static files in a folder that goes away with it.
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::backend::Backend;
+use crate::backend::cgi::Cgi;
+use crate::backend::files::Files;
+use crate::config::{self, Config, HandlerPath, Pool, PoolKind};
+use crate::dispatch::Dispatch;
+use crate::site::Sites;
+
+/// A site with a folder `root` of static files and a folder `programs` beside it.
+pub struct Site {
+    folder: TempDir,
+    pub dispatch: Arc<Dispatch>,
+}
+
+impl Site {
+    /// `programs`: name, under which it is also found in the URL, and shell script.
+    pub fn new(programs: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, beside) = (folder.path().join("root"), folder.path().join("programs"));
+        std::fs::create_dir(&root).unwrap();
+        std::fs::create_dir(&beside).unwrap();
+        let pool = |(name, script): &(&str, &str)| {
+            let path = beside.join(name);
+            write_program(&path, script);
+            (
+                (*name).to_owned(),
+                Pool::new((*name).to_owned(), PoolKind::Cgi(path)),
+            )
+        };
+        let handler = |(name, _): &(&str, &str)| config::Handler {
+            path: HandlerPath::Exact(format!("/{name}")),
+            verbs: Vec::new(),
+            pool: (*name).to_owned(),
+            path_info: true,
+        };
+        let config = Config {
+            server: config::Server::default(),
+            sites: vec![config::Site {
+                root: Some(root),
+                handlers: programs.iter().map(handler).collect(),
+                ..config::Site::default()
+            }],
+            pools: programs.iter().map(pool).collect(),
+        };
+        let sites = Sites::new(&config, |name| {
+            let pool = &config.pools[name];
+            Arc::new(Backend::Cgi(Box::new(Cgi::new(pool, pool.kind.program()))))
+        });
+        let programs = config.pools.values().map(|pool| pool.kind.program());
+        let dispatch = Arc::new(Dispatch::new(sites, Files::new(programs)));
+        Self { folder, dispatch }
+    }
+
+    /// Writes a static file.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join("root").join(name), text).unwrap();
+    }
+
+    /// Reads a file that a program has written beside the folders.
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+}
+
+/// Writes an executable through another process: a file that this one has open for writing could be inherited by a
+/// program that another test starts at that moment, and would then be "busy".
+pub fn write_program(path: &Path, script: &str) {
+    let mut writer = Command::new("/bin/sh")
+        .args(["-c", "cat > \"$0\" && chmod +x \"$0\""])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text = format!("#!/bin/sh\n{script}\n");
+    writer
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    assert!(writer.wait().unwrap().success());
+}

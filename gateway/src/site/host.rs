@@ -1,0 +1,148 @@
+//! Which host a request is for, and which site serves that host.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use http::{Version, header};
+
+use crate::config;
+use crate::error::Error;
+use crate::request::RequestHead;
+
+/// Host names to the numbers of their sites.
+pub struct Hosts {
+    exact: HashMap<String, usize>,
+    /// `.example.org` for `*.example.org`; the longest first.
+    suffixes: Vec<(String, usize)>,
+    any: Option<usize>,
+}
+
+impl Hosts {
+    /// The table of a configuration's sites.
+    pub fn new(sites: &[config::Site]) -> Self {
+        let mut exact = HashMap::new();
+        let mut suffixes = Vec::new();
+        for (index, site) in sites.iter().enumerate() {
+            for host in &site.hosts {
+                match host.strip_prefix('*') {
+                    Some(suffix) => suffixes.push((suffix.to_owned(), index)),
+                    None => {
+                        exact.insert(host.clone(), index);
+                    }
+                }
+            }
+        }
+        suffixes.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
+        let any = sites.iter().position(|site| site.hosts.is_empty());
+        Self {
+            exact,
+            suffixes,
+            any,
+        }
+    }
+
+    /// The site of a host: the same name, else the longest `*.suffix`, else the site for any host.
+    pub fn find(&self, host: Option<&str>) -> Option<usize> {
+        host.and_then(|host| self.find_named(host)).or(self.any)
+    }
+
+    fn find_named(&self, host: &str) -> Option<usize> {
+        if self.exact.is_empty() && self.suffixes.is_empty() {
+            return None;
+        }
+        let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(host.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(host)
+        };
+        let by_suffix = || {
+            let fits = |suffix: &str| host.len() > suffix.len() && host.ends_with(suffix);
+            self.suffixes.iter().find(|(suffix, _)| fits(suffix))
+        };
+        let exact = self.exact.get(host.as_ref()).copied();
+        exact.or_else(|| by_suffix().map(|(_, index)| *index))
+    }
+}
+
+/// Host and port as the client sent them: the target's authority (HTTP/2, absolute form), which takes precedence
+/// (RFC 9112 §3.2.2), else the Host header. `None` when there is neither.
+///
+/// # Errors
+/// [`Error::BadRequest`] for HTTP/1.1 without Host, and for more than one (RFC 9112 §3.2).
+pub fn field(head: &RequestHead) -> Result<Option<&[u8]>, Error> {
+    let refused = |why: &str| Err(Error::BadRequest(why.to_owned()));
+    let mut fields = head.headers.get_all(header::HOST).iter();
+    let header = fields.next();
+    if fields.next().is_some() {
+        return refused("more than one Host header");
+    }
+    if header.is_none() && head.version == Version::HTTP_11 {
+        return refused("HTTP/1.1 without a Host header");
+    }
+    let authority = head
+        .uri
+        .authority()
+        .map(|authority| authority.as_str().as_bytes());
+    Ok(authority.or_else(|| header.map(|value| value.as_bytes())))
+}
+
+/// The host that the client asked for, in its own spelling, without port and final dot; `None` when it named none.
+///
+/// # Errors
+/// [`Error::BadRequest`] as [`field`] does, and for what is neither a host name nor an address.
+pub fn name(head: &RequestHead) -> Result<Option<&str>, Error> {
+    match field(head)? {
+        None | Some(b"") => Ok(None),
+        Some(field) => match parse(field) {
+            Some(host) => Ok(Some(host)),
+            None => Err(Error::BadRequest(
+                "the Host header is not a host".to_owned(),
+            )),
+        },
+    }
+}
+
+/// The host in `host[:port]`: a name of letters, digits, `-`, `_` and dots, an IPv4 address, or an IPv6 address in
+/// brackets. Narrower than RFC 3986, so that it can go into server variables and log lines as it is.
+pub fn parse(field: &[u8]) -> Option<&str> {
+    let field = std::str::from_utf8(field).ok()?;
+    let end = match field.rfind(']') {
+        Some(bracket) => bracket + 1,
+        None => field.find(':').unwrap_or(field.len()),
+    };
+    let (host, port) = field.split_at(end);
+    let port_is_valid = match port.strip_prefix(':') {
+        Some("") => true,
+        Some(digits) => {
+            digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+        }
+        None => port.is_empty(),
+    };
+    if !port_is_valid {
+        return None;
+    }
+    match host.strip_prefix('[') {
+        Some(inner) => {
+            let address = inner.strip_suffix(']')?;
+            address.parse::<std::net::Ipv6Addr>().ok().map(|_| host)
+        }
+        None => {
+            let host = host.strip_suffix('.').unwrap_or(host);
+            is_name(host).then_some(host)
+        }
+    }
+}
+
+fn is_name(host: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    host.split('.').all(is_label)
+}
+
+#[cfg(test)]
+#[path = "host_tests.rs"]
+mod tests;

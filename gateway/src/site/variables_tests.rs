@@ -1,0 +1,153 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::site::tests::head;
+
+fn visited(head: &RequestHead) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let script = Script {
+        name: b"/x.dll".to_vec(),
+        path_info: b"/extra".to_vec(),
+        path_translated: b"/www/extra".to_vec(),
+        filename: b"/lib/x.so".to_vec(),
+    };
+    let site = SiteFacts {
+        id: 1,
+        name: "Default Web Site".to_owned(),
+        root: "/www".into(),
+    };
+    let mut variables = BTreeMap::new();
+    visit_parts(head, &script, &site, &mut |name, value| {
+        let name = String::from_utf8(name.to_vec()).unwrap();
+        let twice = variables.insert(name, value.to_vec());
+        assert_eq!(twice, None, "visited twice");
+    })?;
+    Ok(variables)
+}
+
+fn visited_text(head: &RequestHead) -> BTreeMap<String, String> {
+    let text = |(name, value)| (name, String::from_utf8(value).unwrap());
+    visited(head).unwrap().into_iter().map(text).collect()
+}
+
+#[test]
+fn every_variable_of_a_request() {
+    let mut head = head(
+        "POST",
+        "/x.dll/ex%74ra?a=%20b&c",
+        &[
+            ("host", "www.example.org:8080"),
+            ("content-type", "text/plain"),
+            ("content-length", "3"),
+            ("user-agent", "test"),
+            ("proxy", "http://evil"),
+            ("authorization", "Basic eDp5"),
+            ("x-under_score", "1"),
+        ],
+    );
+    head.connection.secure = true;
+    let software = format!("isapi-gateway/{}", env!("CARGO_PKG_VERSION"));
+    let expected = [
+        ("CONTENT_LENGTH", "3"),
+        ("CONTENT_TYPE", "text/plain"),
+        ("DOCUMENT_ROOT", "/www"),
+        ("GATEWAY_INTERFACE", "CGI/1.1"),
+        ("HTTPS", "on"),
+        ("HTTP_AUTHORIZATION", "Basic eDp5"),
+        ("HTTP_HOST", "www.example.org:8080"),
+        ("HTTP_USER_AGENT", "test"),
+        ("HTTP_X_UNDER_SCORE", "1"),
+        ("PATH_INFO", "/extra"),
+        ("PATH_TRANSLATED", "/www/extra"),
+        ("QUERY_STRING", "a=%20b&c"),
+        ("REDIRECT_STATUS", "200"),
+        ("REMOTE_ADDR", "192.0.2.7"),
+        ("REMOTE_PORT", "5000"),
+        ("REQUEST_METHOD", "POST"),
+        ("REQUEST_SCHEME", "https"),
+        ("REQUEST_URI", "/x.dll/ex%74ra?a=%20b&c"),
+        ("SCRIPT_FILENAME", "/lib/x.so"),
+        ("SCRIPT_NAME", "/x.dll"),
+        ("SERVER_ADDR", "2001:db8::1"),
+        ("SERVER_NAME", "www.example.org"),
+        ("SERVER_PORT", "80"),
+        ("SERVER_PROTOCOL", "HTTP/1.1"),
+        ("SERVER_SOFTWARE", software.as_str()),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(visited_text(&head), BTreeMap::from(expected));
+}
+
+#[test]
+fn what_was_not_sent_is_left_out() {
+    let variables = visited_text(&head("GET", "/", &[("host", "a")]));
+    for absent in ["CONTENT_TYPE", "CONTENT_LENGTH", "HTTPS"] {
+        assert!(!variables.contains_key(absent), "{absent}");
+    }
+    assert_eq!(variables["QUERY_STRING"], "");
+    assert_eq!(variables["REQUEST_SCHEME"], "http");
+}
+
+#[test]
+fn without_a_host_the_server_is_named_by_its_address() {
+    let mut head = head("GET", "/", &[]);
+    head.version = Version::HTTP_10;
+    let variables = visited_text(&head);
+    assert_eq!(variables["SERVER_NAME"], "[2001:db8::1]");
+    assert_eq!(variables["SERVER_PROTOCOL"], "HTTP/1.0");
+    assert!(!variables.contains_key("HTTP_HOST"));
+    head.connection.local = "[::ffff:192.0.2.1]:8080".parse().unwrap();
+    let variables = visited_text(&head);
+    assert_eq!(variables["SERVER_NAME"], "192.0.2.1");
+    assert_eq!(variables["SERVER_ADDR"], "192.0.2.1");
+}
+
+#[test]
+fn the_authority_of_http_2_is_the_host() {
+    let mut head = head("GET", "http://b.org:81/", &[]);
+    head.version = Version::HTTP_2;
+    let variables = visited_text(&head);
+    assert_eq!(variables["HTTP_HOST"], "b.org:81");
+    assert_eq!(variables["SERVER_NAME"], "b.org");
+    assert_eq!(variables["REQUEST_URI"], "/");
+}
+
+#[test]
+fn repeated_headers_are_joined() {
+    let headers = [
+        ("x-a", "1"),
+        ("cookie", "a=1"),
+        ("host", "a"),
+        ("x-a", "2"),
+        ("x-b", "0"),
+        ("cookie", "b=2"),
+        ("x-a", "3"),
+    ];
+    let variables = visited_text(&head("GET", "/", &headers));
+    assert_eq!(variables["HTTP_X_A"], "1, 2, 3");
+    assert_eq!(variables["HTTP_COOKIE"], "a=1; b=2");
+    assert_eq!(variables["HTTP_X_B"], "0");
+}
+
+#[test]
+fn values_keep_their_bytes() {
+    let mut head = head("GET", "/", &[("host", "a")]);
+    let value = http::HeaderValue::from_bytes(b"\xff\xe4 x").unwrap();
+    head.headers.insert("x-raw", value);
+    assert_eq!(visited(&head).unwrap()["HTTP_X_RAW"], b"\xff\xe4 x");
+}
+
+#[test]
+fn colliding_headers_are_refused() {
+    for names in [
+        ["x-a", "x_a"],
+        ["x_a", "x-a"],
+        ["content_length", "content-length"],
+        ["x-a_b", "x_a-b"],
+    ] {
+        let headers = [("host", "a"), (names[0], "1"), (names[1], "2")];
+        let result = visited(&head("GET", "/", &headers));
+        assert!(matches!(result, Err(Error::BadRequest(_))), "{names:?}");
+    }
+}
