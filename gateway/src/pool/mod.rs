@@ -8,7 +8,6 @@
 mod driver;
 mod entries;
 mod exchange;
-mod exit;
 mod lane;
 mod launch;
 mod process;
@@ -16,7 +15,6 @@ mod pump;
 mod queue;
 mod reply;
 mod state;
-mod stderr;
 mod supervisor;
 mod variables;
 mod worker;

@@ -11,9 +11,10 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::Pool;
 use super::state::{Event, Failure};
 use super::worker::Worker;
-use super::{Pool, exit};
+use crate::backend::exit;
 
 /// How long a process may live whose connection has ended: long enough to write a core file's first half, and short
 /// enough for the requests that wait to hear what happened.

@@ -87,7 +87,11 @@ impl Bench {
     fn call(&self, request: Request) -> JoinHandle<Result<Answer, Error>> {
         let pool = self.pool.clone();
         let isapi = Isapi::new(pool.clone());
-        tokio::spawn(async move { isapi.call(request, &target(&pool)).await })
+        tokio::spawn(async move {
+            isapi
+                .call(&request.head, request.body, &target(&pool))
+                .await
+        })
     }
 
     fn get(&self, path: &'static str) -> JoinHandle<Result<Answer, Error>> {

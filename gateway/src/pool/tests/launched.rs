@@ -44,7 +44,7 @@ impl Drop for Launched {
 async fn call(pool: &Arc<Pool>) -> Error {
     let isapi = Isapi::new(pool.clone());
     let request = request(Method::GET, "/", body::empty());
-    error(isapi.call(request, &target(pool)).await)
+    error(isapi.call(&request.head, request.body, &target(pool)).await)
 }
 
 /// Whether a process exists and is not waiting to be reaped.
