@@ -9,6 +9,7 @@ mod dispatch;
 mod error;
 mod front;
 mod pool;
+mod process;
 mod request;
 mod response;
 mod runtime;

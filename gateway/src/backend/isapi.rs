@@ -29,9 +29,12 @@ impl Isapi {
         worker_binary: &Path,
         runtimes: &Runtimes,
     ) -> Self {
-        Self {
-            pool: Pool::start(config, extension, worker_binary, runtimes),
-        }
+        Self::new(Pool::start(config, extension, worker_binary, runtimes))
+    }
+
+    /// The backend of a pool that runs.
+    pub fn new(pool: Arc<Pool>) -> Self {
+        Self { pool }
     }
 
     /// Waits until the first worker has loaded the extension.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
@@ -322,6 +322,12 @@ fn pool_of(value: &DeValue, names: &[String]) -> Result<String, Wrong> {
 
 /// A path; a relative one starts from `folder`.
 fn path(value: &DeValue, folder: &Path) -> Result<PathBuf, Wrong> {
-    let path = folder.join(value::text(value)?);
-    Ok(path.components().collect())
+    let mut path = PathBuf::new();
+    // Without `..`, so that logs and messages are readable; symbolic links stay.
+    for part in folder.join(value::text(value)?).components() {
+        if part != Component::ParentDir || !path.pop() {
+            path.push(part);
+        }
+    }
+    Ok(path)
 }

@@ -79,7 +79,7 @@ impl Driver {
     fn take_records(&mut self) -> Result<(), String> {
         let mut receiving = self.lane.receiving();
         while let Some(record) = self.buffer.next().map_err(|error| error.to_string())? {
-            self.lane.receive(&mut receiving, record)?;
+            receiving.take(record)?;
         }
         Ok(())
     }

@@ -4,21 +4,19 @@
 //! Each runtime thread has a lane of its own to each worker, and its requests use that one only: the lock is hardly
 //! ever contended, and what many requests have appended in one turn of the runtime leaves in one write.
 
+mod receive;
+
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fastcgi_protocol::{
-    HELLO_VERSION, Hello, Params, ProtocolStatus, Record, RecordType, Role, Server, ServerEvent,
-    encode,
-};
-use http::{Method, Uri};
+use fastcgi_protocol::{HELLO_VERSION, Hello, Params, RecordType, Role, Server, encode};
 use tokio::sync::oneshot;
 
+use super::entries::{Entries, Entry};
 use super::exchange::{Ending, Exchange};
-use super::stderr::Lines;
 use super::worker::Slot;
 use super::{Pool, lock, variables};
 use crate::error::Error;
@@ -51,8 +49,7 @@ struct Table {
     server: Server,
     /// Records to be written.
     out: Vec<u8>,
-    /// Slot i is request i + 1.
-    entries: Vec<Option<Entry>>,
+    entries: Entries,
     stdin_window: u32,
     stdout_window: u32,
     greeting: Option<oneshot::Sender<Result<Hello, String>>>,
@@ -60,16 +57,6 @@ struct Table {
     driver: Option<Waker>,
     /// Nothing more will be written.
     closing: bool,
-}
-
-/// A request from its begin to the worker's END_REQUEST.
-struct Entry {
-    exchange: Arc<Exchange>,
-    slot: Slot,
-    begun: Instant,
-    method: Method,
-    uri: Uri,
-    aborted: bool,
 }
 
 impl Lane {
@@ -94,7 +81,7 @@ impl Lane {
             table: Mutex::new(Table {
                 server: Server::new(max_requests.into(), true),
                 out,
-                entries: Vec::new(),
+                entries: Entries::default(),
                 stdin_window: STDIN_WINDOW,
                 stdout_window: STDOUT_WINDOW,
                 greeting: Some(greeting),
@@ -114,7 +101,8 @@ impl Lane {
     /// lane has come to its end meanwhile and another must be chosen.
     ///
     /// # Errors
-    /// [`Error::BadRequest`] when the request cannot be said in parameters.
+    /// [`Error::BadRequest`] when the request cannot be said in parameters, [`Error::Overloaded`] when the lane has
+    /// as many requests as the worker allows.
     pub fn begin(
         &self,
         slot: Slot,
@@ -129,7 +117,9 @@ impl Lane {
         }
         table.wake_driver();
         let Some(id) = table.server.begin(&mut table.out, Role::Responder, true) else {
-            return Ok(None);
+            return Err(Error::Overloaded(
+                "the worker takes no more requests".into(),
+            ));
         };
         let begun = table.out.len();
         let written = variables::write(&mut table.out, id, &self.pool.name, head, target);
@@ -144,7 +134,7 @@ impl Lane {
         if written.is_err() {
             exchange.abandon();
         }
-        table.insert(Entry {
+        table.entries.insert(Entry {
             exchange: exchange.clone(),
             slot,
             begun: Instant::now(),
@@ -164,7 +154,7 @@ impl Lane {
         context: &mut Context<'_>,
     ) -> Poll<bool> {
         let mut table = lock(&self.table);
-        if table.entry_of(exchange).is_none() {
+        if table.entries.of(exchange).is_none() {
             return Poll::Ready(false);
         }
         let blocked = table.out.len() >= CONGESTED;
@@ -192,7 +182,7 @@ impl Lane {
     pub fn abort(&self, exchange: &Arc<Exchange>) {
         let credit = exchange.abandon();
         let mut table = lock(&self.table);
-        let Some(entry) = table.entry_of(exchange) else {
+        let Some(entry) = table.entries.of(exchange) else {
             return;
         };
         if !std::mem::replace(&mut entry.aborted, true) {
@@ -211,69 +201,6 @@ impl Lane {
         let mut table = lock(&self.table);
         table.closing = true;
         table.wake_driver();
-    }
-
-    /// Takes one record of the worker.
-    ///
-    /// # Errors
-    /// How the worker broke the protocol.
-    pub fn receive(&self, table: &mut Receiving<'_>, record: Record<'_>) -> Result<(), String> {
-        let table = &mut *table.0;
-        let broken = |error: fastcgi_protocol::ProtocolError| error.to_string();
-        let Some(event) = table.server.receive(record).map_err(broken)? else {
-            return Ok(());
-        };
-        match event {
-            ServerEvent::Hello(hello) => self.greet(table, hello)?,
-            ServerEvent::Stdout { id, data } => {
-                if let Some(entry) = table.entry(id)
-                    && let Some(bytes) = entry.exchange.receive(data).map_err(broken)?
-                {
-                    encode::credit(&mut table.out, id, bytes);
-                }
-            }
-            ServerEvent::Credit { id, bytes } => {
-                if let Some(entry) = table.entry(id) {
-                    entry.exchange.widen(bytes).map_err(broken)?;
-                }
-            }
-            ServerEvent::Cut { id, reason } => {
-                if let Some(entry) = table.entry(id) {
-                    let reason = String::from_utf8_lossy(reason).into_owned();
-                    entry.exchange.end(Ending::Cut(reason));
-                }
-            }
-            ServerEvent::End { id, status, .. } => {
-                if let Some(entry) = table.remove(id) {
-                    entry.exchange.end(match status {
-                        ProtocolStatus::RequestComplete => Ending::Complete,
-                        ProtocolStatus::Overloaded => Ending::Refused,
-                        other => Ending::Cut(format!("the worker refused the request: {other:?}")),
-                    });
-                    entry.slot.finish();
-                }
-            }
-            ServerEvent::Stderr { data, .. } => {
-                let mut lines = Lines::new(&self.pool.name, self.pid);
-                lines.push(data);
-                lines.finish();
-            }
-            ServerEvent::LogParameter { id, data } => {
-                if let Some(entry) = table.entry(id) {
-                    let (pool, pid, uri) = (&self.pool.name, self.pid, &entry.uri);
-                    tracing::info!(pool, pid, %uri, "log parameter: {}", data.escape_ascii());
-                }
-            }
-            ServerEvent::StdoutEnd { .. }
-            | ServerEvent::Values(_)
-            | ServerEvent::UnknownType(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Locks the lane for a number of records.
-    pub fn receiving(&self) -> Receiving<'_> {
-        Receiving(lock(&self.table))
     }
 
     /// Lets the driver write. `write` takes what it can from the front and says how much, or that the connection
@@ -303,7 +230,7 @@ impl Lane {
         table.out.drain(..written);
         let relieved = table.out.len() < CONGESTED && self.congested.swap(false, SeqCst);
         if relieved {
-            for entry in table.entries.iter().flatten() {
+            for entry in table.entries.iter() {
                 entry.exchange.wake_pump();
             }
         }
@@ -320,7 +247,7 @@ impl Lane {
         let mut guard = lock(&self.table);
         let table = &mut *guard;
         let mut next: Option<Instant> = None;
-        for entry in table.entries.iter_mut().flatten() {
+        for entry in table.entries.iter_mut() {
             let due = entry.begun + limit;
             if entry.slot.is_stuck() {
                 continue;
@@ -353,7 +280,7 @@ impl Lane {
     /// Requests in the lane, for the log: adds up to `limit` of them, "METHOD /path", and returns how many there are.
     pub fn describe(&self, limit: usize, into: &mut Vec<String>) -> usize {
         let table = lock(&self.table);
-        let active = || table.entries.iter().flatten();
+        let active = || table.entries.iter();
         into.extend(active().take(limit).map(Entry::describe));
         active().count()
     }
@@ -366,34 +293,14 @@ impl Lane {
             table.out = Vec::new();
             std::mem::take(&mut table.entries)
         };
-        for entry in entries.into_iter().flatten() {
+        for entry in entries.iter() {
             entry.exchange.end(Ending::Cut(reason.to_owned()));
         }
     }
 
-    fn greet(&self, table: &mut Table, hello: Hello) -> Result<(), String> {
-        if hello.stdin_window > STDIN_WINDOW || hello.stdout_window > STDOUT_WINDOW {
-            return Err("its greeting exceeds the gateway's offer".into());
-        }
-        table.stdin_window = hello.stdin_window;
-        table.stdout_window = hello.stdout_window;
-        let answer = match hello.error() {
-            Some(error) => Err(String::from_utf8_lossy(error).into_owned()),
-            None => {
-                self.open.store(true, SeqCst);
-                Ok(hello)
-            }
-        };
-        if let Some(greeting) = table.greeting.take() {
-            // Nobody waits for it once the worker has been given up.
-            let _ = greeting.send(answer);
-        }
-        Ok(())
-    }
-
     fn append(&self, exchange: &Arc<Exchange>, encode: impl FnOnce(&mut Vec<u8>, u16)) {
         let mut table = lock(&self.table);
-        if table.entry_of(exchange).is_some() {
+        if table.entries.of(exchange).is_some() {
             table.wake_driver();
             encode(&mut table.out, exchange.id);
         }
@@ -406,9 +313,6 @@ impl Lane {
     }
 }
 
-/// The lane, locked while the driver gives it the records of one read.
-pub struct Receiving<'a>(std::sync::MutexGuard<'a, Table>);
-
 impl Table {
     /// To be called before something is appended. A driver that has something to write has been woken already.
     fn wake_driver(&mut self) {
@@ -417,39 +321,5 @@ impl Table {
         {
             driver.wake();
         }
-    }
-
-    fn insert(&mut self, entry: Entry) {
-        let index = usize::from(entry.exchange.id) - 1;
-        if self.entries.len() <= index {
-            self.entries.resize_with(index + 1, || None);
-        }
-        self.entries[index] = Some(entry);
-    }
-
-    fn entry(&mut self, id: u16) -> Option<&mut Entry> {
-        let index = usize::from(id).checked_sub(1)?;
-        self.entries.get_mut(index)?.as_mut()
-    }
-
-    /// The entry of this exchange, unless its number belongs to another one by now.
-    fn entry_of(&mut self, exchange: &Arc<Exchange>) -> Option<&mut Entry> {
-        self.entry(exchange.id)
-            .filter(|entry| Arc::ptr_eq(&entry.exchange, exchange))
-    }
-
-    fn remove(&mut self, id: u16) -> Option<Entry> {
-        let index = usize::from(id).checked_sub(1)?;
-        self.entries.get_mut(index)?.take()
-    }
-}
-
-impl Entry {
-    /// "METHOD /path", bounded.
-    fn describe(&self) -> String {
-        /// The most characters of a path in the log.
-        const SHOWN: usize = 200;
-        let path: String = self.uri.path().chars().take(SHOWN).collect();
-        format!("{} {path}", self.method)
     }
 }

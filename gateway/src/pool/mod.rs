@@ -6,8 +6,8 @@
 //! whose answer is a `reply`. Requests for which there is no room wait in the `queue`.
 
 mod driver;
+mod entries;
 mod exchange;
-pub mod exit;
 mod lane;
 mod launch;
 mod process;
@@ -15,7 +15,6 @@ mod pump;
 mod queue;
 mod reply;
 mod state;
-pub mod stderr;
 mod supervisor;
 mod variables;
 mod worker;
@@ -249,3 +248,6 @@ impl Failure {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,9 +11,10 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::Pool;
 use super::state::{Event, Failure};
 use super::worker::Worker;
-use super::{Pool, exit};
+use crate::process::exit;
 
 /// How long a process may live whose connection has ended: long enough to write a core file's first half, and short
 /// enough for the requests that wait to hear what happened.
@@ -41,7 +42,7 @@ pub struct Process {
 
 /// Why a worker has gone.
 struct End {
-    /// "killed by signal 11 (SIGSEGV)", or how it broke the protocol.
+    /// "was killed by signal 11 (SIGSEGV)", or how it broke the protocol.
     cause: String,
     /// Whether it had loaded the extension.
     ready: bool,
@@ -56,7 +57,7 @@ pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
     }
     bury(&pool, &worker, &end, started);
     let extension = pool.extension.display();
-    let reason = format!("the worker was {} while it loaded {extension}", end.cause);
+    let reason = format!("the worker {} while it loaded {extension}", end.cause);
     let failure = Failure::new(&pool.extension, reason);
     pool.report(Event::Exited(worker.id, failure));
 }
@@ -96,7 +97,7 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
             () = worker.kill.notified() => kill_group(worker.pid),
             () = impatient => {
                 impatience = None;
-                fault.get_or_insert("it closed its connection and did not exit".into());
+                fault.get_or_insert("it had closed its connection and did not exit".into());
                 kill_group(worker.pid);
             }
         }
@@ -112,9 +113,9 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
         welcome(pool, worker, answer, started);
     }
     let cause = match (fault, status) {
-        (Some(fault), _) => format!("killed: {fault}"),
+        (Some(fault), _) => format!("was killed: {fault}"),
         (None, Ok(status)) => exit::describe(status),
-        (None, Err(error)) => format!("lost: {error}"),
+        (None, Err(error)) => format!("was lost: {error}"),
     };
     End { cause, ready }
 }
@@ -170,23 +171,27 @@ fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
         count += lane.describe(SHOWN - requests.len(), &mut requests);
     }
     if worker.is_retiring() && count == 0 {
-        tracing::info!(pool = name, pid, served, ?uptime, "worker ended: {cause}");
+        tracing::info!(pool = name, pid, served, ?uptime, "worker {pid} {cause}");
     } else {
         let when = if end.ready {
             ""
         } else {
             " while it loaded the extension"
         };
+        let shown = match requests.as_slice() {
+            [] => String::new(),
+            shown => format!(" ({})", shown.join(", ")),
+        };
         tracing::error!(
             pool = name,
             pid,
             served,
             ?uptime,
-            "worker died{when}: {cause}; extension {extension}; {count} requests were in it: {requests:?}"
+            "worker {pid} {cause}{when}; extension {extension}; requests in it: {count}{shown}"
         );
     }
     for lane in &worker.lanes {
-        lane.fail(&format!("worker {pid} (extension {extension}) was {cause}"));
+        lane.fail(&format!("worker {pid} (extension {extension}) {cause}"));
     }
 }
 

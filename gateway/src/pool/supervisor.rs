@@ -14,7 +14,8 @@ use super::launch::Plan;
 use super::process::{self, Process};
 use super::state::{Action, Event, Failure, State, WorkerId};
 use super::worker::Worker;
-use super::{Pool, Roster, stderr};
+use super::{Pool, Roster};
+use crate::process::stderr::log_lines;
 
 /// Runs the processes of one pool.
 pub struct Supervisor {
@@ -126,14 +127,14 @@ impl Supervisor {
             greetings.push(greeting);
         }
         let pipe = child.stderr.take();
-        let name = self.pool.name.clone();
+        let name = Arc::from(self.pool.name.as_str());
         let process = Process {
             child,
             drivers,
             greetings,
             stderr: tokio::spawn(async move {
                 if let Some(pipe) = pipe {
-                    stderr::log(pipe, name, pid).await;
+                    log_lines(pipe, name, pid).await;
                 }
             }),
         };

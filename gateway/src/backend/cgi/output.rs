@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 use super::program::Ended;
 use crate::body::BodyError;
 use crate::error::Error;
-use crate::pool::exit;
+use crate::process::exit;
 
 /// First read: enough for a small answer. Later ones take all that a pipe holds.
 const FIRST_READ: usize = 8 * 1024;

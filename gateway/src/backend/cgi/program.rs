@@ -20,7 +20,7 @@ use super::Cgi;
 use super::output::Output;
 use crate::body::{Body, BodyError};
 use crate::error::Error;
-use crate::pool::stderr;
+use crate::process::stderr;
 
 /// How long a program may go on after SIGTERM before it gets SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -163,7 +163,7 @@ impl Running {
     async fn keep(mut self, pool: String, body: Option<Body>, orders: Orders) -> Ended {
         let pid = self.group.0.as_raw_nonzero().get().cast_unsigned();
         let stream = self.child.stderr.take();
-        let mut log = stream.map(|stream| tokio::spawn(stderr::log(stream, pool, pid)));
+        let mut log = stream.map(|stream| tokio::spawn(stderr::log_lines(stream, pool.into(), pid)));
         let feeding = feed(self.child.stdin.take().zip(body));
         let early = tokio::select! {
             biased;

@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-/// "exited with status 3" or "killed by signal 11 (SIGSEGV)".
+/// "exited with status 3" or "was killed by signal 11 (SIGSEGV)".
 pub fn describe(status: ExitStatus) -> String {
     let Some(signal) = status.signal() else {
         let code = status.code().unwrap_or_default();
@@ -15,8 +15,8 @@ pub fn describe(status: ExitStatus) -> String {
         ""
     };
     match signal_name(signal) {
-        Some(name) => format!("killed by signal {signal} ({name}){core}"),
-        None => format!("killed by signal {signal}{core}"),
+        Some(name) => format!("was killed by signal {signal} ({name}){core}"),
+        None => format!("was killed by signal {signal}{core}"),
     }
 }
 
@@ -52,9 +52,9 @@ mod tests {
     #[test]
     fn names_signals_and_tells_statuses() {
         let words = |raw| describe(ExitStatus::from_raw(raw));
-        assert_eq!(words(11), "killed by signal 11 (SIGSEGV)");
-        assert_eq!(words(6 | 0x80), "killed by signal 6 (SIGABRT), core dumped");
-        assert_eq!(words(40), "killed by signal 40");
+        assert_eq!(words(11), "was killed by signal 11 (SIGSEGV)");
+        assert_eq!(words(6 | 0x80), "was killed by signal 6 (SIGABRT), core dumped");
+        assert_eq!(words(40), "was killed by signal 40");
         assert_eq!(words(3 << 8), "exited with status 3");
     }
 }

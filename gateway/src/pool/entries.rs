@@ -1,0 +1,81 @@
+//! The requests of a lane, by number, each from its begin to the worker's END_REQUEST.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Method, Uri};
+
+use super::exchange::Exchange;
+use super::worker::Slot;
+
+/// One request.
+pub struct Entry {
+    /// What its reader and its pump know.
+    pub exchange: Arc<Exchange>,
+    /// Its room in the worker.
+    pub slot: Slot,
+    /// When it was given to the worker.
+    pub begun: Instant,
+    /// Its method, for the log.
+    pub method: Method,
+    /// Its target, for the log.
+    pub uri: Uri,
+    /// Whether ABORT_REQUEST has been sent.
+    pub aborted: bool,
+}
+
+/// All requests of a lane.
+#[derive(Default)]
+pub struct Entries {
+    /// Number i + 1 at index i: numbers are small (FastCGI 1.0 §3.3).
+    entries: Vec<Option<Entry>>,
+}
+
+impl Entries {
+    /// Adds a request under its exchange's number.
+    pub fn insert(&mut self, entry: Entry) {
+        let index = usize::from(entry.exchange.id).saturating_sub(1);
+        if self.entries.len() <= index {
+            self.entries.resize_with(index + 1, || None);
+        }
+        self.entries[index] = Some(entry);
+    }
+
+    /// The request with this number.
+    pub fn get(&mut self, id: u16) -> Option<&mut Entry> {
+        let index = usize::from(id).checked_sub(1)?;
+        self.entries.get_mut(index)?.as_mut()
+    }
+
+    /// The request of this exchange, unless its number belongs to another one by now.
+    pub fn of(&mut self, exchange: &Arc<Exchange>) -> Option<&mut Entry> {
+        self.get(exchange.id)
+            .filter(|entry| Arc::ptr_eq(&entry.exchange, exchange))
+    }
+
+    /// Removes the request with this number.
+    pub fn remove(&mut self, id: u16) -> Option<Entry> {
+        let index = usize::from(id).checked_sub(1)?;
+        self.entries.get_mut(index)?.take()
+    }
+
+    /// The requests in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().flatten()
+    }
+
+    /// The same, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.iter_mut().flatten()
+    }
+}
+
+impl Entry {
+    /// "METHOD /path", bounded, for the log.
+    pub fn describe(&self) -> String {
+        /// The most characters of a path in the log.
+        const SHOWN: usize = 200;
+        let path: String = self.uri.path().chars().take(SHOWN).collect();
+        format!("{} {path}", self.method)
+    }
+}

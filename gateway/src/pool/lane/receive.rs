@@ -1,0 +1,112 @@
+//! What the worker's records mean to the requests of a lane.
+
+use std::sync::MutexGuard;
+use std::sync::atomic::Ordering::SeqCst;
+
+use fastcgi_protocol::{Hello, ProtocolError, ProtocolStatus, Record, ServerEvent, encode};
+
+use super::{Lane, STDIN_WINDOW, STDOUT_WINDOW, Table};
+use crate::pool::exchange::Ending;
+use crate::pool::lock;
+
+/// The lane, locked while the driver gives it the records of one read.
+pub struct Receiving<'a> {
+    lane: &'a Lane,
+    table: MutexGuard<'a, Table>,
+}
+
+impl Lane {
+    /// Locks the lane for a number of records.
+    pub fn receiving(&self) -> Receiving<'_> {
+        Receiving {
+            lane: self,
+            table: lock(&self.table),
+        }
+    }
+}
+
+impl Receiving<'_> {
+    /// Takes one record of the worker.
+    ///
+    /// # Errors
+    /// How the worker broke the protocol.
+    pub fn take(&mut self, record: Record<'_>) -> Result<(), String> {
+        let table = &mut *self.table;
+        let broken = |error: ProtocolError| error.to_string();
+        let Some(event) = table.server.receive(record).map_err(broken)? else {
+            return Ok(());
+        };
+        match event {
+            ServerEvent::Hello(hello) => self.greet(hello)?,
+            ServerEvent::Stdout { id, data } => {
+                if let Some(entry) = table.entries.get(id)
+                    && let Some(bytes) = entry.exchange.receive(data).map_err(broken)?
+                {
+                    encode::credit(&mut table.out, id, bytes);
+                }
+            }
+            ServerEvent::Credit { id, bytes } => {
+                if let Some(entry) = table.entries.get(id) {
+                    entry.exchange.widen(bytes).map_err(broken)?;
+                }
+            }
+            ServerEvent::Cut { id, reason } => {
+                if let Some(entry) = table.entries.get(id) {
+                    let reason = String::from_utf8_lossy(reason).into_owned();
+                    entry.exchange.end(Ending::Cut(reason));
+                }
+            }
+            ServerEvent::End { id, status, .. } => {
+                if let Some(entry) = table.entries.remove(id) {
+                    entry.exchange.end(match status {
+                        ProtocolStatus::RequestComplete => Ending::Complete,
+                        ProtocolStatus::Overloaded => Ending::Refused,
+                        other => Ending::Cut(format!("the worker refused the request: {other:?}")),
+                    });
+                    entry.slot.finish();
+                }
+            }
+            ServerEvent::Stderr { data, .. } => {
+                let (pool, pid) = (&self.lane.pool.name, self.lane.pid);
+                for line in data
+                    .split(|byte| *byte == b'\n')
+                    .map(<[u8]>::trim_ascii_end)
+                {
+                    if !line.is_empty() {
+                        tracing::warn!(pool, pid, "{}", String::from_utf8_lossy(line));
+                    }
+                }
+            }
+            ServerEvent::LogParameter { id, data } => {
+                if let Some(entry) = table.entries.get(id) {
+                    let (pool, pid, uri) = (&self.lane.pool.name, self.lane.pid, &entry.uri);
+                    tracing::info!(pool, pid, %uri, "log parameter: {}", data.escape_ascii());
+                }
+            }
+            ServerEvent::StdoutEnd { .. }
+            | ServerEvent::Values(_)
+            | ServerEvent::UnknownType(_) => {}
+        }
+        Ok(())
+    }
+
+    fn greet(&mut self, hello: Hello) -> Result<(), String> {
+        let answer = match hello.error() {
+            Some(error) => Err(String::from_utf8_lossy(error).into_owned()),
+            None if hello.stdin_window > STDIN_WINDOW || hello.stdout_window > STDOUT_WINDOW => {
+                return Err("its greeting exceeds the gateway's offer".into());
+            }
+            None => {
+                self.table.stdin_window = hello.stdin_window;
+                self.table.stdout_window = hello.stdout_window;
+                self.lane.open.store(true, SeqCst);
+                Ok(hello)
+            }
+        };
+        if let Some(greeting) = self.table.greeting.take() {
+            // Nobody waits for it once the worker has been given up.
+            let _ = greeting.send(answer);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! Pools against a worker made of a socket and the worker's half of the protocol.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod fake;
+mod launched;
+mod requests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Version};
+use http_body_util::{BodyExt as _, channel::Channel};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::backend::Backend;
+use crate::backend::isapi::Isapi;
+use crate::body::{self, Body, BodyError};
+use crate::config::PoolKind;
+use crate::request::{Connection, Request};
+use crate::response::{Answer, Response};
+use crate::site::{Script, SiteFacts};
+use fake::Fake;
+use state::WorkerId;
+
+/// Long enough never to matter.
+const LONG: Duration = Duration::from_secs(60);
+
+fn config() -> config::Pool {
+    config::Pool {
+        name: "fakes".into(),
+        kind: PoolKind::Extension("/nowhere/fake.so".into()),
+        processes: 1,
+        threads: 2,
+        concurrency: 8,
+        queue_length: 4,
+        queue_timeout: LONG,
+        request_timeout: Duration::ZERO,
+        startup_timeout: LONG,
+        shutdown_timeout: LONG,
+        environment: BTreeMap::new(),
+        working_directory: None,
+    }
+}
+
+/// A pool whose only worker is a [`Fake`].
+struct Bench {
+    pool: Arc<Pool>,
+    worker: Arc<Worker>,
+    driver: JoinHandle<Option<String>>,
+    events: mpsc::UnboundedReceiver<Event>,
+}
+
+impl Bench {
+    async fn start(config: &config::Pool) -> (Self, Fake) {
+        let (pool, events) = Pool::new(config, Path::new("/nowhere/fake.so"));
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (lane, greeting) = Lane::new(pool.clone(), 4711);
+        let driver = tokio::spawn(driver::drive(lane.clone(), ours, pool.request_timeout));
+        let fake = Fake::greet(theirs).await;
+        greeting.await.unwrap().unwrap();
+        let worker = Worker::new(
+            pool.clone(),
+            WorkerId(0),
+            4711,
+            vec![lane],
+            config.concurrency,
+        );
+        let worker = Arc::new(worker);
+        pool.publish(Roster {
+            ready: vec![worker.clone()],
+            ..Roster::default()
+        });
+        let bench = Self {
+            pool,
+            worker,
+            driver,
+            events,
+        };
+        (bench, fake)
+    }
+
+    /// Runs a request beside the test.
+    fn call(&self, request: Request) -> JoinHandle<Result<Answer, Error>> {
+        let pool = self.pool.clone();
+        let isapi = Isapi::new(pool.clone());
+        tokio::spawn(async move {
+            isapi
+                .call(&request.head, request.body, &target(&pool))
+                .await
+        })
+    }
+
+    fn get(&self, path: &'static str) -> JoinHandle<Result<Answer, Error>> {
+        self.call(request(Method::GET, path, body::empty()))
+    }
+}
+
+fn request(method: Method, path: &'static str, body: Body) -> Request {
+    let address = "127.0.0.1:80".parse().unwrap();
+    Request {
+        head: RequestHead {
+            method,
+            uri: path.parse().unwrap(),
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            connection: Connection {
+                remote: address,
+                local: address,
+                secure: false,
+            },
+        },
+        body,
+    }
+}
+
+fn target(pool: &Arc<Pool>) -> Target {
+    Target {
+        backend: Arc::new(Backend::Isapi(Isapi::new(pool.clone()))),
+        site: Arc::new(SiteFacts {
+            id: 7,
+            name: "bench".into(),
+            root: "/nowhere".into(),
+        }),
+        script: Script {
+            name: b"/fake.so".to_vec(),
+            path_info: Vec::new(),
+            path_translated: b"/nowhere".to_vec(),
+            filename: b"/nowhere/fake.so".to_vec(),
+        },
+    }
+}
+
+fn response(answer: Result<Answer, Error>) -> Response {
+    match answer.unwrap() {
+        Answer::Response(response) => response,
+        Answer::LocalRedirect(path) => panic!("redirect to {path:?}"),
+    }
+}
+
+fn error(answer: Result<Answer, Error>) -> Error {
+    match answer {
+        Ok(_) => panic!("an answer instead of an error"),
+        Err(error) => error,
+    }
+}
+
+async fn text(response: Response) -> Bytes {
+    response.body.collect().await.unwrap().to_bytes()
+}
+
+/// A body that the test feeds.
+fn fed() -> (http_body_util::channel::Sender<Bytes, BodyError>, Body) {
+    let (sender, body) = Channel::new(1);
+    (sender, body.boxed_unsync())
+}
