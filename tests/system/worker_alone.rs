@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 
 use fastcgi_protocol::{ProtocolStatus, Role, encode};
 use system_tests::{
@@ -26,11 +27,11 @@ const GET: [(&str, &str); 5] = [
 struct Worker {
     child: Running,
     log: Lines,
-    folder: TempDir,
+    folder: Rc<TempDir>,
 }
 
 impl Worker {
-    fn start(mut command: Command, folder: TempDir) -> Self {
+    fn start(mut command: Command, folder: Rc<TempDir>) -> Self {
         let mut child = Running(command.stderr(Stdio::piped()).spawn().unwrap());
         let log = Lines::of(child.stderr.take().unwrap());
         Self { child, log, folder }
@@ -38,10 +39,10 @@ impl Worker {
 
     /// `isapi-worker --listen unix:…/socket EXTENSION`.
     fn listening(extension: &Path) -> Self {
-        Self::listening_in(TempDir::new().unwrap(), extension)
+        Self::listening_in(Rc::new(TempDir::new().unwrap()), extension)
     }
 
-    fn listening_in(folder: TempDir, extension: &Path) -> Self {
+    fn listening_in(folder: Rc<TempDir>, extension: &Path) -> Self {
         let mut command = Command::new(binary("isapi-worker"));
         let address = format!("unix:{}", folder.path().join("socket").display());
         command
@@ -53,7 +54,7 @@ impl Worker {
 
     /// `spawn-fcgi -n -s …/socket -- isapi-worker EXTENSION`: the worker takes the place of spawn-fcgi.
     fn spawned(extension: &Path) -> Self {
-        let folder = TempDir::new().unwrap();
+        let folder = Rc::new(TempDir::new().unwrap());
         let mut command = Command::new(peer("spawn-fcgi"));
         command
             .args(["-n", "-s"])
@@ -74,12 +75,22 @@ impl Worker {
 
     fn stop(mut self) {
         send(self.child.id(), Signal::TERM);
+        self.ends_well();
+    }
+
+    fn ends_well(&mut self) {
         let status = self.child.wait_end();
-        assert!(
-            status.success(),
-            "{status}: {}",
-            self.log.to_end().join("\n")
-        );
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let status = self.child.try_wait();
+            let _ = self.child.kill();
+            eprintln!("the worker: {status:?}\n{}", self.log.to_end().join("\n"));
+        }
     }
 }
 
@@ -202,7 +213,7 @@ fn listens_on_a_tcp_port() {
     command
         .args(["--listen", &format!("127.0.0.1:{port}")])
         .arg(sample("hello"));
-    let worker = Worker::start(command, TempDir::new().unwrap());
+    let worker = Worker::start(command, Rc::new(TempDir::new().unwrap()));
     let answer = Connection::tcp(port).request(&GET, b"", false);
     assert!(answer.ends_with(b"Hello, world!"));
     worker.stop();
@@ -210,27 +221,19 @@ fn listens_on_a_tcp_port() {
 
 #[test]
 fn removes_its_socket_and_takes_over_a_stale_one() {
-    let first = Worker::listening(&sample("hello"));
+    let folder = Rc::new(TempDir::new().unwrap());
+    let socket = folder.path().join("socket");
+    let mut first = Worker::listening_in(Rc::clone(&folder), &sample("hello"));
     first.connect().request(&GET, b"", false);
-    let socket = first.socket();
-    let Worker {
-        mut child, folder, ..
-    } = first;
-    child.kill().unwrap();
-    child.wait_end();
+    first.child.kill().unwrap();
+    first.child.wait_end();
     assert!(socket.exists(), "a killed worker leaves its socket");
 
-    let second = Worker::listening_in(folder, &sample("hello"));
+    let second = Worker::listening_in(Rc::clone(&folder), &sample("hello"));
     let answer = second.connect().request(&GET, b"", false);
     assert!(answer.ends_with(b"Hello, world!"));
-    let Worker {
-        mut child,
-        folder,
-        log,
-    } = second;
-    send(child.id(), Signal::TERM);
-    assert!(child.wait_end().success(), "{}", log.to_end().join("\n"));
-    assert!(!folder.path().join("socket").exists());
+    second.stop();
+    assert!(!socket.exists());
 }
 
 #[test]
@@ -285,7 +288,7 @@ fn refuses_a_role_that_it_has_not() {
 fn an_abort_ends_the_request_and_not_the_connection() {
     let folder = TempDir::new().unwrap();
     let witness = extension("witness", &[], folder.path());
-    let worker = Worker::listening_in(folder, &witness);
+    let worker = Worker::listening_in(Rc::new(folder), &witness);
     let mut connection = worker.connect();
     let upload = with(&[
         ("REQUEST_METHOD", "POST"),
@@ -365,7 +368,7 @@ fn garbage_ends_its_connection_and_nothing_else() {
 fn finishes_a_running_request_before_it_ends() {
     let folder = TempDir::new().unwrap();
     let witness = extension("witness", &[], folder.path());
-    let mut worker = Worker::listening_in(folder, &witness);
+    let mut worker = Worker::listening_in(Rc::new(folder), &witness);
     let mut connection = worker.connect();
     let upload = with(&[
         ("REQUEST_METHOD", "POST"),
@@ -381,7 +384,7 @@ fn finishes_a_running_request_before_it_ends() {
     connection.stdin(id, &[b'x'; 40_000]);
     connection.stdin(id, b"");
     assert!(connection.answer(id).ends_with(b"witnessed"));
-    assert!(worker.child.wait_end().success());
+    worker.ends_well();
     worker.log.wait_for(&["witness: terminated"]);
 }
 
