@@ -1,139 +1,16 @@
 //! The worker without a gateway: under spawn-fcgi with cgi-fcgi as the web server, listening by itself, with a web
 //! server's side of our own, and as a CGI program.
 
-use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::rc::Rc;
 
 use fastcgi_protocol::{ProtocolStatus, Role, encode};
-use system_tests::{
-    Lines, Output, Process, Running, Signal, binary, extension, peer, run, sample, send,
-};
+use system_tests::{Process, Signal, binary, extension, peer, sample, send, wait_until};
 use tempfile::TempDir;
 
 use crate::fastcgi::{Connection, Event};
-
-const GET: [(&str, &str); 5] = [
-    ("GATEWAY_INTERFACE", "CGI/1.1"),
-    ("SERVER_PROTOCOL", "HTTP/1.1"),
-    ("REQUEST_METHOD", "GET"),
-    ("REQUEST_URI", "/hello.so"),
-    ("SCRIPT_NAME", "/hello.so"),
-];
-
-/// A worker that listens.
-struct Worker {
-    child: Running,
-    log: Lines,
-    folder: Rc<TempDir>,
-}
-
-impl Worker {
-    fn start(mut command: Command, folder: Rc<TempDir>) -> Self {
-        let mut child = Running(command.stderr(Stdio::piped()).spawn().unwrap());
-        let log = Lines::of(child.stderr.take().unwrap());
-        Self { child, log, folder }
-    }
-
-    /// `isapi-worker --listen unix:…/socket EXTENSION`.
-    fn listening(extension: &Path) -> Self {
-        Self::listening_in(Rc::new(TempDir::new().unwrap()), extension)
-    }
-
-    fn listening_in(folder: Rc<TempDir>, extension: &Path) -> Self {
-        let mut command = Command::new(binary("isapi-worker"));
-        let address = format!("unix:{}", folder.path().join("socket").display());
-        command
-            .args(["--listen", &address])
-            .arg(extension)
-            .stdin(Stdio::null());
-        Self::start(command, folder)
-    }
-
-    /// `spawn-fcgi -n -s …/socket -- isapi-worker EXTENSION`: the worker takes the place of spawn-fcgi.
-    fn spawned(extension: &Path) -> Self {
-        let folder = Rc::new(TempDir::new().unwrap());
-        let mut command = Command::new(peer("spawn-fcgi"));
-        command
-            .args(["-n", "-s"])
-            .arg(folder.path().join("socket"))
-            .arg("--")
-            .arg(binary("isapi-worker"))
-            .arg(extension);
-        Self::start(command, folder)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("socket")
-    }
-
-    fn connect(&self) -> Connection {
-        Connection::unix(&self.socket())
-    }
-
-    fn stop(mut self) {
-        send(self.child.id(), Signal::TERM);
-        self.ends_well();
-    }
-
-    fn ends_well(&mut self) {
-        let status = self.child.wait_end();
-        assert!(status.success(), "{status}");
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let status = self.child.try_wait();
-            let _ = self.child.kill();
-            eprintln!("the worker: {status:?}\n{}", self.log.to_end().join("\n"));
-        }
-    }
-}
-
-/// Runs a program with nothing but these variables in its environment and this on its standard input.
-fn run_with(command: &mut Command, variables: &[(&str, &str)], input: &[u8]) -> Output {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(input).unwrap();
-    std::io::Seek::rewind(&mut file).unwrap();
-    command
-        .env_clear()
-        .envs(variables.iter().copied())
-        .stdin(file)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    run(command)
-}
-
-/// What cgi-fcgi gets from the worker at this socket.
-fn cgi_fcgi(worker: &Worker, variables: &[(&str, &str)], input: &[u8]) -> String {
-    drop(worker.connect());
-    let mut command = Command::new(peer("cgi-fcgi"));
-    command.args(["-bind", "-connect"]).arg(worker.socket());
-    let output = run_with(&mut command, variables, input);
-    assert!(
-        output.status.success(),
-        "{}: {}",
-        output.status,
-        output.error
-    );
-    output.out
-}
-
-fn with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let mut variables = GET.to_vec();
-    variables.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
-    variables.extend(changes);
-    variables
-}
-
-/// A body of text without line ends: what goes through line-wise collection stays as it is.
-fn text(size: usize) -> String {
-    ('a'..='z').cycle().take(size).collect()
-}
+use crate::worker::{GET, Worker, cgi_fcgi, run_with, text, with};
 
 #[test]
 fn answers_cgi_fcgi_under_spawn_fcgi() {
@@ -380,7 +257,7 @@ fn finishes_a_running_request_before_it_ends() {
     worker.log.wait_for(&["witness: uploading"]);
     let socket = worker.socket();
     send(worker.child.id(), Signal::TERM);
-    system_tests::wait_until("the socket is removed", || !socket.exists());
+    wait_until("the socket is removed", || !socket.exists());
     connection.stdin(id, &[b'x'; 40_000]);
     connection.stdin(id, b"");
     assert!(connection.answer(id).ends_with(b"witnessed"));
