@@ -1,5 +1,7 @@
 //! The log: on standard error, for people or for programs.
 
+use std::io::IsTerminal as _;
+
 use anyhow::anyhow;
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
@@ -26,8 +28,13 @@ pub fn start(form: Form, filter: Option<&str>) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).map_err(|error| {
         anyhow!("\"{filter}\" is not a log filter ({error}); write a level, such as `debug`")
     })?;
+    let stderr = std::io::stderr();
+    // A file, a pipe or a journal shows escape sequences as rubbish.
+    let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_target(false)
         .with_writer(std::io::stderr);
     match form {
         Form::Human => log.init(),
