@@ -155,11 +155,11 @@ fn a_program_whose_client_has_gone_is_ended_with_its_children() {
         let head = "printf 'Content-Type: text/plain\\n\\nbegun'\n";
         let head = if begins_to_answer { head } else { "" };
         let text =
-            format!("sleep 600 &\necho $! > child\necho $$ > self\n{head}echo ready >&2\nwait");
+            format!("sleep 600 &\necho $! > child\necho $$ > self\n{head}echo it runs >&2\nwait");
         let gateway = gateway(&text, "");
         let mut client = Client::connect(gateway.address());
         client.request("GET", "/program", &[], b"");
-        gateway.log().wait_for(&["ready"]);
+        gateway.log().wait_for(&["it runs"]);
         if begins_to_answer {
             let head = client.head().unwrap();
             let mut begun = [0; 5];

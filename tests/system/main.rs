@@ -19,4 +19,6 @@ mod fastcgi;
 mod memory;
 mod samples;
 mod shutdown;
+mod table;
+mod worker;
 mod worker_alone;

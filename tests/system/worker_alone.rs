@@ -1,128 +1,16 @@
 //! The worker without a gateway: under spawn-fcgi with cgi-fcgi as the web server, listening by itself, with a web
 //! server's side of our own, and as a CGI program.
 
-use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::rc::Rc;
 
 use fastcgi_protocol::{ProtocolStatus, Role, encode};
-use system_tests::{
-    Lines, Output, Process, Running, Signal, binary, extension, peer, run, sample, send,
-};
+use system_tests::{Process, Signal, binary, extension, peer, sample, send, wait_until};
 use tempfile::TempDir;
 
 use crate::fastcgi::{Connection, Event};
-
-const GET: [(&str, &str); 5] = [
-    ("GATEWAY_INTERFACE", "CGI/1.1"),
-    ("SERVER_PROTOCOL", "HTTP/1.1"),
-    ("REQUEST_METHOD", "GET"),
-    ("REQUEST_URI", "/hello.so"),
-    ("SCRIPT_NAME", "/hello.so"),
-];
-
-/// A worker that listens.
-struct Worker {
-    child: Running,
-    log: Lines,
-    folder: TempDir,
-}
-
-impl Worker {
-    fn start(mut command: Command, folder: TempDir) -> Self {
-        let mut child = Running(command.stderr(Stdio::piped()).spawn().unwrap());
-        let log = Lines::of(child.stderr.take().unwrap());
-        Self { child, log, folder }
-    }
-
-    /// `isapi-worker --listen unix:…/socket EXTENSION`.
-    fn listening(extension: &Path) -> Self {
-        Self::listening_in(TempDir::new().unwrap(), extension)
-    }
-
-    fn listening_in(folder: TempDir, extension: &Path) -> Self {
-        let mut command = Command::new(binary("isapi-worker"));
-        let address = format!("unix:{}", folder.path().join("socket").display());
-        command
-            .args(["--listen", &address])
-            .arg(extension)
-            .stdin(Stdio::null());
-        Self::start(command, folder)
-    }
-
-    /// `spawn-fcgi -n -s …/socket -- isapi-worker EXTENSION`: the worker takes the place of spawn-fcgi.
-    fn spawned(extension: &Path) -> Self {
-        let folder = TempDir::new().unwrap();
-        let mut command = Command::new(peer("spawn-fcgi"));
-        command
-            .args(["-n", "-s"])
-            .arg(folder.path().join("socket"))
-            .arg("--")
-            .arg(binary("isapi-worker"))
-            .arg(extension);
-        Self::start(command, folder)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("socket")
-    }
-
-    fn connect(&self) -> Connection {
-        Connection::unix(&self.socket())
-    }
-
-    fn stop(mut self) {
-        send(self.child.id(), Signal::TERM);
-        let status = self.child.wait_end();
-        assert!(
-            status.success(),
-            "{status}: {}",
-            self.log.to_end().join("\n")
-        );
-    }
-}
-
-/// Runs a program with nothing but these variables in its environment and this on its standard input.
-fn run_with(command: &mut Command, variables: &[(&str, &str)], input: &[u8]) -> Output {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(input).unwrap();
-    std::io::Seek::rewind(&mut file).unwrap();
-    command
-        .env_clear()
-        .envs(variables.iter().copied())
-        .stdin(file)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    run(command)
-}
-
-/// What cgi-fcgi gets from the worker at this socket.
-fn cgi_fcgi(worker: &Worker, variables: &[(&str, &str)], input: &[u8]) -> String {
-    drop(worker.connect());
-    let mut command = Command::new(peer("cgi-fcgi"));
-    command.args(["-bind", "-connect"]).arg(worker.socket());
-    let output = run_with(&mut command, variables, input);
-    assert!(
-        output.status.success(),
-        "{}: {}",
-        output.status,
-        output.error
-    );
-    output.out
-}
-
-fn with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let mut variables = GET.to_vec();
-    variables.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
-    variables.extend(changes);
-    variables
-}
-
-/// A body of text without line ends: what goes through line-wise collection stays as it is.
-fn text(size: usize) -> String {
-    ('a'..='z').cycle().take(size).collect()
-}
+use crate::worker::{GET, Worker, cgi_fcgi, run_with, text, with};
 
 #[test]
 fn answers_cgi_fcgi_under_spawn_fcgi() {
@@ -202,7 +90,7 @@ fn listens_on_a_tcp_port() {
     command
         .args(["--listen", &format!("127.0.0.1:{port}")])
         .arg(sample("hello"));
-    let worker = Worker::start(command, TempDir::new().unwrap());
+    let worker = Worker::start(command, Rc::new(TempDir::new().unwrap()));
     let answer = Connection::tcp(port).request(&GET, b"", false);
     assert!(answer.ends_with(b"Hello, world!"));
     worker.stop();
@@ -210,27 +98,19 @@ fn listens_on_a_tcp_port() {
 
 #[test]
 fn removes_its_socket_and_takes_over_a_stale_one() {
-    let first = Worker::listening(&sample("hello"));
+    let folder = Rc::new(TempDir::new().unwrap());
+    let socket = folder.path().join("socket");
+    let mut first = Worker::listening_in(Rc::clone(&folder), &sample("hello"));
     first.connect().request(&GET, b"", false);
-    let socket = first.socket();
-    let Worker {
-        mut child, folder, ..
-    } = first;
-    child.kill().unwrap();
-    child.wait_end();
+    first.child.kill().unwrap();
+    first.child.wait_end();
     assert!(socket.exists(), "a killed worker leaves its socket");
 
-    let second = Worker::listening_in(folder, &sample("hello"));
+    let second = Worker::listening_in(Rc::clone(&folder), &sample("hello"));
     let answer = second.connect().request(&GET, b"", false);
     assert!(answer.ends_with(b"Hello, world!"));
-    let Worker {
-        mut child,
-        folder,
-        log,
-    } = second;
-    send(child.id(), Signal::TERM);
-    assert!(child.wait_end().success(), "{}", log.to_end().join("\n"));
-    assert!(!folder.path().join("socket").exists());
+    second.stop();
+    assert!(!socket.exists());
 }
 
 #[test]
@@ -285,7 +165,7 @@ fn refuses_a_role_that_it_has_not() {
 fn an_abort_ends_the_request_and_not_the_connection() {
     let folder = TempDir::new().unwrap();
     let witness = extension("witness", &[], folder.path());
-    let worker = Worker::listening_in(folder, &witness);
+    let worker = Worker::listening_in(Rc::new(folder), &witness);
     let mut connection = worker.connect();
     let upload = with(&[
         ("REQUEST_METHOD", "POST"),
@@ -365,7 +245,7 @@ fn garbage_ends_its_connection_and_nothing_else() {
 fn finishes_a_running_request_before_it_ends() {
     let folder = TempDir::new().unwrap();
     let witness = extension("witness", &[], folder.path());
-    let mut worker = Worker::listening_in(folder, &witness);
+    let mut worker = Worker::listening_in(Rc::new(folder), &witness);
     let mut connection = worker.connect();
     let upload = with(&[
         ("REQUEST_METHOD", "POST"),
@@ -377,11 +257,11 @@ fn finishes_a_running_request_before_it_ends() {
     worker.log.wait_for(&["witness: uploading"]);
     let socket = worker.socket();
     send(worker.child.id(), Signal::TERM);
-    system_tests::wait_until("the socket is removed", || !socket.exists());
+    wait_until("the socket is removed", || !socket.exists());
     connection.stdin(id, &[b'x'; 40_000]);
     connection.stdin(id, b"");
     assert!(connection.answer(id).ends_with(b"witnessed"));
-    assert!(worker.child.wait_end().success());
+    worker.ends_well();
     worker.log.wait_for(&["witness: terminated"]);
 }
 
