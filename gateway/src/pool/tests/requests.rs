@@ -1,7 +1,7 @@
 //! Requests on a lane.
 
 use fastcgi_protocol::{ProtocolStatus, RecordType, encode};
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 
 use super::fake::{STDIN_WINDOW, STDOUT_WINDOW, Said};
 use super::*;
@@ -27,6 +27,29 @@ async fn a_request_and_its_answer_cross() {
     fake.end(id).await;
     assert_eq!(text(response).await, "nothing");
     assert_eq!((bench.worker.taken(), bench.worker.served()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_said_hurts_no_other() {
+    let (bench, mut fake) = Bench::start(&config()).await;
+    let long = HeaderName::try_from("a".repeat(1020)).unwrap();
+    let big = HeaderValue::try_from("a".repeat(1024 * 1024)).unwrap();
+    for (name, value) in [(long, HeaderValue::from_static("")), (header::ACCEPT, big)] {
+        let mut request = request(Method::GET, "/", body::empty());
+        request.head.headers.insert(name, value);
+        let told = error(bench.call(request).await.unwrap());
+        assert!(
+            matches!(&told, Error::BadRequest(reason) if reason.contains("exceed")),
+            "{told}"
+        );
+    }
+    let call = bench.get("/");
+    let id = fake.hear_get().await;
+    fake.answer_whole(id, "ok").await;
+    assert_eq!(text(response(call.await.unwrap())).await, "ok");
+    while bench.worker.taken() > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
