@@ -48,6 +48,8 @@ pub struct Session {
 struct State {
     life: Life,
     body: Body,
+    /// The request has been handed to the threads; that happens once.
+    handed: bool,
     response: Response,
     credit: Option<Credit>,
     /// Output that has not been handed to the link yet.
@@ -59,6 +61,15 @@ struct State {
     /// Gathered output was already there at the last tick.
     stale: bool,
     log: Vec<u8>,
+}
+
+impl State {
+    /// Whether the extension can be called now, and could not before.
+    fn becomes_ready(&mut self) -> bool {
+        let now = !self.handed && self.body.is_ready();
+        self.handed |= now;
+        now
+    }
 }
 
 impl Session {
@@ -74,6 +85,7 @@ impl Session {
         let state = State {
             life: Life::default(),
             body: Body::new(length),
+            handed: false,
             response,
             credit,
             gathered: Vec::new(),
@@ -104,7 +116,6 @@ impl Session {
     /// When the front sends more than it was granted.
     pub fn push_body(&self, bytes: &[u8]) -> Result<bool, ProtocolError> {
         let mut state = self.lock();
-        let was_ready = state.body.is_ready();
         if let Some(credit) = &mut state.credit {
             credit.stdin.received(bytes.len())?;
         }
@@ -115,21 +126,20 @@ impl Session {
         };
         self.consumed(&mut state, bytes.len() - kept);
         self.changed.notify_all();
-        Ok(state.body.is_ready() && !was_ready)
+        Ok(state.becomes_ready())
     }
 
     /// The body is over. Returns whether the extension can be called now for the first time.
     pub fn end_body(&self) -> bool {
         let mut state = self.lock();
-        let was_ready = state.body.is_ready();
         state.body.end();
         self.changed.notify_all();
-        !was_ready
+        state.becomes_ready()
     }
 
-    /// Whether the extension can be called before any of the body has come.
+    /// Whether the extension can be called at once, before any of the body has come. Says so once.
     pub fn is_ready(&self) -> bool {
-        self.lock().body.is_ready()
+        self.lock().becomes_ready()
     }
 
     /// Blocks a reader without flow control until no more than `limit` bytes of the body wait for the extension.
@@ -157,11 +167,10 @@ impl Session {
     /// called now for the first time, so that it learns of it.
     pub fn abort(&self) -> bool {
         let mut state = self.lock();
-        let was_ready = state.body.is_ready();
         state.gone = true;
         state.body.end();
         self.changed.notify_all();
-        !was_ready
+        state.becomes_ready()
     }
 
     /// Answers the request without the extension, which never sees it.

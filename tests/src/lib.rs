@@ -1,1 +1,33 @@
-//! system-tests
+//! Harness of the whole-system tests: starts the built programs as a user would, and talks to them from outside.
+//!
+//! What is missing or takes too long fails the test at once with a message that says what to do; nothing is skipped.
+//! Tests wait for events (a line of a log, the end of a stream or of a process), never for time to pass.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "what goes wrong in the harness fails the test"
+)]
+
+mod body;
+mod built;
+mod client;
+mod fixture;
+mod gateway;
+mod lines;
+mod process;
+
+pub use body::Body;
+pub use built::{binary, peer, program, sample};
+pub use client::{Client, Head, Reply, get, raw};
+pub use fixture::{Gate, extension, script};
+pub use gateway::{Gateway, Output, gateway_command, run};
+pub use lines::Lines;
+pub use process::{Memory, Process, Running, memory, send, wait_until};
+pub use rustix::process::Signal;
+
+use std::time::Duration;
+
+/// How long anything may take before its test fails. Far more than it should take: only a hang reaches it.
+pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,11 +1,9 @@
 //! What answers a request: an ISAPI pool, a CGI program, a static file. One module each, one line here.
 
 pub mod cgi;
-pub mod exit;
 pub mod files;
 pub mod head;
 pub mod isapi;
-pub mod stderr;
 
 use crate::body::Body;
 use crate::error::Error;

@@ -1,6 +1,8 @@
 //! The log: on standard error, for people or for programs.
 
-use anyhow::Context as _;
+use std::io::IsTerminal as _;
+
+use anyhow::anyhow;
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
@@ -19,12 +21,20 @@ pub enum Form {
 /// When the filter cannot be understood.
 pub fn start(form: Form, filter: Option<&str>) -> anyhow::Result<()> {
     let from_environment = std::env::var("RUST_LOG").ok();
-    let filter = filter.or(from_environment.as_deref()).unwrap_or("info");
-    let filter = EnvFilter::try_new(filter).with_context(|| {
-        format!("\"{filter}\" is not a log filter: write a level (error, warn, info, debug, trace)")
+    let filter = filter
+        .or(from_environment.as_deref())
+        .filter(|filter| !filter.is_empty())
+        .unwrap_or("info");
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        anyhow!("\"{filter}\" is not a log filter ({error}); write a level, such as `debug`")
     })?;
+    let stderr = std::io::stderr();
+    // A file, a pipe or a journal shows escape sequences as rubbish.
+    let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_target(false)
         .with_writer(std::io::stderr);
     match form {
         Form::Human => log.init(),

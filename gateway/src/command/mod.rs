@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::config::Config;
 
@@ -29,6 +29,7 @@ enum Command {
 
 /// Serve one extension, or everything that a configuration file names
 #[derive(Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["extension", "config"])))]
 #[command(after_help = "Examples:
   isapi-gateway serve ./hello.so
   isapi-gateway serve ./hello.so --http 0.0.0.0:80
@@ -37,7 +38,6 @@ enum Command {
 Prints `listening on http://ADDRESS` when it is ready. SIGTERM and SIGINT let running requests finish, then stop it.")]
 struct Serve {
     /// ISAPI extension to serve for every URL: `/NAME.ext/extra` and `/extra` both give it the path info `/extra`
-    #[arg(required_unless_present = "config", conflicts_with = "config")]
     extension: Option<PathBuf>,
     /// Configuration file
     #[arg(long, value_name = "FILE")]
@@ -94,7 +94,7 @@ impl Serve {
     fn configuration(&self) -> anyhow::Result<Config> {
         let default_http = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
         match (&self.extension, &self.config) {
-            (_, Some(file)) => self.from_file(file),
+            (_, Some(file)) => self.load(file),
             (Some(extension), None) => {
                 let http = self.http.unwrap_or(default_http);
                 Ok(Config::for_extension(extension, http)?)
@@ -103,7 +103,7 @@ impl Serve {
         }
     }
 
-    fn from_file(&self, file: &Path) -> anyhow::Result<Config> {
+    fn load(&self, file: &Path) -> anyhow::Result<Config> {
         let refused = |errors| anyhow!("the configuration is not valid\n{errors}");
         let (mut config, warnings) = Config::load(file).map_err(refused)?;
         for warning in warnings {
@@ -113,5 +113,58 @@ impl Serve {
             config.server.http = vec![http];
         }
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<CommandLine, ErrorKind> {
+        let words = std::iter::once("isapi-gateway").chain(line.split_whitespace());
+        CommandLine::try_parse_from(words).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn is_well_formed() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_takes_an_extension_or_a_configuration() {
+        assert!(parse("serve x.so --http 127.0.0.1:0 --log json --log-level debug").is_ok());
+        assert!(parse("serve --config g.toml --http [::1]:80").is_ok());
+        for (line, expected) in [
+            ("serve", ErrorKind::MissingRequiredArgument),
+            ("serve x.so --config g.toml", ErrorKind::ArgumentConflict),
+            ("serve x.so y.so", ErrorKind::UnknownArgument),
+            ("serve x.so --http localhost", ErrorKind::ValueValidation),
+            ("serve x.so --log xml", ErrorKind::InvalidValue),
+            ("check", ErrorKind::MissingRequiredArgument),
+            ("", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+        ] {
+            assert_eq!(parse(line).err(), Some(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn http_replaces_the_listeners_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.toml");
+        std::fs::write(
+            &file,
+            "[server]\nhttp = '127.0.0.1:1'\n[[site]]\nroot = '.'\n",
+        )
+        .unwrap();
+        let line = format!("serve --config {} --http 127.0.0.1:2", file.display());
+        let Ok(Command::Serve(serve)) = parse(&line).map(|line| line.command) else {
+            panic!("{line}");
+        };
+        let config = serve.configuration().unwrap();
+        assert_eq!(config.server.http, ["127.0.0.1:2".parse().unwrap()]);
     }
 }

@@ -233,7 +233,7 @@ impl Pool {
             name,
             kind,
             processes: 1,
-            threads: (4 * processors()).max(8).min(validate::MOST_THREADS),
+            threads: (4 * processors()).clamp(8, validate::MOST_THREADS),
             concurrency,
             queue_length: 1000,
             queue_timeout: Duration::from_secs(30),

@@ -1,1 +1,267 @@
+#![allow(clippy::unwrap_used)]
 
+mod mistakes;
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+/// A folder with an extension `x.so`, a program `x.cgi`, a folder `www` and a configuration.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        std::fs::write(folder.path("x.so"), "").unwrap();
+        std::fs::write(folder.path("x.cgi"), "").unwrap();
+        std::fs::set_permissions(folder.path("x.cgi"), std::fs::Permissions::from_mode(0o755))
+            .unwrap();
+        std::fs::create_dir(folder.path("www")).unwrap();
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn load(&self, text: &str) -> Result<(Config, Vec<Diagnostic>), ConfigErrors> {
+        std::fs::write(self.path("gateway.toml"), text).unwrap();
+        Config::load(&self.path("gateway.toml"))
+    }
+
+    /// The errors of a configuration, as they are shown, without the folder's own path.
+    fn errors(&self, text: &str) -> Vec<String> {
+        let folder = format!("{}/", self.0.path().display());
+        let errors = self.load(text).unwrap_err().0;
+        errors
+            .iter()
+            .map(|error| error.to_string().replace(&folder, ""))
+            .collect()
+    }
+}
+
+const SITE: &str = "[[site]]\nroot = 'www'\n";
+
+#[test]
+fn reads_everything() {
+    let folder = Folder::new();
+    let text = r#"
+        [server]
+        http = ["127.0.0.1:0", "[::1]:81"]
+        threads = 3
+        header_timeout = "1m 30s"
+        header_limit = 0x10000
+        shutdown_timeout = 2.5
+        worker = "./x.cgi"
+
+        [[site]]
+        hosts = ["WWW.Example.org.", "*.example.net"]
+        root = "www/"
+        default_documents = []
+        [[site.handler]]
+        path = "/x/Foo.dll"
+        verbs = ["GET", "POST"]
+        pool = "hello"
+        [[site.handler]]
+        path = "*.ABC"
+        pool = "hello"
+        path_info = true
+        [[site.handler]]
+        path = "/cgi/*"
+        pool = "program"
+        [[site.handler]]
+        path = "*"
+        pool = "hello"
+
+        [[site]]
+        root = "/"
+
+        [pool.hello]
+        extension = "x.so"
+        processes = 2
+        threads = 5
+        concurrency = 6
+        queue_length = 0
+        queue_timeout = 0
+        request_timeout = "00:15:00"
+        startup_timeout = "1.00:00:01"
+        shutdown_timeout = "500ms"
+        environment = { A = "1", B = "" }
+        working_directory = "www"
+
+        [pool.program]
+        cgi = "x.cgi"
+    "#;
+    let (config, warnings) = folder.load(text).unwrap();
+    assert_eq!(warnings, []);
+    let handler = |path, verbs: &[Method], pool: &str, path_info| Handler {
+        path,
+        verbs: verbs.to_vec(),
+        pool: pool.to_owned(),
+        path_info,
+    };
+    let server = Server {
+        http: vec!["127.0.0.1:0".parse().unwrap(), "[::1]:81".parse().unwrap()],
+        threads: 3,
+        header_timeout: Duration::from_secs(90),
+        header_limit: 65_536,
+        shutdown_timeout: Duration::from_millis(2500),
+        worker: Some(folder.path("x.cgi")),
+    };
+    assert_eq!(config.server, server);
+    let verbs = [Method::GET, Method::POST];
+    let site = Site {
+        hosts: vec!["www.example.org".to_owned(), "*.example.net".to_owned()],
+        root: Some(folder.path("www")),
+        default_documents: Vec::new(),
+        handlers: vec![
+            handler(
+                HandlerPath::Exact("/x/Foo.dll".to_owned()),
+                &verbs,
+                "hello",
+                true,
+            ),
+            handler(
+                HandlerPath::ScriptMap(".abc".to_owned()),
+                &[],
+                "hello",
+                true,
+            ),
+            handler(HandlerPath::Prefix("/cgi".to_owned()), &[], "program", true),
+            handler(HandlerPath::Wildcard, &[], "hello", false),
+        ],
+    };
+    let any = Site {
+        root: Some("/".into()),
+        ..Site::default()
+    };
+    assert_eq!(config.sites, [site, any]);
+    let hello = Pool {
+        name: "hello".to_owned(),
+        kind: PoolKind::Extension(folder.path("x.so")),
+        processes: 2,
+        threads: 5,
+        concurrency: 6,
+        queue_length: 0,
+        queue_timeout: Duration::ZERO,
+        request_timeout: Duration::from_secs(15 * 60),
+        startup_timeout: Duration::from_secs(24 * 3600 + 1),
+        shutdown_timeout: Duration::from_millis(500),
+        environment: [("A", "1"), ("B", "")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        working_directory: Some(folder.path("www")),
+    };
+    let program = Pool::new("program".to_owned(), PoolKind::Cgi(folder.path("x.cgi")));
+    assert_eq!(program.concurrency, 64);
+    assert_eq!(
+        config.pools.into_values().collect::<Vec<_>>(),
+        [hello, program]
+    );
+}
+
+#[test]
+fn the_example_of_the_reference_is_valid() {
+    let reference = include_str!("../../../docs/configuration.md");
+    let (_, example) = reference.split_once("```toml\n# gateway.toml").unwrap();
+    let (example, _) = example.split_once("\n```").unwrap();
+    let folder = Folder::new();
+    for name in ["www", "www/intranet"] {
+        std::fs::create_dir_all(folder.path(name)).unwrap();
+    }
+    for name in ["orders.so", "abc.so", "report"] {
+        std::fs::copy(folder.path("x.cgi"), folder.path(name)).unwrap();
+    }
+    let (config, warnings) = folder.load(example).unwrap();
+    assert_eq!(warnings, []);
+    assert_eq!((config.sites.len(), config.pools.len()), (2, 3));
+}
+
+#[test]
+fn the_smallest_configuration_has_defaults() {
+    let folder = Folder::new();
+    let (config, _) = folder.load(SITE).unwrap();
+    assert_eq!(config.server, Server::default());
+    assert_eq!(config.server.http, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(config.sites[0].default_documents, ["index.html"]);
+}
+
+#[test]
+fn handlers_for_other_paths_and_verbs_stand_beside_each_other() {
+    let folder = Folder::new();
+    let text = r"
+        [[site]]
+        [[site.handler]]
+        path = '/a/b'
+        pool = 'x'
+        [[site.handler]]
+        path = '/a/*'
+        verbs = ['GET', 'HEAD']
+        pool = 'x'
+        [[site.handler]]
+        path = '/a/*'
+        verbs = ['GET', 'POST']
+        pool = 'x'
+        [[site.handler]]
+        path = '/abc/*'
+        pool = 'x'
+        [[site.handler]]
+        path = '*.abc'
+        pool = 'x'
+        [[site.handler]]
+        path = '/*'
+        pool = 'x'
+        [pool.x]
+        extension = 'x.so'
+    ";
+    let (config, _) = folder.load(text).unwrap();
+    assert_eq!(config.sites[0].handlers.len(), 6);
+    assert_eq!(config.sites[0].handlers[5].path, HandlerPath::Wildcard);
+}
+
+#[test]
+fn one_extension_is_served_for_every_url() {
+    let folder = Folder::new();
+    let extension = folder.path("my ext.so");
+    std::fs::write(&extension, "").unwrap();
+    let http = "127.0.0.1:0".parse().unwrap();
+    let config = Config::for_extension(&extension, http).unwrap();
+    assert_eq!(config.server.http, [http]);
+    assert_eq!(config.pools["my_ext"].kind, PoolKind::Extension(extension));
+    let [site] = config.sites.as_slice() else {
+        panic!("one site");
+    };
+    assert_eq!((site.root.as_ref(), site.hosts.len()), (None, 0));
+    let handlers: Vec<_> = site
+        .handlers
+        .iter()
+        .map(|handler| (&handler.path, handler.path_info))
+        .collect();
+    let own = HandlerPath::Exact("/my ext.so".to_owned());
+    assert_eq!(handlers, [(&own, true), (&HandlerPath::Wildcard, true)]);
+}
+
+#[test]
+fn one_extension_must_be_a_file() {
+    let folder = Folder::new();
+    let http = "127.0.0.1:0".parse().unwrap();
+    for (name, expected) in [("gone.so", "does not exist"), ("www", "is not a file")] {
+        let errors = Config::for_extension(&folder.path(name), http).unwrap_err();
+        assert!(errors.to_string().contains(expected), "{errors}");
+    }
+    assert!(Config::for_extension(Path::new("/"), http).is_err());
+    assert!(Config::for_extension(Path::new(""), http).is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "(\\[|\\]|=|'|\"|\n|site|pool|server|http|\\.|[0-9]|\\PC){0,40}") {
+        let file = Path::new("gateway.toml");
+        if let Err(errors) = Config::from_toml(file, &text) {
+            prop_assert!(!errors.to_string().is_empty());
+        }
+    }
+}

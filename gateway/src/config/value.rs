@@ -11,8 +11,8 @@ use super::HandlerPath;
 use super::diagnostic::Wrong;
 use crate::site::{host, path};
 
-/// Time-outs end here: further would be a mistake, and must not overflow the clock.
-pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Longest time-out, 30 days as in IIS: more would be a mistake.
+pub const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A string.
 ///
@@ -104,10 +104,7 @@ pub fn duration(value: &DeValue, range: &RangeInclusive<Duration>) -> Result<Dur
 /// IIS's `[days.]hours:minutes:seconds`.
 fn clock(text: &str) -> Option<Duration> {
     let (days, rest) = text.split_once('.').unwrap_or(("0", text));
-    let parts: Vec<u64> = rest
-        .split(':')
-        .map(|part| number(part))
-        .collect::<Option<_>>()?;
+    let parts: Vec<u64> = rest.split(':').map(number).collect::<Option<_>>()?;
     let &[hours, minutes @ 0..60, seconds @ 0..60] = parts.as_slice() else {
         return None;
     };

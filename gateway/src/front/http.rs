@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use axum::extract::{Extension, State};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tower::ServiceExt as _;
 
+use super::socket::{Condition, Socket};
 use crate::body::{self, Body, BodyError};
 use crate::config;
 use crate::dispatch::Dispatch;
@@ -56,6 +57,8 @@ impl Http {
         protocol
             .http2()
             .timer(TokioTimer::new())
+            // Finds out that a client has gone which did not say so; over HTTP/1.1 the head's time-out does.
+            .keep_alive_interval(settings.header_timeout)
             .max_header_list_size(u32::try_from(limit).unwrap_or(u32::MAX));
         Self {
             protocol,
@@ -81,18 +84,17 @@ impl Http {
             local: stream.local_addr()?,
             secure: false,
         };
-        let stream = tokio::net::TcpStream::from_std(stream)?;
-
-        let asked = AtomicBool::new(false);
+        let condition = Arc::new(Condition::default());
         let service = service_fn(|mut request: http::Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
-            request.extensions_mut().insert(connection);
+            condition.asked.store(true, Ordering::Relaxed);
+            let extensions = request.extensions_mut();
+            extensions.insert(connection);
+            extensions.insert(Arc::clone(&condition));
             self.router.clone().oneshot(request)
         });
-        let mut served = pin!(
-            self.protocol
-                .serve_connection(TokioIo::new(stream), service)
-        );
+        let stream = tokio::net::TcpStream::from_std(stream)?;
+        let socket = TokioIo::new(Socket::new(stream, Arc::clone(&condition)));
+        let mut served = pin!(self.protocol.serve_connection(socket, service));
         // hyper's own time-out begins only once it knows the protocol, and not at all for HTTP/2.
         let mut silence = pin!(sleep(self.header_timeout));
         let mut watching = true;
@@ -100,16 +102,22 @@ impl Http {
             tokio::select! {
                 end = served.as_mut() => return end.map_err(|error| anyhow!(error)),
                 () = silence.as_mut(), if watching => {
-                    if !asked.load(Ordering::Relaxed) {
+                    if !condition.asked.load(Ordering::Relaxed) {
                         return Err(anyhow!("no request within {:?}", self.header_timeout));
                     }
                     watching = false;
                 }
-                _ = stage.changed() => match *stage.borrow_and_update() {
-                    Stage::Running => {}
-                    Stage::Draining => served.as_mut().graceful_shutdown(),
-                    Stage::Cut => return Err(anyhow!("cut by the stop of the gateway")),
-                },
+                changed = stage.changed() => {
+                    changed?;
+                    match *stage.borrow_and_update() {
+                        Stage::Running => {}
+                        Stage::Draining => served.as_mut().graceful_shutdown(),
+                        Stage::Cut => {
+                            condition.broken.store(true, Ordering::Relaxed);
+                            return Err(anyhow!("cut by the stop of the gateway"));
+                        }
+                    }
+                }
             }
         }
     }
@@ -118,9 +126,11 @@ impl Http {
 async fn answer(
     State(dispatch): State<Arc<Dispatch>>,
     Extension(connection): Extension<Connection>,
+    Extension(condition): Extension<Arc<Condition>>,
     request: axum::extract::Request,
 ) -> http::Response<axum::body::Body> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    let ends_with_connection = request.version() < Version::HTTP_11;
     let response = match into_request(request, connection) {
         Ok(request) if request.head.uri.path() == "*" => server_options(),
         Ok(request) => dispatch.run(request).await,
@@ -129,7 +139,24 @@ async fn answer(
             error.page(&method)
         }
     };
-    into_http(response, method, uri)
+    let bodiless = method == Method::HEAD || response.status == StatusCode::NOT_MODIFIED;
+    let body = Outgoing {
+        inner: response.body,
+        bodiless,
+        condition: ends_with_connection.then_some(condition),
+        method,
+        uri,
+    };
+    let mut out = http::Response::new(axum::body::Body::new(body));
+    *out.status_mut() = response.status;
+    *out.headers_mut() = response.headers;
+    if let Some(reason) = response
+        .reason
+        .and_then(|text| ReasonPhrase::try_from(text).ok())
+    {
+        out.extensions_mut().insert(reason);
+    }
+    out
 }
 
 /// The request as the middle wants it: target in origin form, the host in `Host`.
@@ -185,32 +212,14 @@ fn server_options() -> Response {
     }
 }
 
-fn into_http(response: Response, method: Method, uri: Uri) -> http::Response<axum::body::Body> {
-    let bodiless = method == Method::HEAD || response.status == StatusCode::NOT_MODIFIED;
-    let body = Outgoing {
-        inner: response.body,
-        bodiless,
-        method,
-        uri,
-    };
-    let mut out = http::Response::new(axum::body::Body::new(body));
-    *out.status_mut() = response.status;
-    *out.headers_mut() = response.headers;
-    if let Some(reason) = response
-        .reason
-        .and_then(|text| ReasonPhrase::try_from(text).ok())
-    {
-        out.extensions_mut().insert(reason);
-    }
-    out
-}
-
 /// A response's body on its way out. An error in it ends the connection or the stream, so that the client cannot
 /// take the answer for a whole one (DESIGN.md, invariant 3), and is logged here.
 struct Outgoing {
     inner: Body,
     /// The answer has no body, but its length is not zero: it says nothing, or what its headers say.
     bodiless: bool,
+    /// Where nothing but the end of the connection marks the end of the answer: the connection to break.
+    condition: Option<Arc<Condition>>,
     method: Method,
     uri: Uri,
 }
@@ -225,6 +234,9 @@ impl http_body::Body for Outgoing {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
         if let Some(Err(error)) = &frame {
+            if let Some(condition) = &self.condition {
+                condition.broken.store(true, Ordering::Relaxed);
+            }
             let (method, path) = (&self.method, self.uri.path());
             match error {
                 BodyError::Cut(_) => tracing::error!(label = "cut", %method, path, "{error}"),

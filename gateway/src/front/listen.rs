@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::sleep;
 
@@ -31,7 +31,7 @@ pub struct Bound {
 /// # Errors
 /// When it cannot be had, in words for the operator.
 pub fn bind(address: SocketAddr) -> anyhow::Result<Bound> {
-    let socket = taken(address).with_context(|| cannot_listen(address))?;
+    let socket = taken(address).map_err(|error| cannot_listen(address, &error))?;
     Ok(Bound { socket, address })
 }
 
@@ -46,11 +46,21 @@ fn taken(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-fn cannot_listen(address: SocketAddr) -> String {
-    format!(
-        "cannot listen on {address}: if another server uses this address, stop it or choose another one with --http \
-         or `http` in [server]; ports below 1024 need the capability CAP_NET_BIND_SERVICE"
-    )
+/// What happened and what to do.
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> anyhow::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there: stop it, or choose another address with --http or `http` in [server]"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address: correct --http or `http` in [server]"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "choose a port above 1023, or give the gateway the capability CAP_NET_BIND_SERVICE"
+        }
+        _ => "choose another address with --http or `http` in [server]",
+    };
+    anyhow!("cannot listen on {address} ({error}); {advice}")
 }
 
 impl Bound {
@@ -59,9 +69,9 @@ impl Bound {
     /// # Errors
     /// When the kernel refuses, in words for the operator.
     pub fn listen(self) -> anyhow::Result<Listener> {
-        let refused = || cannot_listen(self.address);
-        let socket = self.socket.listen(BACKLOG).with_context(refused)?;
-        let address = socket.local_addr().with_context(refused)?;
+        let refused = |error| cannot_listen(self.address, &error);
+        let socket = self.socket.listen(BACKLOG).map_err(refused)?;
+        let address = socket.local_addr().map_err(refused)?;
         Ok(Listener { socket, address })
     }
 }

@@ -8,6 +8,7 @@
 mod driver;
 mod entries;
 mod exchange;
+pub mod exit;
 mod lane;
 mod launch;
 mod process;
@@ -15,6 +16,7 @@ mod pump;
 mod queue;
 mod reply;
 mod state;
+pub mod stderr;
 mod supervisor;
 mod variables;
 mod worker;

@@ -11,10 +11,9 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::Pool;
 use super::state::{Event, Failure};
 use super::worker::Worker;
-use crate::backend::exit;
+use super::{Pool, exit};
 
 /// How long a process may live whose connection has ended: long enough to write a core file's first half, and short
 /// enough for the requests that wait to hear what happened.

@@ -14,8 +14,7 @@ use super::launch::Plan;
 use super::process::{self, Process};
 use super::state::{Action, Event, Failure, State, WorkerId};
 use super::worker::Worker;
-use super::{Pool, Roster};
-use crate::backend::stderr::log_lines;
+use super::{Pool, Roster, stderr};
 
 /// Runs the processes of one pool.
 pub struct Supervisor {
@@ -127,14 +126,14 @@ impl Supervisor {
             greetings.push(greeting);
         }
         let pipe = child.stderr.take();
-        let name = Arc::from(self.pool.name.as_str());
+        let name = self.pool.name.clone();
         let process = Process {
             child,
             drivers,
             greetings,
             stderr: tokio::spawn(async move {
                 if let Some(pipe) = pipe {
-                    log_lines(pipe, name, pid).await;
+                    stderr::log(pipe, name, pid).await;
                 }
             }),
         };

@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 
 use super::program::Ended;
-use crate::backend::exit;
 use crate::body::BodyError;
 use crate::error::Error;
+use crate::pool::exit;
 
 /// First read: enough for a small answer. Later ones take all that a pipe holds.
 const FIRST_READ: usize = 8 * 1024;

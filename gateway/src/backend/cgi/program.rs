@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use http_body::Body as _;
@@ -19,9 +18,9 @@ use tokio::time::{sleep, timeout};
 
 use super::Cgi;
 use super::output::Output;
-use crate::backend::stderr::log_lines;
 use crate::body::{Body, BodyError};
 use crate::error::Error;
+use crate::pool::stderr;
 
 /// How long a program may go on after SIGTERM before it gets SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -71,7 +70,7 @@ pub fn start(
         end: cgi.end.subscribe(),
         limit: cgi.settings.request_timeout,
     };
-    let pool: Arc<str> = cgi.pool().into();
+    let pool = cgi.pool().to_owned();
     let description = format!("{} (process {})", cgi.program.display(), running.group.0);
     tokio::spawn(async move {
         let end = running.keep(pool, body, orders).await;
@@ -161,9 +160,10 @@ impl Running {
         Ok(Self { group, exit, child })
     }
 
-    async fn keep(mut self, pool: Arc<str>, body: Option<Body>, orders: Orders) -> Ended {
-        let stderr = self.child.stderr.take();
-        let mut log = stderr.map(|stderr| tokio::spawn(log_lines(stderr, pool, self.group.0)));
+    async fn keep(mut self, pool: String, body: Option<Body>, orders: Orders) -> Ended {
+        let pid = self.group.0.as_raw_nonzero().get().cast_unsigned();
+        let stream = self.child.stderr.take();
+        let mut log = stream.map(|stream| tokio::spawn(stderr::log(stream, pool, pid)));
         let feeding = feed(self.child.stdin.take().zip(body));
         let early = tokio::select! {
             biased;

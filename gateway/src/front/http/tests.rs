@@ -153,6 +153,39 @@ async fn a_cut_answer_never_looks_complete() {
 }
 
 #[tokio::test]
+async fn over_http_1_0_a_cut_answer_is_a_reset_connection() {
+    let server = Server::start(&[
+        (
+            "open",
+            "printf 'Content-Type: a/b\\n\\npart'; read go; kill -9 $$",
+        ),
+        ("whole", "printf 'Content-Type: a/b\\n\\nall'"),
+    ])
+    .await;
+    let mut stream = server.connect().await;
+    stream
+        .write_all(b"POST /open HTTP/1.0\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n")
+        .await
+        .unwrap();
+    until(&mut stream, "part").await;
+    stream.write_all(b"go\n").await.unwrap();
+    assert_eq!(
+        stream.read_u8().await.unwrap_err().kind(),
+        ErrorKind::ConnectionReset
+    );
+    let mut stream = server.connect().await;
+    stream
+        .write_all(b"GET /whole HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    until(&mut stream, "all").await;
+    assert_eq!(
+        stream.read_u8().await.unwrap_err().kind(),
+        ErrorKind::UnexpectedEof
+    );
+}
+
+#[tokio::test]
 async fn over_http2_a_cut_answer_is_a_reset_stream() {
     let server = Server::start(&[
         HELLO,

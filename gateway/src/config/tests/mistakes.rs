@@ -1,0 +1,336 @@
+//! What the operator is told about a configuration that is wrong.
+
+use super::*;
+
+#[test]
+fn shows_the_place_the_line_and_a_remedy() {
+    let folder = Folder::new();
+    let text = "[pool.hello]\nextension = 'x.so'\n\tproceses = 4 # ä\n[[site]]\nroot = 'www'\n";
+    let expected = "\
+gateway.toml:3:2: unknown key `proceses` in [pool.hello]
+  |
+3 |  proceses = 4 # ä
+  |  ^^^^^^^^
+  help: did you mean `processes`?";
+    assert_eq!(folder.errors(text), [expected]);
+}
+
+#[test]
+fn tells_each_mistake_with_its_place() {
+    let folder = Folder::new();
+    std::fs::write(folder.path("plain"), "").unwrap();
+    for (text, expected) in [
+        ("http = \n", "1:"),
+        ("[server]\nhttp = 1\nhttp = 2\n", "3:1: duplicate key"),
+        ("[servr]\n", "1:2: unknown key `servr` in the file"),
+        (
+            "[server]\nxyzzy = 1\n",
+            "2:1: unknown key `xyzzy` in [server]",
+        ),
+        ("server = 1\n", "1:10: this is a number, expected a table"),
+        (
+            "[site]\n",
+            "1:1: this is a table, expected a list of tables, [[site]]",
+        ),
+        (
+            "[server]\nhttp = 8080\n",
+            "2:8: this is a number, expected a string",
+        ),
+        ("[server]\nhttp = []\n", "2:1: `http` is empty"),
+        (
+            "[server]\nhttp = ['127.0.0.1:1', 'localhost:80']\n",
+            "2:24: \"localhost:80\" is not an IP address with a port",
+        ),
+        (
+            "[server]\nhttp = ['127.0.0.1:1', '127.0.0.1:1']\n[[site]]\nroot='www'",
+            "2:24: 127.0.0.1:1 is listed twice",
+        ),
+        (
+            "[server]\nthreads = 0\n",
+            "2:11: 0 is not a whole number from 1 to 256",
+        ),
+        ("[server]\nthreads = -1\n", "2:11: -1 is not a whole number"),
+        (
+            "[server]\nthreads = 1.5\n",
+            "2:11: this is a number with a fraction",
+        ),
+        (
+            "[server]\nheader_timeout = 0\n",
+            "2:18: 0 is not between 1ms and 30days",
+        ),
+        (
+            "[server]\nheader_timeout = 'soon'\n",
+            "2:18: \"soon\" is not a duration",
+        ),
+        (
+            "[server]\nheader_timeout = nan\n",
+            "2:18: nan is not a duration",
+        ),
+        (
+            "[server]\nheader_timeout = true\n",
+            "2:18: this is a boolean, expected a duration",
+        ),
+        (
+            "[server]\nshutdown_timeout = 99999999999\n",
+            "2:20: 99999999999 is not between",
+        ),
+        (
+            "[server]\nheader_limit = 100\n",
+            "2:16: 100 is not a whole number from 8192 to 1048576",
+        ),
+        ("[server]\nworker = 'gone'\n", "2:10: gone does not exist"),
+        (
+            "[server]\nworker = 'plain'\n",
+            "2:10: plain is not executable",
+        ),
+        ("[[site]]\nhosts = 'a.org'\n", "1:1: this site has neither"),
+        (
+            "[[site]]\nroot = 'www'\nhosts = ['a.org:80']\n",
+            "3:10: \"a.org:80\" is not a host name",
+        ),
+        (
+            "[[site]]\nroot = 'www'\nhosts = '*'\n",
+            "3:9: \"*\" is not a host name",
+        ),
+        (
+            "[[site]]\nroot = 'www'\nhosts = 'bücher.de'\n",
+            "3:9: \"bücher.de\" is not a host name",
+        ),
+        (
+            "[[site]]\nroot = 'www'\nhosts = 'a b'\n",
+            "3:9: \"a b\" is not a host name",
+        ),
+        ("[[site]]\nroot = ''\n", "2:8: the string is empty"),
+        ("[[site]]\nroot = 'gone'\n", "2:8: gone does not exist"),
+        ("[[site]]\nroot = 'x.so'\n", "2:8: x.so is not a folder"),
+        (
+            "[[site]]\nroot = 'www'\ndefault_documents = 'a/b'\n",
+            "3:21: \"a/b\" is not a file name",
+        ),
+        (
+            "[[site]]\nroot = 'www'\nhosts = ['A.org', 'b.org']\n[[site]]\nroot = 'www'\nhosts = ['c.org', 'a.ORG']\n",
+            "6:19: the host \"a.org\" has been given to site 1",
+        ),
+        (
+            "[[site]]\nroot = 'www'\n[[site]]\nroot = 'www'\n",
+            "3:1: site 2 is for every host, and so is site 1",
+        ),
+        (
+            "[pool.'']\nextension = 'x.so'\n",
+            "1:7: \"\" is not a pool name",
+        ),
+        ("[pool.x]\n", "1:7: [pool.x] does not say what runs in it"),
+        (
+            "[pool.x]\nextension = 'x.so'\ncgi = 'x.cgi'\n",
+            "1:7: [pool.x] has more than one of",
+        ),
+        (
+            "[pool.x]\nextension = 'gone'\n[[site]]\nroot = 'www'\n",
+            "2:13: gone does not exist",
+        ),
+        (
+            "[pool.x]\nextension = 'www'\n[[site]]\nroot = 'www'\n",
+            "2:13: www is not a file",
+        ),
+        (
+            "[pool.x]\ncgi = 'plain'\n[[site]]\nroot = 'www'\n",
+            "2:7: plain is not executable",
+        ),
+        (
+            "[pool.x]\ncgi = 'x.cgi'\nthreads = 5\n",
+            "3:1: `threads` has no meaning for a `cgi` pool",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nprocesses = 65\n",
+            "3:13: 65 is not a whole number from 1 to 64",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nconcurrency = 10001\n",
+            "3:15: 10001 is not a whole number",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nworking_directory = 'x.so'\n",
+            "3:21: x.so is not a folder",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nenvironment = { A = 1 }\n",
+            "3:21: this is a number, expected a string",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nenvironment = { 'A=' = '' }\n",
+            "3:17: an environment variable's name",
+        ),
+        (
+            "[pool.x]\nextension = \"a\\u0000b\"\n",
+            "2:13: the string contains a NUL",
+        ),
+        (
+            "[pool.x]\nfastcgi = 'unix:/run/php.sock'\n",
+            "2:11: `fastcgi` pools are not available in this version",
+        ),
+        (
+            "[pool.x]\nfastcgi = 'php'\n",
+            "2:11: \"php\" is not the address of a FastCGI application",
+        ),
+    ] {
+        let site = if text.contains("site") { "" } else { SITE };
+        let text = format!("{text}{site}");
+        let errors = folder.errors(&text);
+        assert_eq!(errors.len(), 1, "{text}\n{errors:#?}");
+        assert!(
+            errors[0].starts_with(&format!("gateway.toml:{expected}")),
+            "{text}\n{}",
+            errors[0]
+        );
+    }
+}
+
+#[test]
+fn tells_each_mistake_of_a_handler() {
+    let folder = Folder::new();
+    let pools = "\n[pool.x]\nextension = 'x.so'\n[pool.y]\ncgi = 'x.cgi'\n";
+    for (handlers, expected) in [
+        ("path = '*'", "2:1: [[site.handler]] has no `pool`"),
+        ("pool = 'x'", "2:1: [[site.handler]] has no `path`"),
+        ("path = '*'\npool = 'z'", "4:8: there is no pool \"z\""),
+        (
+            "path = 'x.dll'\npool = 'x'",
+            "3:8: \"x.dll\" is not a handler path",
+        ),
+        (
+            "path = '/a/*b*'\npool = 'x'",
+            "3:8: \"/a/*b*\" is not a handler path",
+        ),
+        (
+            "path = '*abc'\npool = 'x'",
+            "3:8: \"*abc\" is not a handler path",
+        ),
+        (
+            "path = '*.'\npool = 'x'",
+            "3:8: \"*.\" is not a handler path",
+        ),
+        (
+            "path = '*.a/b'\npool = 'x'",
+            "3:8: \"*.a/b\" is not a handler path",
+        ),
+        (
+            "path = '/a/'\npool = 'x'",
+            "3:8: \"/a/\" is not a handler path",
+        ),
+        ("path = '/'\npool = 'x'", "3:8: \"/\" is not a handler path"),
+        (
+            "path = '/a/../b'\npool = 'x'",
+            "3:8: \"/a/../b\" is not a handler path",
+        ),
+        (
+            "path = '/a//b'\npool = 'x'",
+            "3:8: \"/a//b\" is not a handler path",
+        ),
+        (
+            "path = '/a.'\npool = 'x'",
+            "3:8: \"/a.\" is not a handler path",
+        ),
+        (
+            "path = '*'\npool = 'x'\nverbs = 'get'",
+            "5:9: \"get\" is not a verb",
+        ),
+        (
+            "path = '*'\npool = 'x'\nverbs = '*'",
+            "5:9: \"*\" is not a verb",
+        ),
+        (
+            "path = '*'\npool = 'x'\nverbs = ['GET,POST']",
+            "5:10: \"GET,POST\" is not a verb",
+        ),
+        (
+            "path = '*'\npool = 'x'\nverbs = []",
+            "5:1: `verbs` is empty",
+        ),
+        (
+            "path = '/a'\npool = 'x'\npath_info = false",
+            "5:1: `path_info` has no meaning",
+        ),
+        (
+            "path = '*'\npool = 'x'\npath_info = 'yes'",
+            "5:13: this is a string, expected `true` or `false`",
+        ),
+        (
+            "path = '/a'\npool = 'x'\n[[site.handler]]\npath = '/A/*'\npool = 'y'",
+            "6:8: this handler is never reached",
+        ),
+        (
+            "path = '*'\npool = 'x'\n[[site.handler]]\npath = '*.abc'\npool = 'y'",
+            "6:8: this handler is never reached",
+        ),
+        (
+            "path = '*.dll'\npool = 'x'\n[[site.handler]]\npath = '/a.dll/b'\npool = 'y'",
+            "6:8: this handler is never reached",
+        ),
+    ] {
+        let text = format!("[[site]]\n[[site.handler]]\n{handlers}{pools}");
+        let errors = folder.errors(&text);
+        assert_eq!(errors.len(), 1, "{text}\n{errors:#?}");
+        assert!(
+            errors[0].starts_with(&format!("gateway.toml:{expected}")),
+            "{text}\n{}",
+            errors[0]
+        );
+    }
+}
+
+#[test]
+fn tells_all_mistakes_in_the_order_of_the_file() {
+    let folder = Folder::new();
+    let text = "[server]\nthread = 1\n[[site]]\nroot = 'gone'\n[[site.handler]]\npath = '*'\npool = 'helo'\n[pool.hello]\n";
+    let errors = folder.errors(text);
+    let firsts: Vec<&str> = errors
+        .iter()
+        .filter_map(|error| error.lines().next())
+        .collect();
+    let expected = [
+        "gateway.toml:2:1: unknown key `thread` in [server]",
+        "gateway.toml:4:8: gone does not exist",
+        "gateway.toml:7:8: there is no pool \"helo\"",
+        "gateway.toml:8:7: [pool.hello] does not say what runs in it",
+    ];
+    assert_eq!(firsts, expected);
+    assert!(
+        errors[2].ends_with("help: did you mean `hello`?"),
+        "{}",
+        errors[2]
+    );
+}
+
+#[test]
+fn an_unused_pool_is_a_warning() {
+    let folder = Folder::new();
+    let (_, warnings) = folder
+        .load(&format!("{SITE}[pool.x]\ncgi = 'x.cgi'\n"))
+        .unwrap();
+    assert_eq!(warnings.len(), 1);
+    let shown = warnings[0].to_string();
+    assert!(
+        shown.contains("gateway.toml:3:7: no handler uses the pool \"x\""),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let errors = Config::load(Path::new("/nowhere/gateway.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        errors.starts_with("/nowhere/gateway.toml: cannot be read: "),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_configuration_without_sites_is_refused() {
+    let errors = Folder::new().errors("[server]\n");
+    assert!(
+        errors[0].starts_with("gateway.toml:1:1: there is no site"),
+        "{errors:?}"
+    );
+}

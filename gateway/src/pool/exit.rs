@@ -1,0 +1,63 @@
+//! How a process ended, in words.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+
+/// "exited with status 3" or "was killed by signal 11 (SIGSEGV)".
+pub fn describe(status: ExitStatus) -> String {
+    let Some(signal) = status.signal() else {
+        let code = status.code().unwrap_or_default();
+        return format!("exited with status {code}");
+    };
+    let core = if status.core_dumped() {
+        ", core dumped"
+    } else {
+        ""
+    };
+    match signal_name(signal) {
+        Some(name) => format!("was killed by signal {signal} ({name}){core}"),
+        None => format!("was killed by signal {signal}{core}"),
+    }
+}
+
+/// Names of the signals that end processes; their numbers are those of Linux on every common architecture.
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        12 => "SIGUSR2",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_signals_and_tells_statuses() {
+        let words = |raw| describe(ExitStatus::from_raw(raw));
+        assert_eq!(words(11), "was killed by signal 11 (SIGSEGV)");
+        assert_eq!(
+            words(6 | 0x80),
+            "was killed by signal 6 (SIGABRT), core dumped"
+        );
+        assert_eq!(words(40), "was killed by signal 40");
+        assert_eq!(words(3 << 8), "exited with status 3");
+    }
+}

@@ -1,0 +1,49 @@
+//! Where the built programs and samples are.
+
+use std::path::{Path, PathBuf};
+
+/// A program of the workspace, built with the same profile as the test itself.
+pub fn binary(name: &str) -> PathBuf {
+    existing(profile_folder().join(name), "make build")
+}
+
+/// A sample as an extension, by its name without ending.
+pub fn sample(name: &str) -> PathBuf {
+    existing(samples().join(format!("{name}.so")), "make build")
+}
+
+/// A sample as a CGI program.
+pub fn program(name: &str) -> PathBuf {
+    existing(samples().join("cgi").join(name), "make build")
+}
+
+/// A program of another project that takes part in a test.
+pub fn peer(name: &str) -> PathBuf {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not installed: run `make deps`"))
+}
+
+/// The folder of the samples.
+pub(crate) fn samples() -> PathBuf {
+    let profile = profile_folder();
+    profile.parent().unwrap().join("samples")
+}
+
+/// `TARGET/PROFILE`: the test is `TARGET/PROFILE/deps/NAME`.
+fn profile_folder() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let folder = own.ancestors().nth(2).map(Path::to_owned);
+    folder.expect("a test lives in TARGET/PROFILE/deps")
+}
+
+fn existing(path: PathBuf, remedy: &str) -> PathBuf {
+    assert!(
+        path.is_file(),
+        "{} is missing: run `{remedy}`",
+        path.display()
+    );
+    path
+}

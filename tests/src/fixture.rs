@@ -1,0 +1,68 @@
+//! Extensions and CGI programs that a test needs for itself, and a gate to hold them up.
+
+use std::fs::File;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
+
+use crate::{peer, wait_until};
+
+/// A FIFO. A program that opens it for reading waits there until it is opened.
+pub struct Gate {
+    path: PathBuf,
+}
+
+impl Gate {
+    /// A closed gate in this folder.
+    pub fn new(folder: &Path) -> Self {
+        let path = folder.join("gate");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        Self { path }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+
+    /// Waits until somebody is at the gate and opens it. It is open as long as the file is held.
+    pub fn open(&self) -> File {
+        let mut options = File::options();
+        options
+            .write(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let mut file = None;
+        wait_until("somebody is at the gate", || {
+            file = options.open(&self.path).ok();
+            file.is_some()
+        });
+        file.unwrap()
+    }
+}
+
+/// Compiles `fixtures/NAME.c` to an extension in this folder; `options` go to the compiler.
+pub fn extension(name: &str, options: &[&str], folder: &Path) -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = folder.join(format!("{name}.so"));
+    let status = Command::new(peer("cc"))
+        .args(["-std=gnu11", "-Wall", "-Werror", "-fPIC", "-shared", "-I"])
+        .arg(here.join("../adapter/include"))
+        .args(options)
+        .arg("-o")
+        .arg(&file)
+        .arg(here.join("fixtures").join(format!("{name}.c")))
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name}.c does not compile");
+    file
+}
+
+/// Writes a CGI program in the language of the shell.
+pub fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let file = folder.join(name);
+    std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    file
+}

@@ -1,0 +1,22 @@
+//! Tests of the whole system through the built programs.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
+
+mod bad_input;
+mod cgi;
+mod client_gone;
+mod concurrency;
+mod config;
+mod crash;
+mod dependencies;
+mod echo;
+mod fastcgi;
+mod memory;
+mod samples;
+mod shutdown;
+mod worker_alone;
