@@ -92,7 +92,7 @@ impl Supervisor {
                     lane.close();
                 }
             }),
-            Action::Kill(id) => self.with(id, |worker| worker.kill.notify_one()),
+            Action::Kill(id, cause) => self.with(id, |worker| worker.kill(cause)),
         }
     }
 
