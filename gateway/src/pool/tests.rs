@@ -5,6 +5,7 @@
 mod fake;
 mod launched;
 mod requests;
+mod room;
 
 use std::collections::BTreeMap;
 use std::path::Path;
