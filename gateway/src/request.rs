@@ -43,10 +43,6 @@ pub struct Connection {
 #[cfg(test)]
 impl RequestHead {
     /// An HTTP/1.1 request without headers from 127.0.0.1.
-    #[expect(
-        clippy::unwrap_used,
-        reason = "only tests call it, with targets they know"
-    )]
     pub fn sample(method: Method, target: &str) -> Self {
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 80));
         Self {

@@ -1,6 +1,7 @@
 //! The life of a worker process: from its greeting to its end, of which nothing stays behind.
 
 use std::future::pending;
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,12 +41,12 @@ pub struct Process {
     pub stderr: JoinHandle<()>,
 }
 
-/// Why a worker has gone.
+/// How a worker has gone.
 struct End {
-    /// "was killed by signal 11 (SIGSEGV)", or how it broke the protocol.
+    /// "was killed by signal 11 (SIGSEGV)", or why it was killed.
     cause: String,
-    /// Whether it had loaded the extension.
-    ready: bool,
+    /// Whether it has loaded the extension; `None` when it went without a word.
+    loaded: Option<bool>,
 }
 
 /// Watches a worker until its process has gone, and reports what happens.
@@ -57,7 +58,7 @@ pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
     }
     bury(&pool, &worker, &end, started);
     let extension = pool.extension.display();
-    let reason = format!("the worker {} while it loaded {extension}", end.cause);
+    let reason = format!("the worker of {extension} {}", end.cause);
     let failure = Failure::new(&pool.extension, reason);
     pool.report(Event::Exited(worker.id, failure));
 }
@@ -66,8 +67,7 @@ pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
 async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Instant) -> End {
     let greetings = std::mem::take(&mut process.greetings);
     let mut greeting = std::pin::pin!(greeted(greetings));
-    let mut answered = false;
-    let mut ready = false;
+    let mut loaded = None;
     let mut fault = None;
     let mut impatience = None;
     let status = loop {
@@ -80,9 +80,8 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
         tokio::select! {
             // In this order: a worker that greets and dies at once was ready.
             biased;
-            answer = &mut greeting, if !answered => {
-                answered = true;
-                ready = answer.is_ok();
+            answer = &mut greeting, if loaded.is_none() => {
+                loaded = Some(answer.is_ok());
                 welcome(pool, worker, answer, started);
             }
             status = process.child.wait() => break status,
@@ -94,7 +93,10 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
                     impatience.get_or_insert(tokio::time::Instant::now() + EXIT_TIME);
                 }
             }
-            () = worker.kill.notified() => kill_group(worker.pid),
+            cause = worker.must_be_killed(), if fault.is_none() => {
+                fault = Some(cause.to_string());
+                kill_group(worker.pid);
+            }
             () = impatient => {
                 impatience = None;
                 fault.get_or_insert("it had closed its connection and did not exit".into());
@@ -108,16 +110,24 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
         process.drivers.abort_all();
     }
     // What it has said last may be why it exited.
-    if !answered && let Ok(answer) = timeout(Duration::ZERO, greeting).await {
-        ready = answer.is_ok();
+    if loaded.is_none()
+        && let Ok(answer) = timeout(Duration::ZERO, greeting).await
+    {
+        loaded = Some(answer.is_ok());
         welcome(pool, worker, answer, started);
     }
-    let cause = match (fault, status) {
-        (Some(fault), _) => format!("was killed: {fault}"),
-        (None, Ok(status)) => exit::describe(status),
-        (None, Err(error)) => format!("was lost: {error}"),
+    let cause = match (status, fault) {
+        (Err(error), _) => format!("was lost: {error}"),
+        (Ok(status), Some(fault)) if status.signal() == Some(Signal::KILL.as_raw()) => {
+            format!("was killed: {fault}")
+        }
+        (Ok(status), Some(fault)) => format!("{}: {fault}", exit::describe(status)),
+        (Ok(status), None) if loaded.is_none() => {
+            format!("{} while it loaded the extension", exit::describe(status))
+        }
+        (Ok(status), None) => exit::describe(status),
     };
-    End { cause, ready }
+    End { cause, loaded }
 }
 
 /// Waits until all lanes have been greeted, or one says why not.
@@ -153,7 +163,6 @@ fn welcome(pool: &Pool, worker: &Worker, answer: Result<Hello, String>, started:
             pool.report(Event::Greeted(worker.id));
         }
         Err(reason) => {
-            let reason = format!("{extension} cannot be loaded: {reason}");
             tracing::error!(pool = name, pid, "{reason}");
             let failure = Failure::new(&pool.extension, reason);
             pool.report(Event::StartFailed(worker.id, failure));
@@ -170,14 +179,11 @@ fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
     for lane in &worker.lanes {
         count += lane.describe(SHOWN - requests.len(), &mut requests);
     }
-    if worker.is_retiring() && count == 0 {
+    if end.loaded == Some(false) {
+        tracing::debug!(pool = name, pid, "worker {pid} {cause}");
+    } else if worker.is_retiring() && count == 0 {
         tracing::info!(pool = name, pid, served, ?uptime, "worker {pid} {cause}");
     } else {
-        let when = if end.ready {
-            ""
-        } else {
-            " while it loaded the extension"
-        };
         let shown = match requests.as_slice() {
             [] => String::new(),
             shown => format!(" ({})", shown.join(", ")),
@@ -187,7 +193,7 @@ fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
             pid,
             served,
             ?uptime,
-            "worker {pid} {cause}{when}; extension {extension}; requests in it: {count}{shown}"
+            "worker {pid} {cause}; extension {extension}; requests in it: {count}{shown}"
         );
     }
     for lane in &worker.lanes {

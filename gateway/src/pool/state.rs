@@ -57,7 +57,27 @@ pub enum Action {
     /// Close the worker's connections: it terminates the extension and exits.
     Close(WorkerId),
     /// Kill the worker's process group.
-    Kill(WorkerId),
+    Kill(WorkerId, Cause),
+}
+
+/// Why a worker is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// It said so itself.
+    #[error("it could not load the extension")]
+    NotLoaded,
+    /// It did not greet within `startup_timeout`.
+    #[error("it had not loaded the extension in time")]
+    LateStart,
+    /// Only requests that run too long were left in it.
+    #[error("a request in it ran too long")]
+    Stuck,
+    /// It did not finish within `shutdown_timeout`.
+    #[error("it had not finished in time")]
+    LateStop,
+    /// The pool stopped while it loaded the extension.
+    #[error("the gateway is stopping")]
+    Stopping,
 }
 
 /// The first delay after a start that failed …
@@ -165,7 +185,7 @@ impl State {
             Event::StartFailed(id, failure) => {
                 if let Some(phase @ Phase::Starting { .. }) = self.workers.get_mut(&id) {
                     *phase = Phase::Killed;
-                    actions.push(Action::Kill(id));
+                    actions.push(Action::Kill(id, Cause::NotLoaded));
                     self.fail(now, failure);
                 }
             }
@@ -192,7 +212,7 @@ impl State {
                     },
                 ) => {
                     *phase = Phase::Killed;
-                    actions.push(Action::Kill(id));
+                    actions.push(Action::Kill(id, Cause::Stuck));
                 }
                 Some(phase) => {
                     if let Phase::Draining { deadline, .. } = *phase {
@@ -212,7 +232,7 @@ impl State {
             match phase {
                 Phase::Starting { .. } => {
                     *phase = Phase::Killed;
-                    actions.push(Action::Kill(*id));
+                    actions.push(Action::Kill(*id, Cause::Stopping));
                 }
                 Phase::Ready => {
                     *phase = Phase::Draining {
@@ -228,15 +248,23 @@ impl State {
 
     /// Kills the workers whose time is up.
     fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let mut late = false;
+        let mut late_start = false;
         for (id, phase) in &mut self.workers {
-            if phase.deadline().is_some_and(|deadline| deadline <= now) {
-                late |= matches!(phase, Phase::Starting { .. });
-                *phase = Phase::Killed;
-                actions.push(Action::Kill(*id));
+            if phase.deadline().is_none_or(|deadline| deadline > now) {
+                continue;
             }
+            let cause = match phase {
+                Phase::Starting { .. } => Cause::LateStart,
+                Phase::Draining {
+                    then: Then::Kill, ..
+                } => Cause::Stuck,
+                _ => Cause::LateStop,
+            };
+            late_start |= cause == Cause::LateStart;
+            *phase = Phase::Killed;
+            actions.push(Action::Kill(*id, cause));
         }
-        if late {
+        if late_start {
             let limit = self.limits.startup_timeout;
             let reason = format!("the worker had not loaded the extension after {limit:?}");
             self.fail(

@@ -15,7 +15,7 @@ use super::process::{self, Process};
 use super::state::{Action, Event, Failure, State, WorkerId};
 use super::worker::Worker;
 use super::{Pool, Roster};
-use crate::process::stderr::log_lines;
+use crate::process::stderr;
 
 /// Runs the processes of one pool.
 pub struct Supervisor {
@@ -93,7 +93,7 @@ impl Supervisor {
                     lane.close();
                 }
             }),
-            Action::Kill(id) => self.with(id, |worker| worker.kill.notify_one()),
+            Action::Kill(id, cause) => self.with(id, |worker| worker.kill(cause)),
         }
     }
 
@@ -127,14 +127,14 @@ impl Supervisor {
             greetings.push(greeting);
         }
         let pipe = child.stderr.take();
-        let name = Arc::from(self.pool.name.as_str());
+        let name = self.pool.name.clone();
         let process = Process {
             child,
             drivers,
             greetings,
             stderr: tokio::spawn(async move {
                 if let Some(pipe) = pipe {
-                    log_lines(pipe, name, pid).await;
+                    stderr::log(pipe, name, pid).await;
                 }
             }),
         };

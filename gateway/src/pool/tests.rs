@@ -5,12 +5,13 @@
 mod fake;
 mod launched;
 mod requests;
+mod room;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version, header};
 use http_body_util::{BodyExt as _, channel::Channel};
 use tokio::task::JoinHandle;
 
@@ -106,7 +107,7 @@ fn request(method: Method, path: &'static str, body: Body) -> Request {
             method,
             uri: path.parse().unwrap(),
             version: Version::HTTP_11,
-            headers: HeaderMap::new(),
+            headers: HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("bench"))]),
             connection: Connection {
                 remote: address,
                 local: address,

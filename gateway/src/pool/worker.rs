@@ -1,13 +1,13 @@
 //! One worker as requests see it: its lanes, how many requests it has, and room for one more.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
 use super::Pool;
 use super::lane::Lane;
-use super::state::{Event, WorkerId};
+use super::state::{Cause, Event, WorkerId};
 
 /// A worker process. Its life is watched in `process`.
 pub struct Worker {
@@ -17,8 +17,8 @@ pub struct Worker {
     pub pid: u32,
     /// One connection for each runtime thread.
     pub lanes: Vec<Arc<Lane>>,
-    /// Tells the watcher to kill the process group.
-    pub kill: Notify,
+    killed: OnceLock<Cause>,
+    kill: Notify,
     pool: Arc<Pool>,
     /// Requests that it may have at the same time.
     limit: AtomicUsize,
@@ -43,6 +43,7 @@ impl Worker {
             id,
             pid,
             lanes,
+            killed: OnceLock::new(),
             kill: Notify::new(),
             pool,
             limit: AtomicUsize::new(limit),
@@ -102,6 +103,23 @@ impl Worker {
     pub fn retire(&self) {
         self.retiring.store(true, SeqCst);
         self.report_if_idle();
+    }
+
+    /// Has the watcher kill the process group.
+    pub fn kill(&self, cause: Cause) {
+        // The first cause counts.
+        let _ = self.killed.set(cause);
+        self.kill.notify_one();
+    }
+
+    /// Waits until the process group shall be killed.
+    pub async fn must_be_killed(&self) -> Cause {
+        loop {
+            match self.killed.get() {
+                Some(cause) => return *cause,
+                None => self.kill.notified().await,
+            }
+        }
     }
 
     fn report_if_idle(&self) {

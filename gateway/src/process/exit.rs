@@ -53,7 +53,10 @@ mod tests {
     fn names_signals_and_tells_statuses() {
         let words = |raw| describe(ExitStatus::from_raw(raw));
         assert_eq!(words(11), "was killed by signal 11 (SIGSEGV)");
-        assert_eq!(words(6 | 0x80), "was killed by signal 6 (SIGABRT), core dumped");
+        assert_eq!(
+            words(6 | 0x80),
+            "was killed by signal 6 (SIGABRT), core dumped"
+        );
         assert_eq!(words(40), "was killed by signal 40");
         assert_eq!(words(3 << 8), "exited with status 3");
     }

@@ -1,65 +1,88 @@
-//! What a program or worker writes to its standard error, line by line into the log.
+//! What workers and CGI programs say on standard error, line by line in the log.
 
-use std::fmt::Display;
-use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader};
+/// Longer lines are broken here, bytes.
+const LINE_LIMIT: usize = 4096;
 
-/// Longest piece of a line that is held and logged at once, bytes; a longer line is logged in pieces.
-const LINE_LIMIT: usize = 8 * 1024;
-
-/// Logs every line of `stream` until it ends.
-pub async fn log_lines(stream: impl AsyncRead + Unpin, pool: Arc<str>, pid: impl Display) {
-    let mut reader = BufReader::with_capacity(1024, stream);
-    let mut line = Vec::new();
-    while next_line(&mut reader, &mut line).await {
-        if !line.is_empty() {
-            tracing::info!(%pool, %pid, "{}", String::from_utf8_lossy(&line));
-        }
+/// Logs everything that comes, until its end.
+pub async fn log(mut stderr: impl AsyncRead + Unpin, pool: String, pid: u32) {
+    let mut lines = Lines::default();
+    let log = |line: &str| tracing::warn!(pool, pid, "{line}");
+    let mut buffer = [0; LINE_LIMIT];
+    while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
+        lines.push(&buffer[..count], log);
     }
+    lines.flush(log);
 }
 
-/// Reads the next line, or [`LINE_LIMIT`] bytes of it, without the line end. False at the end of the stream.
-async fn next_line(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> bool {
-    line.clear();
-    let mut any = false;
-    while let Ok(bytes) = reader.fill_buf().await
-        && !bytes.is_empty()
-    {
-        any = true;
-        let end = bytes.iter().position(|byte| *byte == b'\n');
-        let room = LINE_LIMIT - line.len();
-        let taken = end.unwrap_or(bytes.len()).min(room);
-        line.extend_from_slice(&bytes[..taken]);
-        let at_line_end = end == Some(taken);
-        reader.consume(taken + usize::from(at_line_end));
-        if at_line_end {
-            if line.last() == Some(&b'\r') {
-                line.pop();
+/// Cuts text into lines; holds the beginning of one.
+#[derive(Default)]
+struct Lines {
+    partial: Vec<u8>,
+}
+
+impl Lines {
+    /// Gives `each` the lines that are whole with these bytes, or too long.
+    fn push(&mut self, bytes: &[u8], each: impl Fn(&str)) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            for part in piece.chunks(LINE_LIMIT) {
+                if self.partial.len() + part.len() > LINE_LIMIT {
+                    self.flush(&each);
+                }
+                self.partial.extend_from_slice(part);
             }
-            break;
-        }
-        if line.len() == LINE_LIMIT {
-            break;
+            if piece.ends_with(b"\n") {
+                self.flush(&each);
+            }
         }
     }
-    any
+
+    /// Gives `each` what is left, if it is not blank.
+    fn flush(&mut self, each: impl Fn(&str)) {
+        let line = self.partial.trim_ascii_end();
+        if !line.is_empty() {
+            each(&String::from_utf8_lossy(line));
+        }
+        self.partial.clear();
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[tokio::test]
-    async fn lines_are_split_and_bounded() {
-        let long = "x".repeat(LINE_LIMIT + 1);
-        let text = format!("one\r\n\ntwo\n{long}\nend");
-        let mut reader = BufReader::with_capacity(7, text.as_bytes());
-        let mut lines = Vec::new();
-        let mut line = Vec::new();
-        while next_line(&mut reader, &mut line).await {
-            lines.push(String::from_utf8_lossy(&line).into_owned());
+    fn lines<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
+        let seen = RefCell::new(Vec::new());
+        let each = |line: &str| seen.borrow_mut().push(line.to_owned());
+        let mut lines = Lines::default();
+        for piece in pieces {
+            lines.push(piece, each);
         }
-        assert_eq!(lines, ["one", "", "two", &long[1..], "x", "end"]);
+        lines.flush(each);
+        seen.into_inner()
+    }
+
+    #[test]
+    fn lines_are_whole_not_blank_and_bounded() {
+        assert_eq!(
+            lines([&b"one\r\n\ntw"[..], b"o\nthree"]),
+            ["one", "two", "three"]
+        );
+        let long = vec![b'a'; LINE_LIMIT + 10];
+        let lengths: Vec<usize> = lines([&long[..]]).iter().map(String::len).collect();
+        assert_eq!(lengths, [LINE_LIMIT, 10]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_way_of_arrival_does_not_matter(text in "[a-z\\n]{0,200}", size in 1_usize..50) {
+            let expected: Vec<_> = text.lines().filter(|line| !line.is_empty()).collect();
+            prop_assert_eq!(lines(text.as_bytes().chunks(size)), expected);
+        }
     }
 }

@@ -163,7 +163,7 @@ impl Running {
     async fn keep(mut self, pool: String, body: Option<Body>, orders: Orders) -> Ended {
         let pid = self.group.0.as_raw_nonzero().get().cast_unsigned();
         let stream = self.child.stderr.take();
-        let mut log = stream.map(|stream| tokio::spawn(stderr::log_lines(stream, pool.into(), pid)));
+        let mut log = stream.map(|stream| tokio::spawn(stderr::log(stream, pool, pid)));
         let feeding = feed(self.child.stdin.take().zip(body));
         let early = tokio::select! {
             biased;

@@ -53,7 +53,7 @@ fn failed_starts_back_off_and_the_first_success_ends_it() {
     state.step(now, Event::Tick);
     assert_eq!(
         state.step(now, Event::StartFailed(A, failure("no such symbol"))),
-        [Action::Kill(A)]
+        [Action::Kill(A, Cause::NotLoaded)]
     );
     assert_eq!(state.step(now, Event::Exited(B, failure("died"))), []);
     assert_eq!(state.failure().unwrap().reason, "died");
@@ -88,7 +88,10 @@ fn a_worker_that_does_not_greet_in_time_is_killed_and_counts_as_failed() {
     state.step(now, Event::Tick);
     let due = state.next_tick().unwrap();
     assert_eq!(due, now + LIMITS.startup_timeout);
-    assert_eq!(state.step(due, Event::Tick), [Action::Kill(A)]);
+    assert_eq!(
+        state.step(due, Event::Tick),
+        [Action::Kill(A, Cause::LateStart)]
+    );
     assert!(state.failure().unwrap().reason.contains("90s"));
     assert_eq!(state.step(due, Event::Greeted(A)), []);
     assert_eq!(state.ready().count(), 0);
@@ -104,13 +107,19 @@ fn a_condemned_worker_is_replaced_at_once_and_killed_when_idle_or_late() {
         [Action::Retire(A), Action::Spawn(B)]
     );
     state.step(now, Event::Greeted(B));
-    assert_eq!(state.step(now, Event::Idle(A)), [Action::Kill(A)]);
+    assert_eq!(
+        state.step(now, Event::Idle(A)),
+        [Action::Kill(A, Cause::Stuck)]
+    );
 
     state.step(now, Event::Condemned(B));
     state.step(now, Event::Greeted(C));
     let due = state.next_tick().unwrap();
     assert_eq!(due, now + LIMITS.shutdown_timeout);
-    assert_eq!(state.step(due, Event::Tick), [Action::Kill(B)]);
+    assert_eq!(
+        state.step(due, Event::Tick),
+        [Action::Kill(B, Cause::Stuck)]
+    );
 }
 
 #[test]
@@ -120,13 +129,16 @@ fn stop_drains_closes_and_in_the_end_kills() {
     state.step(now, Event::Greeted(A));
     assert_eq!(
         state.step(now, Event::Stop),
-        [Action::Retire(A), Action::Kill(B)]
+        [Action::Retire(A), Action::Kill(B, Cause::Stopping)]
     );
     assert_eq!(state.step(now, Event::Idle(A)), [Action::Close(A)]);
     assert_eq!(state.step(now, Event::Exited(B, failure("killed"))), []);
     assert!(!state.is_finished());
     let due = state.next_tick().unwrap();
-    assert_eq!(state.step(due, Event::Tick), [Action::Kill(A)]);
+    assert_eq!(
+        state.step(due, Event::Tick),
+        [Action::Kill(A, Cause::LateStop)]
+    );
     assert_eq!(state.step(due, Event::Exited(A, failure("killed"))), []);
     assert!(state.is_finished());
     assert_eq!(state.next_tick(), None);
@@ -152,7 +164,7 @@ impl World {
                     self.leave(id);
                 }
                 Action::Close(id) => assert!(self.leaving.contains(&id)),
-                Action::Kill(id) => {
+                Action::Kill(id, _) => {
                     self.leave(id);
                     self.killed.push(id);
                 }
