@@ -27,7 +27,10 @@ static void hang(void) {
 static DWORD late(EXTENSION_CONTROL_BLOCK *block) {
     struct page page;
     page_head(&page, block, "200 OK", "Content-Type: text/plain\r\n\r\n");
-    page_text(&page, "These bytes were sent. The rest never comes.\n");
+    /* More than a server gathers before it sends, so that a part of the answer is out when the end comes. */
+    for (int line = 0; line < 4000; line++) {
+        page_text(&page, "These bytes were sent. The rest never comes.\n");
+    }
     page_end(&page);
     segfault();
     return HSE_STATUS_SUCCESS;

@@ -301,7 +301,8 @@ impl Link for Connection {
     fn report(&self, id: u16, text: &str) {
         // Only for the log: a connection that cannot be written shows elsewhere.
         let _ = self.outgoing.send(self.wait(), |out| {
-            encode::stream(out, RecordType::Stderr, id, text.as_bytes())
+            let line = format!("{text}\n");
+            encode::stream(out, RecordType::Stderr, id, line.as_bytes());
         });
     }
 

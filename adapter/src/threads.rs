@@ -11,7 +11,7 @@ use crate::extension::Extension;
 use crate::os;
 use crate::session::Session;
 
-/// Stack of a thread, bytes. At least 1 MB (ISAPI.md §7.3 [GW]); only what is used takes memory.
+/// Stack of a thread, bytes. At least 1 MB (ISAPI.md §7.3); only what is used takes memory.
 const STACK: usize = 2 * 1024 * 1024;
 
 /// How often the output of running requests is looked at: what has waited for a whole tick is sent (ISAPI.md §6.5).

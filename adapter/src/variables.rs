@@ -54,7 +54,7 @@ impl Variables {
         }
     }
 
-    /// The value of a server variable. Names are compared without regard to case (ISAPI.md §3.1 [GW]).
+    /// The value of a server variable. Names are compared without regard to case (ISAPI.md §3.1).
     pub fn get(&self, name: &[u8]) -> Option<Value<'_>> {
         let upper = name.to_ascii_uppercase();
         match upper.strip_prefix(b"UNICODE_") {
@@ -290,7 +290,7 @@ impl Variables {
         text
     }
 
-    /// `Name: value` CRLF for every header, names rebuilt (ISAPI.md §5.3 [GW]).
+    /// `Name: value` CRLF for every header, names rebuilt (ISAPI.md §5.3).
     fn all_raw(&self) -> Vec<u8> {
         let mut text = Vec::new();
         for (name, value) in self.headers() {

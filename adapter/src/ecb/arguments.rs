@@ -179,7 +179,7 @@ pub(super) unsafe fn room<'a>(pointer: *mut u8, count: u32) -> Option<&'a mut [u
     }
 }
 
-/// Text with a length; up to its NUL for length zero; trailing NULs do not count (ISAPI.md §4.2, code 1016 [GW]).
+/// Text with a length; up to its NUL for length zero; trailing NULs do not count (ISAPI.md §4.2, code 1016).
 unsafe fn counted<'a>(pointer: *const u8, count: u32) -> &'a [u8] {
     // SAFETY: by the contract of the callers.
     let text = unsafe {

@@ -182,7 +182,7 @@ impl Response {
     }
 
     /// The extension is done: `status` is its return value or DONE's, `http_status` the ECB's dwHttpStatusCode, which
-    /// counts only when nothing was sent (ISAPI.md §1.4 [GW]).
+    /// counts only when nothing was sent (ISAPI.md §1.4).
     pub fn finish(&mut self, status: u32, http_status: u32, out: &mut Vec<u8>) -> Ending {
         if let Phase::RawHead(_) = self.phase
             && self.raw_body(out).is_err()

@@ -15,7 +15,7 @@ use crate::session::{Session, Win32};
 ///
 /// # Errors
 /// The Win32 error for the extension: 87 for codes that ISAPI does not know, 50 for those that it knows and this host
-/// does not offer (ISAPI.md §3.4 [GW]).
+/// does not offer (ISAPI.md §3.4).
 pub fn call(session: &Session, request: u32, arguments: &mut Arguments) -> Result<(), Win32> {
     match request {
         code::HSE_REQ_SEND_URL_REDIRECT_RESP | code::HSE_REQ_SEND_URL => {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body::Body as _;
 
@@ -78,8 +79,8 @@ impl Isapi {
     }
 
     /// Ends the pool: no new requests, those in the workers finish, the workers end. Bounded by the pool's
-    /// `shutdown_timeout`; afterwards no process of the pool is left.
-    pub async fn stop(&self) {
-        self.pool.stop().await;
+    /// `shutdown_timeout` and by `limit`; afterwards no process of the pool is left.
+    pub async fn stop(&self, limit: Duration) {
+        self.pool.stop(limit).await;
     }
 }

@@ -5,6 +5,8 @@ pub mod files;
 pub mod head;
 pub mod isapi;
 
+use std::time::Duration;
+
 use crate::body::Body;
 use crate::error::Error;
 use crate::request::RequestHead;
@@ -44,11 +46,12 @@ impl Backend {
         }
     }
 
-    /// Ends it: what runs may finish within the pool's `shutdown_timeout`; afterwards none of its processes is left.
-    pub async fn stop(&self) {
+    /// Ends it: what runs may finish within the pool's `shutdown_timeout`, or `limit` if that is less; afterwards none
+    /// of its processes is left.
+    pub async fn stop(&self, limit: Duration) {
         match self {
-            Backend::Isapi(isapi) => isapi.stop().await,
-            Backend::Cgi(cgi) => cgi.stop().await,
+            Backend::Isapi(isapi) => isapi.stop(limit).await,
+            Backend::Cgi(cgi) => cgi.stop(limit).await,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use tokio::task::JoinSet;
@@ -29,6 +30,9 @@ pub enum Start {
     /// leaves the rest of the sites alone.
     AtOnce,
 }
+
+/// What workers get at least to terminate their extensions, when no request is left that anybody waits for.
+const BACKEND_GRACE: Duration = Duration::from_secs(5);
 
 type Backends = BTreeMap<String, Arc<Backend>>;
 
@@ -59,12 +63,12 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
     if start == Start::WhenLoaded {
         tokio::select! {
             loaded = loaded(&backends) => if let Err(error) = loaded {
-                stop_backends(backends).await;
+                stop_backends(backends, BACKEND_GRACE).await;
                 return Err(error);
             },
             name = signals.next() => {
                 tracing::info!("{name}: stopping before the extension was loaded");
-                stop_backends(backends).await;
+                stop_backends(backends, BACKEND_GRACE).await;
                 return Ok(());
             }
         }
@@ -96,8 +100,10 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
     );
     tokio::spawn(signals.end_at_next());
     accepting.shutdown().await;
+    let deadline = Instant::now() + config.server.shutdown_timeout;
     shutdown.drain(config.server.shutdown_timeout).await;
-    stop_backends(backends).await;
+    let left = deadline.saturating_duration_since(Instant::now());
+    stop_backends(backends, left.max(BACKEND_GRACE)).await;
     runtimes.stop();
     tracing::info!("stopped");
     Ok(())
@@ -147,10 +153,10 @@ fn announce(listeners: &[Listener]) -> anyhow::Result<()> {
     out.flush().context("cannot write to standard output")
 }
 
-async fn stop_backends(backends: Backends) {
+async fn stop_backends(backends: Backends, limit: Duration) {
     let mut stopping = JoinSet::new();
     for backend in backends.into_values() {
-        stopping.spawn(async move { backend.stop().await });
+        stopping.spawn(async move { backend.stop(limit).await });
     }
     stopping.join_all().await;
 }

@@ -133,9 +133,9 @@ impl Pool {
         }
     }
 
-    /// Ends the pool; returns when its last process has gone.
-    pub async fn stop(&self) {
-        self.report(Event::Stop);
+    /// Ends the pool, its workers at the latest after `limit`; returns when its last process has gone.
+    pub async fn stop(&self, limit: Duration) {
+        self.report(Event::Stop(limit));
         // The sender is our own, so there is no error.
         let _ = self
             .roster

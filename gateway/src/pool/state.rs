@@ -43,8 +43,8 @@ pub enum Event {
     Condemned(WorkerId),
     /// Nothing is left in a draining worker that is worth waiting for.
     Idle(WorkerId),
-    /// The pool shall end.
-    Stop,
+    /// The pool shall end; its workers may take `shutdown_timeout` for it, but no longer than this.
+    Stop(Duration),
 }
 
 /// What is to be done.
@@ -222,12 +222,13 @@ impl State {
                 }
                 None => {}
             },
-            Event::Stop => self.stop(now, actions),
+            Event::Stop(limit) => self.stop(now, limit, actions),
         }
     }
 
-    fn stop(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    fn stop(&mut self, now: Instant, limit: Duration, actions: &mut Vec<Action>) {
         self.stopping = true;
+        let last = now + limit.min(self.limits.shutdown_timeout);
         for (id, phase) in &mut self.workers {
             match phase {
                 Phase::Starting { .. } => {
@@ -236,12 +237,15 @@ impl State {
                 }
                 Phase::Ready => {
                     *phase = Phase::Draining {
-                        deadline: now + self.limits.shutdown_timeout,
+                        deadline: last,
                         then: Then::Close,
                     };
                     actions.push(Action::Retire(*id));
                 }
-                Phase::Draining { .. } | Phase::Closing { .. } | Phase::Killed => {}
+                Phase::Draining { deadline, .. } | Phase::Closing { deadline } => {
+                    *deadline = last.min(*deadline);
+                }
+                Phase::Killed => {}
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -68,10 +68,10 @@ impl Supervisor {
 
     async fn next_event(&mut self) -> Event {
         let tick = self.state.next_tick();
-        let far = Instant::now() + std::time::Duration::from_secs(3600);
+        let far = Instant::now() + Duration::from_secs(3600);
         let due = tokio::time::sleep_until(tick.unwrap_or(far).into());
         tokio::select! {
-            event = self.events.recv() => event.unwrap_or(Event::Stop),
+            event = self.events.recv() => event.unwrap_or(Event::Stop(Duration::ZERO)),
             () = due => Event::Tick,
         }
     }

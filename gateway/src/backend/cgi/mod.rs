@@ -10,6 +10,7 @@ use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
@@ -77,12 +78,12 @@ impl Cgi {
         }
     }
 
-    /// Waits until every program has finished; those that still run after the pool's `shutdown_timeout` are ended.
-    /// Called when no request comes any more.
-    pub async fn stop(&self) {
+    /// Waits until every program has finished; those that still run after the pool's `shutdown_timeout`, or `limit` if
+    /// that is less, are ended. Called when no request comes any more.
+    pub async fn stop(&self, limit: Duration) {
         let all = u32::try_from(self.settings.concurrency).unwrap_or(u32::MAX);
         let finished = self.slots.acquire_many(all);
-        if timeout(self.settings.shutdown_timeout, finished)
+        if timeout(limit.min(self.settings.shutdown_timeout), finished)
             .await
             .is_err()
         {

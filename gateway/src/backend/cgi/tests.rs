@@ -433,7 +433,7 @@ async fn stopping_ends_what_still_runs() {
     });
     let stopping = async {
         let pid = program.file("pid").await;
-        program.target.backend.stop().await;
+        program.target.backend.stop(Duration::from_secs(60)).await;
         gone(&pid).await;
     };
     let (answer, ()) = tokio::join!(program.get(), stopping);

@@ -27,6 +27,7 @@ fn failure(reason: &str) -> Failure {
     }
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
 const A: WorkerId = WorkerId(0);
 const B: WorkerId = WorkerId(1);
 const C: WorkerId = WorkerId(2);
@@ -123,12 +124,22 @@ fn a_condemned_worker_is_replaced_at_once_and_killed_when_idle_or_late() {
 }
 
 #[test]
+fn stop_takes_no_longer_than_it_may() {
+    let (mut state, now) = pool(1);
+    state.step(now, Event::Tick);
+    state.step(now, Event::Greeted(A));
+    let limit = Duration::from_secs(3);
+    state.step(now, Event::Stop(limit));
+    assert_eq!(state.next_tick(), Some(now + limit));
+}
+
+#[test]
 fn stop_drains_closes_and_in_the_end_kills() {
     let (mut state, now) = pool(2);
     state.step(now, Event::Tick);
     state.step(now, Event::Greeted(A));
     assert_eq!(
-        state.step(now, Event::Stop),
+        state.step(now, Event::Stop(HOUR)),
         [Action::Retire(A), Action::Kill(B, Cause::Stopping)]
     );
     assert_eq!(state.step(now, Event::Idle(A)), [Action::Close(A)]);
@@ -263,7 +274,7 @@ fn heal(
 
 /// Stop ends every worker by the deadline, even when none of them obeys.
 fn end(state: &mut State, world: &mut World, now: Instant) -> Result<(), TestCaseError> {
-    world.act(state.step(now, Event::Stop));
+    world.act(state.step(now, Event::Stop(HOUR)));
     world.act(state.step(now + LIMITS.shutdown_timeout, Event::Tick));
     prop_assert_eq!(sorted(&world.killed), sorted(&world.all()));
     for id in world.all() {

@@ -60,7 +60,7 @@ async fn a_worker_that_exits_is_described_to_requests_and_to_serve() {
     assert!(reason.contains("exited with status 3"), "{reason}");
     let told = call(&launched.pool).await;
     assert!(matches!(told, Error::CannotStart(reason) if reason.contains("status 3")));
-    launched.pool.stop().await;
+    launched.pool.stop(LONG).await;
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_worker_that_crashes_while_loading_names_the_signal() {
         reason.contains("was killed by signal 11 (SIGSEGV)"),
         "{reason}"
     );
-    launched.pool.stop().await;
+    launched.pool.stop(LONG).await;
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_missing_extension_is_not_found() {
     let reason = launched.pool.ready().await.unwrap_err();
     assert_eq!(reason, "the extension /nowhere/missing.so does not exist");
     assert!(matches!(call(&launched.pool).await, Error::FileMissing(_)));
-    launched.pool.stop().await;
+    launched.pool.stop(LONG).await;
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_missing_worker_binary_is_named() {
     );
     let reason = pool.ready().await.unwrap_err();
     assert!(reason.contains("/nowhere/isapi-worker"), "{reason}");
-    pool.stop().await;
+    pool.stop(LONG).await;
     runtimes.stop();
 }
 
@@ -123,7 +123,7 @@ async fn the_worker_gets_its_arguments_and_a_clean_environment() {
         !names.iter().any(|name| name.starts_with("CARGO")),
         "{names:?}"
     );
-    launched.pool.stop().await;
+    launched.pool.stop(LONG).await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn nothing_of_a_worker_stays_behind() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
     assert!(is_alive(&child));
-    launched.pool.stop().await;
+    launched.pool.stop(LONG).await;
     while is_alive(&child) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -155,5 +155,5 @@ async fn a_worker_that_never_greets_is_given_up() {
     let launched = Launched::start("exec sleep 1000", None, &config);
     let reason = launched.pool.ready().await.unwrap_err();
     assert!(reason.contains("after 100ms"), "{reason}");
-    launched.pool.stop().await;
+    launched.pool.stop(LONG).await;
 }

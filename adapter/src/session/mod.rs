@@ -1,19 +1,24 @@
 //! One request inside the worker: its body, its answer and its life, shared by the thread that reads the connection
 //! and the threads of the extension.
 
+mod front;
+mod output;
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fastcgi_protocol::{Grant, ProtocolError, Window};
+use fastcgi_protocol::{Grant, Window};
 use isapi_abi::error::{ERROR_INVALID_PARAMETER, ERROR_SEM_TIMEOUT, WSAECONNRESET};
 
 use crate::body::{Body, Read};
 use crate::life::{Action, Event, Life};
 use crate::link::Link;
-use crate::response::{Ending, Refused, Response};
+use crate::response::{Refused, Response};
 use crate::variables::Variables;
 
-/// Output gathers up to this many bytes before it is sent (ISAPI.md §6.5 [GW]).
+/// Output gathers up to this many bytes before it is sent (ISAPI.md §6.5).
 const GATHER: usize = 16 * 1024;
 
 /// A read that gets nothing fails after this time (ISAPI.md §3.3).
@@ -108,87 +113,6 @@ impl Session {
         &self.variables
     }
 
-    // --- the front's side ---
-
-    /// Bytes of the body have come. Returns whether the extension can be called now for the first time.
-    ///
-    /// # Errors
-    /// When the front sends more than it was granted.
-    pub fn push_body(&self, bytes: &[u8]) -> Result<bool, ProtocolError> {
-        let mut state = self.lock();
-        if let Some(credit) = &mut state.credit {
-            credit.stdin.received(bytes.len())?;
-        }
-        let kept = if state.life == Life::Over || state.gone {
-            0
-        } else {
-            state.body.push(bytes)
-        };
-        self.consumed(&mut state, bytes.len() - kept);
-        self.changed.notify_all();
-        Ok(state.becomes_ready())
-    }
-
-    /// The body is over. Returns whether the extension can be called now for the first time.
-    pub fn end_body(&self) -> bool {
-        let mut state = self.lock();
-        state.body.end();
-        self.changed.notify_all();
-        state.becomes_ready()
-    }
-
-    /// Whether the extension can be called at once, before any of the body has come. Says so once.
-    pub fn is_ready(&self) -> bool {
-        self.lock().becomes_ready()
-    }
-
-    /// Blocks a reader without flow control until no more than `limit` bytes of the body wait for the extension.
-    pub fn wait_for_room(&self, limit: usize) {
-        let state = self.lock();
-        let full = |state: &mut State| {
-            state.body.buffered() > limit && !state.gone && state.life != Life::Over
-        };
-        drop(self.changed.wait_while(state, full));
-    }
-
-    /// The front lets us send so many more bytes.
-    ///
-    /// # Errors
-    /// When credit exceeds what a window can hold.
-    pub fn add_credit(&self, bytes: u32) -> Result<(), ProtocolError> {
-        if let Some(credit) = &mut self.lock().credit {
-            credit.stdout.add(bytes)?;
-        }
-        self.changed.notify_all();
-        Ok(())
-    }
-
-    /// The client has gone: reads and writes of the extension fail from now on. Returns whether the extension can be
-    /// called now for the first time, so that it learns of it.
-    pub fn abort(&self) -> bool {
-        let mut state = self.lock();
-        state.gone = true;
-        state.body.end();
-        self.changed.notify_all();
-        state.becomes_ready()
-    }
-
-    /// Answers the request without the extension, which never sees it.
-    pub fn refuse(&self, code: u16, reason: &'static str) {
-        let mut state = self.lock();
-        state.life = Life::Over;
-        let State {
-            response, gathered, ..
-        } = &mut *state;
-        let ending = response.error_page(code, reason, gathered);
-        let last = std::mem::take(gathered);
-        drop(state);
-        self.link.report(self.id, reason);
-        self.link.finish(self.id, &last, ending, &[]);
-    }
-
-    // --- the extension's side ---
-
     /// The extension is about to be called: gives it the first part of the body and `cbTotalBytes`.
     pub fn begin(&self) -> (Vec<u8>, u32) {
         let mut state = self.lock();
@@ -199,7 +123,7 @@ impl Session {
         (data, total)
     }
 
-    /// ReadClient: fills the buffer, or as much of it as the body still has (ISAPI.md §3.3 [GW]).
+    /// ReadClient: fills the buffer, or as much of it as the body still has (ISAPI.md §3.3).
     ///
     /// # Errors
     /// 10054 when the body was cut short, 121 when nothing came in time, 87 after the end of the session.
@@ -295,131 +219,6 @@ impl Session {
             let _ = self.send(state, &[]);
         }
         release
-    }
-
-    /// Sends what has gathered since the tick before, if it needs no waiting. Called a few times a second for requests
-    /// that are inside the extension, so that slow writers are seen.
-    pub fn tick(&self) {
-        let Ok(mut state) = self.state.try_lock() else {
-            return;
-        };
-        let allowed = state
-            .credit
-            .as_ref()
-            .is_none_or(|credit| credit.stdout.available() >= state.gathered.len());
-        if state.gathered.is_empty()
-            || state.sending
-            || state.gone
-            || !allowed
-            || !self.link.is_ready()
-        {
-            return;
-        }
-        if state.stale {
-            state.stale = false;
-            let _ = self.send(state, &[]);
-        } else {
-            state.stale = true;
-        }
-    }
-
-    fn flush(&self) -> Result<(), Win32> {
-        let state = self.lock();
-        if state.gathered.is_empty() || !state.life.is_open() {
-            return Ok(());
-        }
-        match self.send(self.wait_turn(state), &[]) {
-            // A client that has gone may still have sent a body that is worth reading.
-            Err(Win32(WSAECONNRESET)) => Ok(()),
-            other => other,
-        }
-    }
-
-    fn respond_in<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        call: impl FnOnce(&mut Response, &mut Vec<u8>) -> Result<(), Refused>,
-    ) -> Result<(), Win32> {
-        let State {
-            response, gathered, ..
-        } = &mut *state;
-        call(response, gathered).map_err(|_| Win32(ERROR_INVALID_PARAMETER))?;
-        state.stale = false;
-        if state.gathered.len() >= GATHER || state.life == Life::Pending {
-            self.send(state, &[])
-        } else {
-            Ok(())
-        }
-    }
-
-    fn finish<'a>(&'a self, mut state: MutexGuard<'a, State>, status: u32, http_status: u32) {
-        let State {
-            response, gathered, ..
-        } = &mut *state;
-        let ending = response.finish(status, http_status, gathered);
-        if let Ending::Cut(reason) | Ending::Failed(reason) = ending
-            && !state.gone
-        {
-            self.link.report(self.id, reason);
-        }
-        let fits = state
-            .credit
-            .as_ref()
-            .is_none_or(|credit| credit.stdout.available() >= state.gathered.len());
-        if !fits && !state.gone {
-            // Whether it went out or the client left meanwhile, the request ends below.
-            let _ = self.send(state, &[]);
-            state = self.lock();
-        }
-        let last = if state.gone {
-            Vec::new()
-        } else {
-            std::mem::take(&mut state.gathered)
-        };
-        let log = std::mem::take(&mut state.log);
-        drop(state);
-        self.changed.notify_all();
-        self.link.finish(self.id, &last, ending, &log);
-    }
-
-    /// Hands what has gathered, and then `more`, to the link as credit allows.
-    fn send<'a>(&'a self, mut state: MutexGuard<'a, State>, more: &[u8]) -> Result<(), Win32> {
-        state.sending = true;
-        let mut gathered = std::mem::take(&mut state.gathered);
-        for mut part in [&gathered[..], more] {
-            while !part.is_empty() && !state.gone {
-                let allowed = match &mut state.credit {
-                    None => part.len(),
-                    Some(credit) => {
-                        let allowed = credit.stdout.available().min(part.len());
-                        credit.stdout.take(allowed);
-                        allowed
-                    }
-                };
-                if allowed == 0 {
-                    state = self
-                        .changed
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner);
-                    continue;
-                }
-                let (now, later) = part.split_at(allowed);
-                drop(state);
-                let result = self.link.stdout(self.id, now);
-                state = self.lock();
-                state.gone |= result.is_err();
-                part = later;
-            }
-        }
-        gathered.clear();
-        state.gathered = gathered;
-        state.sending = false;
-        self.changed.notify_all();
-        if state.gone {
-            Err(Win32(WSAECONNRESET))
-        } else {
-            Ok(())
-        }
     }
 
     /// The extension took bytes of the body: the front may send as many again.

@@ -1,0 +1,85 @@
+//! What the front does to a request: body, credit, the client's end.
+
+use fastcgi_protocol::ProtocolError;
+
+use super::{Session, State};
+use crate::life::Life;
+
+impl Session {
+    /// Bytes of the body have come. Returns whether the extension can be called now for the first time.
+    ///
+    /// # Errors
+    /// When the front sends more than it was granted.
+    pub fn push_body(&self, bytes: &[u8]) -> Result<bool, ProtocolError> {
+        let mut state = self.lock();
+        if let Some(credit) = &mut state.credit {
+            credit.stdin.received(bytes.len())?;
+        }
+        let kept = if state.life == Life::Over || state.gone {
+            0
+        } else {
+            state.body.push(bytes)
+        };
+        self.consumed(&mut state, bytes.len() - kept);
+        self.changed.notify_all();
+        Ok(state.becomes_ready())
+    }
+
+    /// The body is over. Returns whether the extension can be called now for the first time.
+    pub fn end_body(&self) -> bool {
+        let mut state = self.lock();
+        state.body.end();
+        self.changed.notify_all();
+        state.becomes_ready()
+    }
+
+    /// Whether the extension can be called at once, before any of the body has come. Says so once.
+    pub fn is_ready(&self) -> bool {
+        self.lock().becomes_ready()
+    }
+
+    /// Blocks a reader without flow control until no more than `limit` bytes of the body wait for the extension.
+    pub fn wait_for_room(&self, limit: usize) {
+        let state = self.lock();
+        let full = |state: &mut State| {
+            state.body.buffered() > limit && !state.gone && state.life != Life::Over
+        };
+        drop(self.changed.wait_while(state, full));
+    }
+
+    /// The front lets us send so many more bytes.
+    ///
+    /// # Errors
+    /// When credit exceeds what a window can hold.
+    pub fn add_credit(&self, bytes: u32) -> Result<(), ProtocolError> {
+        if let Some(credit) = &mut self.lock().credit {
+            credit.stdout.add(bytes)?;
+        }
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// The client has gone: reads and writes of the extension fail from now on. Returns whether the extension can be
+    /// called now for the first time, so that it learns of it.
+    pub fn abort(&self) -> bool {
+        let mut state = self.lock();
+        state.gone = true;
+        state.body.end();
+        self.changed.notify_all();
+        state.becomes_ready()
+    }
+
+    /// Answers the request without the extension, which never sees it.
+    pub fn refuse(&self, code: u16, reason: &'static str) {
+        let mut state = self.lock();
+        state.life = Life::Over;
+        let State {
+            response, gathered, ..
+        } = &mut *state;
+        let ending = response.error_page(code, reason, gathered);
+        let last = std::mem::take(gathered);
+        drop(state);
+        self.link.report(self.id, reason);
+        self.link.finish(self.id, &last, ending, &[]);
+    }
+}
