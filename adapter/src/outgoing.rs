@@ -1,5 +1,5 @@
 //! The sending side of a connection. Whoever has something to send appends it; one of them writes, for all, everything
-//! that has gathered by then: under load many answers leave in one system call (PERFORMANCE.md, "What made it fast").
+//! that has gathered by then: under load many answers leave in one system call.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 

@@ -14,7 +14,7 @@ pub struct Response {
     /// End-to-end headers; hop-by-hop headers have been removed.
     pub headers: HeaderMap,
     /// The body. It yields an error when the answer was cut short, so that a front can break the connection
-    /// instead of ending it cleanly (DESIGN.md, invariant 3).
+    /// instead of ending it cleanly (docs/ARCHITECTURE.md, invariant 3).
     pub body: Body,
 }
 

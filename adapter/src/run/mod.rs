@@ -1,4 +1,4 @@
-//! The three ways to run a worker (DESIGN: "The worker is to ISAPI what php-cgi is to PHP").
+//! The three ways to run a worker: what php-cgi is to PHP, the worker is to ISAPI.
 
 mod cgi;
 mod listen;

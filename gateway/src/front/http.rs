@@ -213,7 +213,7 @@ fn server_options() -> Response {
 }
 
 /// A response's body on its way out. An error in it ends the connection or the stream, so that the client cannot
-/// take the answer for a whole one (DESIGN.md, invariant 3), and is logged here.
+/// take the answer for a whole one (docs/ARCHITECTURE.md, invariant 3), and is logged here.
 struct Outgoing {
     inner: Body,
     /// The answer has no body, but its length is not zero: it says nothing, or what its headers say.

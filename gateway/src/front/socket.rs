@@ -19,7 +19,7 @@ pub struct Condition {
 }
 
 /// The socket. Where the end of the connection is what marks the end of an answer (HTTP/1.0), an orderly end would make
-/// a part of it look whole (DESIGN.md, invariant 3): when the connection is broken, it ends with a reset instead.
+/// a part of it look whole (docs/ARCHITECTURE.md, invariant 3): when the connection is broken, it ends with a reset instead.
 pub struct Socket {
     stream: TcpStream,
     condition: Arc<Condition>,
