@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use isapi_adapter::{options, run};
 
 fn main() -> ExitCode {
-    let options = match options::parse(
+    let parsed = options::parse(
         std::env::args_os().skip(1),
         std::env::var_os("ISAPI_EXTENSION"),
-    ) {
+        run::is_cgi(),
+    );
+    let options = match parsed {
         Ok(options::Command::Run(options)) => options,
         Ok(options::Command::Help) => {
             print!("{}", options::HELP);

@@ -27,7 +27,8 @@ Options:
   -h, --help              print this help
   -V, --version           print the version
 
-EXTENSION may also be given as environment variable ISAPI_EXTENSION.
+EXTENSION may also be given as environment variable ISAPI_EXTENSION; as a CGI program the worker then ignores its
+arguments, since those come from the client.
 
 Example: a FastCGI application for nginx (fastcgi_pass unix:/run/hello.sock)
   isapi-worker --listen unix:/run/hello.sock ./hello.so
@@ -70,14 +71,20 @@ pub enum Address {
     Tcp(String),
 }
 
-/// Reads the arguments (without the program's name). `from_environment` is ISAPI_EXTENSION.
+/// Reads the arguments (without the program's name).
+///
+/// `environment` is ISAPI_EXTENSION. A CGI program's arguments come from the client (RFC 3875 §4.4), so with `cgi` and
+/// an extension in the environment they are not looked at.
 ///
 /// # Errors
 /// A sentence that says what is wrong.
 pub fn parse(
     arguments: impl IntoIterator<Item = OsString>,
-    from_environment: Option<OsString>,
+    environment: Option<OsString>,
+    cgi: bool,
 ) -> Result<Command, lexopt::Error> {
+    let theirs = cgi && environment.is_some();
+    let arguments = arguments.into_iter().filter(|_| !theirs);
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut extension = None;
     let mut options = Options {
@@ -107,7 +114,7 @@ pub fn parse(
             other => return Err(other.unexpected()),
         }
     }
-    let Some(extension) = extension.or(from_environment) else {
+    let Some(extension) = extension.or(environment) else {
         return Err("no EXTENSION given (see --help)".into());
     };
     // A name without a folder would make the system's loader search its library path.
@@ -143,7 +150,7 @@ mod tests {
     use super::*;
 
     fn run(arguments: &[&str]) -> Result<Command, lexopt::Error> {
-        parse(arguments.iter().map(OsString::from), None)
+        parse(arguments.iter().map(OsString::from), None, false)
     }
 
     #[test]
@@ -180,9 +187,16 @@ mod tests {
 
     #[test]
     fn the_environment_names_the_extension_where_the_command_line_does_not() {
-        let Command::Run(options) = parse([], Some("/e.so".into())).unwrap() else {
-            panic!()
+        let extension = |arguments: &[&str], cgi| {
+            let arguments = arguments.iter().map(OsString::from);
+            let Command::Run(options) = parse(arguments, Some("/e.so".into()), cgi).unwrap() else {
+                panic!()
+            };
+            options.extension
         };
-        assert_eq!(options.extension, PathBuf::from("/e.so"));
+        assert_eq!(extension(&[], false), PathBuf::from("/e.so"));
+        assert_eq!(extension(&["/a.so"], false), PathBuf::from("/a.so"));
+        // What a client puts behind the question mark loads nothing.
+        assert_eq!(extension(&["/tmp/evil.so"], true), PathBuf::from("/e.so"));
     }
 }

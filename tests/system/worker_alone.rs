@@ -296,6 +296,16 @@ fn a_cgi_program_finds_its_extension_in_the_environment_and_its_body_on_standard
     assert!(output.out.ends_with(&sent));
 }
 
+/// A query without "=" becomes the arguments of a CGI program (RFC 3875 §4.4): clients must not load libraries by it.
+#[test]
+fn a_cgi_program_takes_no_extension_from_the_client() {
+    let hello = sample("hello");
+    let variables = with(&[("ISAPI_EXTENSION", hello.to_str().unwrap())]);
+    let mut command = Command::new(binary("isapi-worker"));
+    let output = run_with(command.arg(sample("crash")), &variables, b"");
+    assert_eq!(output.out.lines().last(), Some("Hello, world!"));
+}
+
 #[test]
 fn a_cgi_program_that_crashes_does_not_look_successful() {
     let variables = with(&[("QUERY_STRING", "how=late")]);

@@ -37,12 +37,17 @@ pub enum RunError {
     Connection(#[from] crate::connection::ConnectionError),
 }
 
+/// Whether a web server has started this process as a CGI program.
+pub fn is_cgi() -> bool {
+    std::env::var_os("GATEWAY_INTERFACE").is_some()
+}
+
 /// Runs the worker to its end.
 ///
 /// # Errors
 /// When it cannot run; the text is for the operator.
 pub fn run(options: &Options) -> Result<ExitCode, RunError> {
-    if std::env::var_os("GATEWAY_INTERFACE").is_some() && options.listen.is_none() {
+    if is_cgi() && options.listen.is_none() {
         return cgi::run(options);
     }
     match &options.listen {
