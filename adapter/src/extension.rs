@@ -70,7 +70,7 @@ impl Extension {
             return Err(LoadError::Missing(path.to_owned()));
         }
         // SAFETY: running foreign code is what this process exists for; a fault in it ends this process alone.
-        let library = unsafe { Library::new(path) }.map_err(|error| LoadError::Refused {
+        let library = unsafe { os::load_library(path) }.map_err(|error| LoadError::Refused {
             path: path.to_owned(),
             reason: root_cause(&error),
         })?;

@@ -4,11 +4,13 @@
 //! [`ecb`] (the C callbacks) → [`extension`] (the loaded library). No async runtime and no HTTP stack is linked, so
 //! that a worker is small and starts in milliseconds.
 //!
-//! `unsafe` lives in [`ecb`], [`extension`] and [`os`] only.
+//! `unsafe` lives in [`ecb`], [`extension`], [`crash`] and [`os`] only.
 #![deny(unsafe_code)]
 
 pub mod body;
 pub mod connection;
+pub mod crash;
+pub mod drives;
 pub mod ecb;
 pub mod extension;
 pub mod life;

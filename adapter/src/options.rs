@@ -1,11 +1,14 @@
 //! The worker's command line.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::Arg;
 use lexopt::ValueExt as _;
+
+use crate::drives::Drives;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -24,6 +27,8 @@ Options:
       --connections N     connections at the same time with --listen, 1 to 4096 [default: 256]
       --stop-timeout SEC  how long running requests may take when the worker is to end [default: 30]
       --fd N              a further connection to the gateway, inherited as descriptor N (may be repeated)
+      --drive NAME=FOLDER on Windows, what extensions call a Unix folder: C=/srv or C:\\inetpub=/srv/inetpub; the
+                          longest folder wins, everything else is below Z:\\ (may be repeated)
   -h, --help              print this help
   -V, --version           print the version
 
@@ -60,6 +65,8 @@ pub struct Options {
     pub stop_timeout: Duration,
     /// Descriptors of further connections to the gateway.
     pub descriptors: Vec<i32>,
+    /// Windows' names of folders.
+    pub drives: Drives,
 }
 
 /// An address to listen on.
@@ -69,6 +76,15 @@ pub enum Address {
     Unix(PathBuf),
     /// `HOST:PORT`.
     Tcp(String),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+            Address::Tcp(address) => f.write_str(address),
+        }
+    }
 }
 
 /// Reads the arguments (without the program's name).
@@ -94,6 +110,7 @@ pub fn parse(
         connections: 256,
         stop_timeout: Duration::from_secs(30),
         descriptors: Vec::new(),
+        drives: Drives::default(),
     };
     while let Some(argument) = parser.next()? {
         match argument {
@@ -108,15 +125,23 @@ pub fn parse(
                 options.stop_timeout = Duration::from_secs(parser.value()?.parse()?)
             }
             Arg::Long("fd") => options.descriptors.push(parser.value()?.parse()?),
+            Arg::Long("drive") if cfg!(windows) => parser
+                .value()?
+                .parse_with(|text| options.drives.add(text))?,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
             Arg::Value(path) if extension.is_none() => extension = Some(path),
             other => return Err(other.unexpected()),
         }
     }
-    let Some(extension) = extension.or(environment) else {
+    let Some(mut extension) = extension.or(environment) else {
         return Err("no EXTENSION given (see --help)".into());
     };
+    if cfg!(windows) {
+        // Without a drive it would be sought on that of the working directory.
+        let path = options.drives.to_windows(extension.as_encoded_bytes());
+        extension = String::from_utf8_lossy(&path).into_owned().into();
+    }
     // A name without a folder would make the system's loader search its library path.
     options.extension = std::path::absolute(extension).map_err(|error| error.to_string())?;
     Ok(Command::Run(options))

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{Builder, Thread};
+use std::thread::{Builder, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
+use crate::crash;
 use crate::ecb;
 use crate::extension::Extension;
 use crate::os;
@@ -16,6 +17,9 @@ const STACK: usize = 2 * 1024 * 1024;
 
 /// How often the output of running requests is looked at: what has waited for a whole tick is sent (ISAPI.md §6.5).
 const TICK: Duration = Duration::from_millis(50);
+
+/// How often running threads are looked at: whether they are still there.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A pool of threads that grows with need.
 pub struct Threads {
@@ -36,6 +40,8 @@ struct State {
     idle: usize,
     /// What each thread is running: index is the thread's number.
     running: Vec<Option<Arc<Session>>>,
+    /// The threads themselves.
+    handles: Vec<JoinHandle<()>>,
 }
 
 impl State {
@@ -125,16 +131,18 @@ impl Threads {
     fn spawn(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
         let number = state.running.len();
         let shared = Arc::clone(self);
-        Builder::new()
+        let handle = Builder::new()
             .name(format!("extension-{number}"))
             .stack_size(STACK)
             .spawn(move || shared.run(number))?;
         state.running.push(None);
+        state.handles.push(handle);
         Ok(())
     }
 
     fn run(&self, number: usize) {
         os::prepare_thread();
+        crash::watch_thread(number);
         let mut state = self.lock();
         loop {
             let Some(session) = state.waiting.pop_front() else {
@@ -151,7 +159,14 @@ impl Threads {
             };
             state.running[number] = Some(Arc::clone(&session));
             drop(state);
+            let variables = session.variables();
+            crash::request_begins(
+                number,
+                variables.param("REQUEST_METHOD"),
+                variables.url_path(),
+            );
             ecb::call(&self.extension, &session);
+            crash::request_ends(number);
             drop(session);
             state = self.lock();
             state.running[number] = None;
@@ -161,7 +176,12 @@ impl Threads {
     /// Sees to it that what a slow extension has written does not wait for more.
     fn tick(&self) {
         let mut running = Vec::new();
+        let mut looked = Instant::now();
         loop {
+            if looked.elapsed() > LOOK {
+                self.look_after_threads();
+                looked = Instant::now();
+            }
             running.extend(self.lock().running.iter().flatten().cloned());
             if running.is_empty() {
                 self.ticker_sleeps.store(true, Ordering::Relaxed);
@@ -173,6 +193,17 @@ impl Threads {
                 session.tick();
             }
             std::thread::sleep(TICK);
+        }
+    }
+
+    /// An extension that ends its thread takes the request with it.
+    fn look_after_threads(&self) {
+        let state = self.lock();
+        let threads = state.running.iter().zip(&state.handles).enumerate();
+        for (number, (session, handle)) in threads {
+            if session.is_some() {
+                crash::check_thread(number, handle);
+            }
         }
     }
 

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use fastcgi_protocol::Params;
 
+use crate::{os, path};
+
 /// What a name stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Value<'a> {
@@ -31,6 +33,21 @@ impl Variables {
     /// A parameter as the front sent it; empty if it did not.
     pub fn param(&self, name: &str) -> &[u8] {
         self.params.get(name.as_bytes()).unwrap_or_default()
+    }
+
+    /// The path of the URL as the client sent it, without what may be secret behind it.
+    pub fn url_path(&self) -> &[u8] {
+        let uri = self.param("REQUEST_URI");
+        let end = uri.iter().position(|byte| *byte == b'?');
+        match &uri[..end.unwrap_or(uri.len())] {
+            [] => self.param("SCRIPT_NAME"),
+            path => path,
+        }
+    }
+
+    /// A parameter that is a path, as the extension shall see it.
+    pub fn physical(&self, name: &str) -> Cow<'_, [u8]> {
+        os::path_to_native(self.param(name))
     }
 
     /// Declared length of the body; `None` if the front gave none (ISAPI.md §2.3).
@@ -135,11 +152,11 @@ impl Variables {
     /// What the URL says and maps to.
     fn url(&self, name: &str) -> Found<'_> {
         match name {
-            "QUERY_STRING" | "SCRIPT_NAME" | "PATH_INFO" | "PATH_TRANSLATED"
-            | "SCRIPT_FILENAME" | "REQUEST_URI" | "DOCUMENT_ROOT" => self.known(name),
-            "REQUEST_FILENAME" => self.known("SCRIPT_FILENAME"),
+            "QUERY_STRING" | "SCRIPT_NAME" | "PATH_INFO" | "REQUEST_URI" => self.known(name),
+            "PATH_TRANSLATED" | "SCRIPT_FILENAME" | "DOCUMENT_ROOT" => Some(self.physical(name)),
+            "REQUEST_FILENAME" => Some(self.physical("SCRIPT_FILENAME")),
             "SCRIPT_TRANSLATED" => Some(Cow::Owned(
-                [br"\\?\", self.param("SCRIPT_FILENAME")].concat(),
+                [br"\\?\".as_slice(), &self.physical("SCRIPT_FILENAME")].concat(),
             )),
             "URL" | "URL_PATH_INFO" => Some(Cow::Owned(self.whole_path())),
             "CACHE_URL" => Some(Cow::Owned(self.cache_url())),
@@ -159,10 +176,10 @@ impl Variables {
             "APPL_MD_PATH" => Some(Cow::Owned(
                 [b"/LM/W3SVC/", self.instance_id(), b"/ROOT"].concat(),
             )),
-            "APPL_PHYSICAL_PATH" => Some(Cow::Owned(crate::path::join(
-                self.param("DOCUMENT_ROOT"),
-                b"/",
-            ))),
+            "APPL_PHYSICAL_PATH" => {
+                let root = path::join(self.param("DOCUMENT_ROOT"), b"/");
+                Some(Cow::Owned(os::path_to_native(&root).into_owned()))
+            }
             "APP_POOL_CONFIG" => fixed(b""),
             "MANAGED_PIPELINE_MODE" => fixed(b"Classic"),
             _ => None,

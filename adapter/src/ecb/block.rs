@@ -7,6 +7,7 @@ use isapi_abi::ecb::{EXTENSION_CONTROL_BLOCK, HSE_LOG_BUFFER_LEN, HSE_VERSION};
 use isapi_abi::types::HCONN;
 
 use super::{get_server_variable, read_client, server_support_function, write_client};
+use crate::os::Low;
 use crate::variables::Variables;
 
 /// `cbSize`: 144 on 32-bit systems, 192 on 64-bit ones.
@@ -16,7 +17,7 @@ const SIZE: u32 = size_of::<EXTENSION_CONTROL_BLOCK>() as u32;
 /// One block. Its strings are private, writable and NUL-terminated, since some extensions scribble in them (ISAPI.md
 /// §2.1), and never NULL.
 pub(super) struct Block {
-    ecb: Box<UnsafeCell<EXTENSION_CONTROL_BLOCK>>,
+    ecb: Low<UnsafeCell<EXTENSION_CONTROL_BLOCK>>,
     /// What the ECB points to. Only the extension touches it: kept as raw memory so that nothing here aliases it.
     memory: Vec<NonNull<[u8]>>,
 }
@@ -39,6 +40,7 @@ impl Block {
             memory.push(kept);
             kept.cast::<u8>().as_ptr()
         };
+        let translated = keep([&variables.physical("PATH_TRANSLATED"), b"\0".as_slice()].concat());
         let mut text = |name: &str| keep([variables.param(name), b"\0"].concat());
         let ecb = EXTENSION_CONTROL_BLOCK {
             cbSize: SIZE,
@@ -49,7 +51,7 @@ impl Block {
             lpszMethod: text("REQUEST_METHOD"),
             lpszQueryString: text("QUERY_STRING"),
             lpszPathInfo: text("PATH_INFO"),
-            lpszPathTranslated: text("PATH_TRANSLATED"),
+            lpszPathTranslated: translated,
             lpszContentType: text("CONTENT_TYPE"),
             cbTotalBytes: total,
             cbAvailable: available,
@@ -60,7 +62,7 @@ impl Block {
             ServerSupportFunction: server_support_function,
         };
         Self {
-            ecb: Box::new(UnsafeCell::new(ecb)),
+            ecb: Low::new(UnsafeCell::new(ecb)),
             memory,
         }
     }

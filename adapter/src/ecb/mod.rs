@@ -62,7 +62,7 @@ pub(crate) unsafe extern "system" fn get_server_variable(
     buffer: *mut c_void,
     size: *mut u32,
 ) -> BOOL {
-    answer((|| {
+    answer(|| {
         let entry = TABLE.get(id)?;
         // SAFETY: the extension passes a NUL-terminated name or NULL, and a pointer to a DWORD or NULL.
         let (name, capacity) = unsafe {
@@ -96,7 +96,7 @@ pub(crate) unsafe extern "system" fn get_server_variable(
         // SAFETY: the extension says that there are `capacity` bytes at `buffer`.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.cast(), bytes.len()) };
         Ok(())
-    })())
+    })
 }
 
 /// WriteClient (ISAPI.md §3.2). Asynchronous writes need a completion function, which cannot be registered: 87.
@@ -106,7 +106,7 @@ pub(crate) unsafe extern "system" fn write_client(
     size: *mut u32,
     flags: u32,
 ) -> BOOL {
-    answer((|| {
+    answer(|| {
         let entry = TABLE.get(id)?;
         // SAFETY: a pointer to a DWORD or NULL.
         let count = unsafe { size.as_ref().copied().ok_or(INVALID)? };
@@ -117,7 +117,7 @@ pub(crate) unsafe extern "system" fn write_client(
         entry
             .session
             .write(unsafe { arguments::bytes(buffer.cast(), count) }.ok_or(INVALID)?)
-    })())
+    })
 }
 
 /// ReadClient (ISAPI.md §3.3).
@@ -126,7 +126,7 @@ pub(crate) unsafe extern "system" fn read_client(
     buffer: *mut c_void,
     size: *mut u32,
 ) -> BOOL {
-    answer((|| {
+    answer(|| {
         let entry = TABLE.get(id)?;
         // SAFETY: a pointer to a DWORD or NULL.
         let size = unsafe { size.as_mut().ok_or(INVALID)? };
@@ -135,7 +135,7 @@ pub(crate) unsafe extern "system" fn read_client(
         let count = entry.session.read(buffer)?;
         *size = u32::try_from(count).map_err(|_| INVALID)?;
         Ok(())
-    })())
+    })
 }
 
 /// ServerSupportFunction (ISAPI.md §3.4).
@@ -146,7 +146,7 @@ pub(crate) unsafe extern "system" fn server_support_function(
     size: *mut u32,
     data_type: *mut u32,
 ) -> BOOL {
-    answer((|| {
+    answer(|| {
         let entry = TABLE.get(id)?;
         // SAFETY: the extension passes what ISAPI defines for this code; `support` reads only what the code defines.
         let mut arguments = unsafe { Arguments::new(buffer, size, data_type) };
@@ -156,17 +156,18 @@ pub(crate) unsafe extern "system" fn server_support_function(
             return Ok(());
         }
         support::call(&entry.session, code, &mut arguments)
-    })())
+    })
 }
 
 const INVALID: Win32 = Win32(ERROR_INVALID_PARAMETER);
 
-fn answer(result: Result<(), Win32>) -> BOOL {
-    match result {
-        Ok(()) => TRUE,
-        Err(Win32(code)) => {
-            os::set_last_error(code);
-            FALSE
-        }
-    }
+/// Runs a callback. One that succeeds leaves the last error as it was (ISAPI.md §0.2).
+fn answer(callback: impl FnOnce() -> Result<(), Win32>) -> BOOL {
+    let before = os::last_error();
+    let (last_error, answer) = match callback() {
+        Ok(()) => (before, TRUE),
+        Err(Win32(code)) => (code, FALSE),
+    };
+    os::set_last_error(last_error);
+    answer
 }

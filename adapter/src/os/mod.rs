@@ -1,13 +1,26 @@
-//! What differs between systems: streams, descriptors, last error, threads.
+//! What differs between systems: streams, descriptors, last error, threads, paths, loading a library.
 #![allow(unsafe_code)]
 
+#[cfg(all(windows, target_pointer_width = "64"))]
+mod low;
+mod tcp;
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
 use std::io;
 
+#[cfg(all(windows, target_pointer_width = "64"))]
+pub use low::Low;
 #[cfg(unix)]
 pub use unix::*;
+#[cfg(windows)]
+pub use windows::*;
+
+/// Memory whose address fits into 32 bits where extensions may count on that: only 64-bit Windows has some that do.
+#[cfg(not(all(windows, target_pointer_width = "64")))]
+pub type Low<T> = Box<T>;
 
 /// A connection's two directions. Reading and writing go on at the same time from several threads.
 pub trait Transport: Send + Sync {

@@ -1,19 +1,21 @@
 //! Unix.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener};
 use std::os::fd::{AsFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::Arc;
 
+use libloading::Library;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::Transport;
-
-/// How long a client may take to close its side after we have closed ours.
-const CLOSE_GRACE: Duration = Duration::from_secs(5);
+use super::{Transport, tcp};
+use crate::drives::Drives;
+use crate::options::Address;
 
 thread_local! {
     static LAST_ERROR: Cell<u32> = const { Cell::new(0) };
@@ -41,8 +43,28 @@ pub fn set_last_error(code: u32) {
     LAST_ERROR.set(code);
 }
 
+/// Makes the process ready for extensions. Nothing to do here.
+pub fn prepare_process(_: &Drives) {}
+
 /// Makes a new pool thread ready for extensions. Nothing to do here.
 pub fn prepare_thread() {}
+
+/// A path of the gateway or of a web server, as the extension shall see it: as it is.
+pub fn path_to_native(path: &[u8]) -> Cow<'_, [u8]> {
+    Cow::Borrowed(path)
+}
+
+/// Loads a library.
+///
+/// # Safety
+/// Runs the library's code.
+///
+/// # Errors
+/// When the system's loader refuses it.
+pub unsafe fn load_library(path: &Path) -> Result<Library, libloading::Error> {
+    // SAFETY: by the caller's promise.
+    unsafe { Library::new(path) }
+}
 
 /// Two streams, one for each direction; they may be the same socket.
 pub struct Streams {
@@ -92,6 +114,30 @@ pub enum Listener {
     Tcp(TcpListener),
 }
 
+/// Listens on an address, in place of a worker that was killed there.
+///
+/// # Errors
+/// When the system refuses it.
+pub fn listen(address: &Address) -> io::Result<Listener> {
+    match address {
+        Address::Unix(path) => {
+            remove_stale(path);
+            UnixListener::bind(path).map(Listener::Unix)
+        }
+        Address::Tcp(address) => TcpListener::bind(address).map(Listener::Tcp),
+    }
+}
+
+/// A socket file that a killed worker left behind: nobody answers on it.
+fn remove_stale(path: &Path) {
+    let refused = UnixStream::connect(path)
+        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+    if refused {
+        // If it cannot be removed, binding says so.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
 /// Standard input as a listening socket, if that is what it is (FastCGI 1.0 §2.2, FCGI_LISTENSOCK_FILENO).
 pub fn listener_on_standard_input() -> Option<Listener> {
     let stdin = rustix::stdio::stdin();
@@ -113,15 +159,11 @@ impl Listener {
     ///
     /// # Errors
     /// When the system refuses; a connection that broke meanwhile is one such case.
-    pub fn accept(&self) -> io::Result<std::sync::Arc<dyn Transport>> {
-        Ok(match self {
-            Listener::Unix(listener) => std::sync::Arc::new(listener.accept()?.0),
-            Listener::Tcp(listener) => {
-                let stream = listener.accept()?.0;
-                stream.set_nodelay(true)?;
-                std::sync::Arc::new(stream)
-            }
-        })
+    pub fn accept(&self) -> io::Result<Arc<dyn Transport>> {
+        match self {
+            Listener::Unix(listener) => Ok(Arc::new(listener.accept()?.0)),
+            Listener::Tcp(listener) => tcp::accept(listener),
+        }
     }
 }
 
@@ -179,34 +221,13 @@ impl Transport for UnixStream {
     fn finish(&self) {
         // A socket that is gone already is as good as closed.
         let _ = self
-            .set_read_timeout(Some(CLOSE_GRACE))
-            .and_then(|()| self.shutdown(Shutdown::Write));
-    }
-}
-
-impl Transport for TcpStream {
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&mut &*self).read(buffer)
-    }
-
-    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        (&mut &*self).write_all(bytes)
-    }
-
-    fn is_writable(&self) -> bool {
-        is_writable(self)
-    }
-
-    fn finish(&self) {
-        // As above.
-        let _ = self
-            .set_read_timeout(Some(CLOSE_GRACE))
+            .set_read_timeout(Some(tcp::CLOSE_GRACE))
             .and_then(|()| self.shutdown(Shutdown::Write));
     }
 }
 
 /// Sockets and pipes count as writable only with room for several kilobytes.
-fn is_writable(stream: impl AsFd) -> bool {
+pub(super) fn is_writable(stream: impl AsFd) -> bool {
     let mut polled = [PollFd::new(&stream, PollFlags::OUT)];
     poll(&mut polled, Some(&Timespec::default())).is_ok_and(|count| count > 0)
 }

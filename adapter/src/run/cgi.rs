@@ -1,6 +1,5 @@
 //! A CGI program: one request through the environment, standard input and standard output (RFC 3875).
 
-use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +26,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
     let threads = start(options)?;
     let mut params: Params = Params::new();
     for (name, value) in std::env::vars_os() {
-        params.push(name.as_bytes(), value.as_bytes());
+        params.push(name.as_encoded_bytes(), value.as_encoded_bytes());
     }
     let refused = split_url(&mut params, &threads).err();
     let variables = Variables::new(params);

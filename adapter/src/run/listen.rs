@@ -1,8 +1,5 @@
 //! A plain FastCGI application: any web server connects, one request at a time on each connection.
 
-use std::net::TcpListener;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,17 +11,7 @@ use crate::os::{self, Listener};
 
 /// Binds the address of `--listen`.
 pub(super) fn bind(address: &Address) -> Result<Listener, RunError> {
-    match address {
-        Address::Unix(path) => {
-            remove_stale(path);
-            UnixListener::bind(path)
-                .map(Listener::Unix)
-                .map_err(system(format!("cannot listen on unix:{}", path.display())))
-        }
-        Address::Tcp(address) => TcpListener::bind(address)
-            .map(Listener::Tcp)
-            .map_err(system(format!("cannot listen on {address}"))),
-    }
+    os::listen(address).map_err(system(format!("cannot listen on {address}")))
 }
 
 /// Serves connections until a termination signal; requests that run then are finished first.
@@ -74,16 +61,6 @@ pub(super) fn run(options: &Options, listener: Listener) -> Result<ExitCode, Run
         {
             eprintln!("isapi-worker: cannot start a thread for a connection: {error}");
         }
-    }
-}
-
-/// A socket file that a killed worker left behind: nobody answers on it.
-fn remove_stale(path: &Path) {
-    let refused = UnixStream::connect(path)
-        .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
-    if refused {
-        // If it cannot be removed, binding says so.
-        let _ = std::fs::remove_file(path);
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::crash;
 use crate::extension::{Extension, LoadError};
 use crate::options::Options;
 use crate::os;
@@ -47,6 +48,8 @@ pub fn is_cgi() -> bool {
 /// # Errors
 /// When it cannot run; the text is for the operator.
 pub fn run(options: &Options) -> Result<ExitCode, RunError> {
+    os::prepare_process(&options.drives);
+    crash::install();
     if is_cgi() && options.listen.is_none() {
         return cgi::run(options);
     }

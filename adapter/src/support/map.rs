@@ -8,8 +8,8 @@ use isapi_abi::support::{
 
 use super::MISSING;
 use crate::ecb::Arguments;
-use crate::path;
 use crate::session::{Session, Win32};
+use crate::{os, path};
 
 /// 1001: URL and path share B; S is its size and then the length of the path with its NUL.
 pub(super) fn in_place(session: &Session, arguments: &mut Arguments) -> Result<(), Win32> {
@@ -24,7 +24,7 @@ pub(super) fn in_place(session: &Session, arguments: &mut Arguments) -> Result<(
 pub(super) fn extended(session: &Session, arguments: &mut Arguments) -> Result<(), Win32> {
     let url_length = arguments.text_in_buffer().ok_or(MISSING)?.len();
     let path = physical_path(session, arguments)?;
-    let root = session.variables().param("DOCUMENT_ROOT").len();
+    let root = session.variables().physical("DOCUMENT_ROOT").len();
     let mut info = HSE_URL_MAPEX_INFO {
         lpszPath: [0; 260],
         dwFlags: HSE_URL_FLAGS_READ | HSE_URL_FLAGS_EXECUTE | HSE_URL_FLAGS_SCRIPT,
@@ -47,5 +47,6 @@ pub(super) fn extended(session: &Session, arguments: &mut Arguments) -> Result<(
 fn physical_path(session: &Session, arguments: &Arguments) -> Result<Vec<u8>, Win32> {
     let url = arguments.text_in_buffer().ok_or(MISSING)?;
     path::refuse(url).map_err(|_| Win32(ERROR_INVALID_PARAMETER))?;
-    Ok(path::join(session.variables().param("DOCUMENT_ROOT"), url))
+    let path = path::join(session.variables().param("DOCUMENT_ROOT"), url);
+    Ok(os::path_to_native(&path).into_owned())
 }

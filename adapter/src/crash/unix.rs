@@ -1,0 +1,145 @@
+//! Signals of faults: reported, and then left to do what they would have done.
+
+use std::ffi::{c_int, c_void};
+use std::thread::JoinHandle;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::maps::Finder;
+use super::{Access, Place, Report};
+
+const SIGNALS: [(c_int, &str); 5] = [
+    (libc::SIGSEGV, "SIGSEGV"),
+    (libc::SIGBUS, "SIGBUS"),
+    (libc::SIGILL, "SIGILL"),
+    (libc::SIGFPE, "SIGFPE"),
+    (libc::SIGABRT, "SIGABRT"),
+];
+
+/// Stack of the handlers of one thread, bytes. Its own stack may be what has run out.
+const STACK: usize = 64 * 1024;
+
+/// Sees to reports from now on. An extension may put handlers of its own in our place.
+pub fn install() {
+    prepare_thread();
+    for (signal, _) in SIGNALS {
+        // SAFETY: the handler is one for SA_SIGINFO and does only what a signal handler may. Without it there is no
+        // report, which is all that can be done about an error.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = handler as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+    }
+}
+
+/// Gives the calling thread, which lives as long as the process, a stack for its handlers.
+pub(super) fn prepare_thread() {
+    let memory = Box::leak(vec![0_u8; STACK].into_boxed_slice());
+    let stack = libc::stack_t {
+        ss_sp: memory.as_mut_ptr().cast(),
+        ss_flags: 0,
+        ss_size: memory.len(),
+    };
+    // SAFETY: the memory is the thread's alone and never freed.
+    unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
+}
+
+/// A thread of a native extension cannot vanish: ending itself, it would unwind through our frames, which aborts.
+pub fn check_thread(_: usize, _: &JoinHandle<()>) {}
+
+pub(super) fn thread_id() -> u32 {
+    rustix::thread::gettid()
+        .as_raw_nonzero()
+        .get()
+        .cast_unsigned()
+}
+
+pub(super) fn write_to_stderr(line: &[u8]) {
+    // SAFETY: the caller's bytes. There is nobody to tell that standard error is closed.
+    unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+}
+
+/// Reports and dies of the same signal. Only async-signal-safe calls, nothing that allocates.
+unsafe extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let name = SIGNALS
+        .iter()
+        .find_map(|(number, name)| (*number == signal).then_some(*name))
+        .unwrap_or("signal");
+    // SAFETY: the kernel hands both structures to handlers with SA_SIGINFO.
+    let (code, fault, address, access) = unsafe {
+        let context = &*context.cast::<libc::ucontext_t>();
+        (
+            (*info).si_code,
+            (*info).si_addr() as usize,
+            instruction(context),
+            access(context),
+        )
+    };
+    // The address is that of an access only if the processor told it, not if the signal was sent.
+    let told = matches!(signal, libc::SIGSEGV | libc::SIGBUS) && code > 0 && code != SI_KERNEL;
+    let mut finder = Finder::new(address);
+    read_maps(&mut finder);
+    Report {
+        what: format_args!("{name} ({signal})"),
+        access: told.then_some((access, fault)),
+        place: Some(Place {
+            address,
+            module: finder.found(),
+        }),
+        thread: thread_id(),
+    }
+    .send();
+    // SAFETY: plain calls. The signal waits until this handler has returned.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
+/// Sent by the kernel without an address, as for an address that cannot exist.
+const SI_KERNEL: c_int = 0x80;
+
+fn read_maps(finder: &mut Finder) {
+    let Ok(maps) = rustix::fs::open(
+        c"/proc/self/maps",
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    ) else {
+        return;
+    };
+    let mut piece = [0; 512];
+    while let Ok(count @ 1..) = rustix::io::read(&maps, &mut piece) {
+        finder.push(&piece[..count]);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn instruction(context: &libc::ucontext_t) -> usize {
+    usize::try_from(context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned()).unwrap_or(0)
+}
+
+/// From the processor's error code of a page fault.
+#[cfg(target_arch = "x86_64")]
+fn access(context: &libc::ucontext_t) -> Access {
+    let error = context.uc_mcontext.gregs[libc::REG_ERR as usize];
+    if error & 0x10 != 0 {
+        Access::Executing
+    } else if error & 0x2 != 0 {
+        Access::Writing
+    } else {
+        Access::Reading
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+fn instruction(context: &libc::ucontext_t) -> usize {
+    usize::try_from(context.uc_mcontext.pc).unwrap_or(0)
+}
+
+/// The context does not tell without a walk through its records.
+#[cfg(target_arch = "aarch64")]
+fn access(_: &libc::ucontext_t) -> Access {
+    Access::Reading
+}
