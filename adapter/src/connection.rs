@@ -14,7 +14,7 @@ use crate::outgoing::{Outgoing, Wait};
 use crate::path;
 use crate::response::Ending;
 use crate::session::{Credit, Session};
-use crate::threads::Threads;
+use crate::threads::{PATIENCE, Threads};
 use crate::variables::Variables;
 
 /// Bytes of a request body that may wait for the extension: more than the read-ahead, and enough to keep a pipe busy.
@@ -129,7 +129,14 @@ impl Connection {
                 }
             }
             self.reply(&mut replies);
-            threads.submit(&mut ready);
+            match self.peer {
+                Peer::WebServer => threads.submit(&mut ready),
+                Peer::Gateway => {
+                    while threads.submit_to_running(&mut ready)
+                        && !transport.wait_readable(PATIENCE)
+                    {}
+                }
+            }
         }
     }
 

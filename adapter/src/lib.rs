@@ -7,6 +7,7 @@
 //! `unsafe` lives in [`ecb`], [`extension`], [`crash`] and [`os`] only.
 #![deny(unsafe_code)]
 
+pub mod bell;
 pub mod body;
 pub mod connection;
 pub mod crash;

@@ -1,8 +1,9 @@
 //! The sending side of a connection. Whoever has something to send appends it; one of them writes, for all, everything
 //! that has gathered by then: under load many answers leave in one system call.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::bell::Bell;
 use crate::link::Gone;
 use crate::os::Transport;
 
@@ -10,7 +11,7 @@ use crate::os::Transport;
 pub struct Outgoing {
     transport: Arc<dyn Transport>,
     state: Mutex<State>,
-    written: Condvar,
+    written: Bell,
 }
 
 /// Whether a sender waits until its bytes are written.
@@ -41,7 +42,7 @@ impl Outgoing {
         Self {
             transport,
             state: Mutex::default(),
-            written: Condvar::new(),
+            written: Bell::default(),
         }
     }
 
@@ -57,10 +58,7 @@ impl Outgoing {
         let mine = state.appended;
         if state.writing {
             while wait == Wait::Written && state.done < mine && !state.broken {
-                state = self
-                    .written
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.written.wait(state);
             }
         } else {
             state = self.write_pending(state);
@@ -91,7 +89,7 @@ impl Outgoing {
             batch.clear();
             batch.shrink_to(BATCH_KEPT);
             state.spare = batch;
-            self.written.notify_all();
+            self.written.ring();
         }
         if state.broken {
             state.pending = Vec::new();

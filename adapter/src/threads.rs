@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
+use crate::bell::Bell;
 use crate::crash;
 use crate::ecb;
 use crate::extension::Extension;
@@ -18,6 +19,9 @@ const STACK: usize = 2 * 1024 * 1024;
 /// How often the output of running requests is looked at: what has waited for a whole tick is sent (ISAPI.md §6.5).
 const TICK: Duration = Duration::from_millis(50);
 
+/// How long a request may wait for a thread that is at work before another one is woken.
+pub const PATIENCE: Duration = Duration::from_micros(200);
+
 /// How often running threads are looked at: whether they are still there.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -27,17 +31,20 @@ pub struct Threads {
     limit: usize,
     state: Mutex<State>,
     /// A request waits, or the end has come.
-    work: Condvar,
+    work: Bell,
     /// A request is over.
-    quiet: Condvar,
+    quiet: Bell,
     ticker: OnceLock<Thread>,
     ticker_sleeps: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Arc<Session>>,
+    /// Requests that no thread has taken, and since when.
+    waiting: VecDeque<(Instant, Arc<Session>)>,
     idle: usize,
+    /// Threads that were woken last because requests still waited.
+    help: usize,
     /// What each thread is running: index is the thread's number.
     running: Vec<Option<Arc<Session>>>,
     /// The threads themselves.
@@ -45,6 +52,12 @@ struct State {
 }
 
 impl State {
+    fn add(&mut self, sessions: &mut Vec<Arc<Session>>) {
+        let now = Instant::now();
+        self.waiting
+            .extend(sessions.drain(..).map(|session| (now, session)));
+    }
+
     fn is_quiet(&self) -> bool {
         self.waiting.is_empty() && self.running.iter().all(Option::is_none)
     }
@@ -60,8 +73,8 @@ impl Threads {
             extension,
             limit: limit.max(1),
             state: Mutex::default(),
-            work: Condvar::new(),
-            quiet: Condvar::new(),
+            work: Bell::default(),
+            quiet: Bell::default(),
             ticker: OnceLock::new(),
             ticker_sleeps: AtomicBool::new(false),
         });
@@ -85,23 +98,50 @@ impl Threads {
         &self.extension
     }
 
-    /// Hands requests over. A thread that waits takes them; if all are busy and there may be more, one more is started.
+    /// Hands requests over to be run at once: threads that wait take them, and more are started if there may be more.
     pub fn submit(self: &Arc<Self>, sessions: &mut Vec<Arc<Session>>) {
-        if sessions.is_empty() {
-            return;
+        if !sessions.is_empty() {
+            let mut state = self.lock();
+            state.add(sessions);
+            self.wake(state, usize::MAX);
         }
+    }
+
+    /// Hands requests over to a thread that is at work anyway and comes back for them, if there is one: most requests
+    /// take less time than it takes to wake a thread. As long as this returns true, requests may be waiting for one
+    /// that is held up: the caller must come back within [`PATIENCE`], with or without further requests.
+    pub fn submit_to_running(self: &Arc<Self>, sessions: &mut Vec<Arc<Session>>) -> bool {
         let mut state = self.lock();
-        state.waiting.extend(sessions.drain(..));
-        let waiting = state.waiting.len();
-        let wake = waiting.min(state.idle);
-        for _ in state.idle..waiting {
+        state.add(sessions);
+        let Some((since, _)) = state.waiting.front() else {
+            state.help = 0;
+            return false;
+        };
+        if !os::CAN_WATCH {
+            self.wake(state, usize::MAX);
+        } else if state.running.iter().all(Option::is_none) {
+            self.wake(state, 1);
+        } else if since.elapsed() >= PATIENCE {
+            // Twice as many each time, or a hundred slow requests would start one after the other.
+            state.help = (state.help * 2).clamp(1, self.limit);
+            let help = state.help;
+            self.wake(state, help);
+        }
+        os::CAN_WATCH
+    }
+
+    /// Wakes or starts threads for waiting requests, so many at most.
+    fn wake(self: &Arc<Self>, mut state: MutexGuard<'_, State>, most: usize) {
+        let wanted = state.waiting.len().min(most);
+        let wake = wanted.min(state.idle);
+        for _ in wake..wanted {
             if state.running.len() == self.limit || self.spawn(&mut state).is_err() {
                 break;
             }
         }
         drop(state);
         for _ in 0..wake {
-            self.work.notify_one();
+            self.work.ring_one();
         }
         if self.ticker_sleeps.load(Ordering::Relaxed)
             && let Some(ticker) = self.ticker.get()
@@ -119,11 +159,7 @@ impl Threads {
             if left.is_zero() {
                 return false;
             }
-            state = self
-                .quiet
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.quiet.wait_timeout(state, left).0;
         }
         true
     }
@@ -145,15 +181,12 @@ impl Threads {
         crash::watch_thread(number);
         let mut state = self.lock();
         loop {
-            let Some(session) = state.waiting.pop_front() else {
+            let Some((_, session)) = state.waiting.pop_front() else {
                 if state.is_quiet() {
-                    self.quiet.notify_all();
+                    self.quiet.ring();
                 }
                 state.idle += 1;
-                state = self
-                    .work
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.work.wait(state);
                 state.idle -= 1;
                 continue;
             };

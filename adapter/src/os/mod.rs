@@ -10,6 +10,7 @@ mod unix;
 mod windows;
 
 use std::io;
+use std::time::Duration;
 
 #[cfg(all(windows, target_pointer_width = "64"))]
 pub use low::Low;
@@ -22,6 +23,9 @@ pub use windows::*;
 #[cfg(not(all(windows, target_pointer_width = "64")))]
 pub type Low<T> = Box<T>;
 
+/// Whether the gateway's connections can be watched for a time without reading.
+pub const CAN_WATCH: bool = cfg!(unix);
+
 /// A connection's two directions. Reading and writing go on at the same time from several threads.
 pub trait Transport: Send + Sync {
     /// Reads what is there, waits for at least one byte; zero at the end.
@@ -29,6 +33,13 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// When the connection broke.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Waits until there is something to read or the end has come, at most so long. Returns whether it is so; where it
+    /// cannot be told ([`CAN_WATCH`]), always.
+    fn wait_readable(&self, limit: Duration) -> bool {
+        let _ = limit;
+        true
+    }
 
     /// Writes all bytes.
     ///

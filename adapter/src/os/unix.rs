@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use libloading::Library;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -195,6 +196,10 @@ impl Transport for Streams {
         (&self.output).write_all(bytes)
     }
 
+    fn wait_readable(&self, limit: Duration) -> bool {
+        wait_readable(&self.input, limit)
+    }
+
     fn is_writable(&self) -> bool {
         is_writable(&self.output)
     }
@@ -214,6 +219,10 @@ impl Transport for UnixStream {
         (&mut &*self).write_all(bytes)
     }
 
+    fn wait_readable(&self, limit: Duration) -> bool {
+        wait_readable(self, limit)
+    }
+
     fn is_writable(&self) -> bool {
         is_writable(self)
     }
@@ -228,6 +237,15 @@ impl Transport for UnixStream {
 
 /// Sockets and pipes count as writable only with room for several kilobytes.
 pub(super) fn is_writable(stream: impl AsFd) -> bool {
-    let mut polled = [PollFd::new(&stream, PollFlags::OUT)];
-    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+    is_ready(stream, PollFlags::OUT, Duration::ZERO)
+}
+
+fn wait_readable(stream: impl AsFd, limit: Duration) -> bool {
+    is_ready(stream, PollFlags::IN, limit)
+}
+
+fn is_ready(stream: impl AsFd, flags: PollFlags, limit: Duration) -> bool {
+    let limit = Timespec::try_from(limit).unwrap_or_default();
+    let mut polled = [PollFd::new(&stream, flags)];
+    poll(&mut polled, Some(&limit)).is_ok_and(|count| count > 0)
 }

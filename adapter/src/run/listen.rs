@@ -1,10 +1,11 @@
 //! A plain FastCGI application: any web server connects, one request at a time on each connection.
 
 use std::process::ExitCode;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{RunError, start, stop, system};
+use crate::bell::Bell;
 use crate::connection::{self, Peer};
 use crate::options::{Address, Options};
 use crate::os::{self, Listener};
@@ -33,7 +34,7 @@ pub(super) fn run(options: &Options, listener: Listener) -> Result<ExitCode, Run
     .map_err(system("cannot wait for signals"))?;
     let places = Arc::new(Places {
         free: Mutex::new(options.connections),
-        freed: Condvar::new(),
+        freed: Bell::default(),
     });
     loop {
         let place = Places::take(&places);
@@ -67,7 +68,7 @@ pub(super) fn run(options: &Options, listener: Listener) -> Result<ExitCode, Run
 /// Bounds the number of connections.
 struct Places {
     free: Mutex<usize>,
-    freed: Condvar,
+    freed: Bell,
 }
 
 struct Place(Arc<Places>);
@@ -75,10 +76,7 @@ struct Place(Arc<Places>);
 impl Places {
     fn take(this: &Arc<Self>) -> Place {
         let free = this.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = this
-            .freed
-            .wait_while(free, |free| *free == 0)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut free = this.freed.wait_while(free, |free| *free == 0);
         *free -= 1;
         Place(Arc::clone(this))
     }
@@ -87,6 +85,6 @@ impl Places {
 impl Drop for Place {
     fn drop(&mut self) {
         *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.freed.notify_one();
+        self.0.freed.ring_one();
     }
 }

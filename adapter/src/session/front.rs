@@ -21,7 +21,7 @@ impl Session {
             state.body.push(bytes)
         };
         self.consumed(&mut state, bytes.len() - kept);
-        self.changed.notify_all();
+        self.changed.ring();
         Ok(state.becomes_ready())
     }
 
@@ -29,7 +29,7 @@ impl Session {
     pub fn end_body(&self) -> bool {
         let mut state = self.lock();
         state.body.end();
-        self.changed.notify_all();
+        self.changed.ring();
         state.becomes_ready()
     }
 
@@ -55,7 +55,7 @@ impl Session {
         if let Some(credit) = &mut self.lock().credit {
             credit.stdout.add(bytes)?;
         }
-        self.changed.notify_all();
+        self.changed.ring();
         Ok(())
     }
 
@@ -65,7 +65,7 @@ impl Session {
         let mut state = self.lock();
         state.gone = true;
         state.body.end();
-        self.changed.notify_all();
+        self.changed.ring();
         state.becomes_ready()
     }
 

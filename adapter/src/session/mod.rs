@@ -6,12 +6,13 @@ mod output;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastcgi_protocol::{Grant, Window};
 use isapi_abi::error::{ERROR_INVALID_PARAMETER, ERROR_SEM_TIMEOUT, WSAECONNRESET};
 
+use crate::bell::Bell;
 use crate::body::{Body, Read};
 use crate::life::{Action, Event, Life};
 use crate::link::Link;
@@ -47,7 +48,7 @@ pub struct Session {
     variables: Variables,
     state: Mutex<State>,
     /// Body, credit, life or client's presence changed.
-    changed: Condvar,
+    changed: Bell,
 }
 
 struct State {
@@ -104,7 +105,7 @@ impl Session {
             link,
             variables,
             state: Mutex::new(state),
-            changed: Condvar::new(),
+            changed: Bell::default(),
         }
     }
 
@@ -136,17 +137,14 @@ impl Session {
                 Read::Bytes(count) => {
                     filled += count;
                     self.consumed(&mut state, count);
-                    self.changed.notify_all();
+                    self.changed.ring();
                 }
                 Read::End => break,
                 Read::Wait if !state.life.is_open() => return Err(Win32(ERROR_INVALID_PARAMETER)),
                 Read::Wait if !state.gone => {
-                    let (next, timeout) = self
-                        .changed
-                        .wait_timeout(state, READ_TIMEOUT)
-                        .unwrap_or_else(PoisonError::into_inner);
+                    let (next, timed_out) = self.changed.wait_timeout(state, READ_TIMEOUT);
                     state = next;
-                    if timeout.timed_out()
+                    if timed_out
                         && state.body.buffered() == 0
                         && !state.gone
                         && !state.body.is_ready()
@@ -251,9 +249,7 @@ impl Session {
     }
 
     fn wait_turn<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed
-            .wait_while(state, |state| state.sending)
-            .unwrap_or_else(PoisonError::into_inner)
+        self.changed.wait_while(state, |state| state.sending)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,6 +1,6 @@
 //! How the output of a request reaches its link: gathered, in order, as credit allows.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use isapi_abi::error::{ERROR_INVALID_PARAMETER, WSAECONNRESET};
 
@@ -95,7 +95,7 @@ impl Session {
         };
         let log = std::mem::take(&mut state.log);
         drop(state);
-        self.changed.notify_all();
+        self.changed.ring();
         self.link.finish(self.id, &last, ending, &log);
     }
 
@@ -118,10 +118,7 @@ impl Session {
                     }
                 };
                 if allowed == 0 {
-                    state = self
-                        .changed
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner);
+                    state = self.changed.wait(state);
                     continue;
                 }
                 let (now, later) = part.split_at(allowed);
@@ -135,7 +132,7 @@ impl Session {
         gathered.clear();
         state.gathered = gathered;
         state.sending = false;
-        self.changed.notify_all();
+        self.changed.ring();
         if state.gone {
             Err(Win32(WSAECONNRESET))
         } else {
