@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Sender, channel};
 
 use fastcgi_protocol::{
     HELLO_VERSION, Hello, Params, ParamsWriter, RecordBuffer, RecordType, Role, Server,
@@ -16,6 +17,8 @@ const WINDOW: u32 = 64 * 1024;
 /// A connection that has been greeted.
 pub struct Gateway {
     stream: UnixStream,
+    /// To a thread that writes: reading must go on while the worker does not read.
+    writer: Sender<Vec<u8>>,
     buffer: RecordBuffer,
     server: Server,
     /// What the worker says of itself.
@@ -33,9 +36,16 @@ struct Exchange<'a> {
 
 impl Gateway {
     /// Greets the worker.
-    pub fn greet(mut stream: UnixStream) -> Self {
+    pub fn greet(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        let mut write_half = stream.try_clone().unwrap();
+        let (writer, records) = channel::<Vec<u8>>();
+        std::thread::spawn(move || {
+            for bytes in records {
+                // A worker that has died shows to the reader.
+                let _ = write_half.write_all(&bytes);
+            }
+        });
         let offer = Hello {
             version: HELLO_VERSION,
             stdin_window: WINDOW,
@@ -45,9 +55,10 @@ impl Gateway {
         };
         let mut out = Vec::new();
         encode::hello(&mut out, &offer);
-        stream.write_all(&out).unwrap();
+        writer.send(out).unwrap();
         let mut gateway = Self {
             stream,
+            writer,
             buffer: RecordBuffer::new(),
             server: Server::new(1000, true),
             hello: offer,
@@ -82,7 +93,7 @@ impl Gateway {
             if body.is_empty() {
                 encode::end_stream(&mut out, RecordType::Stdin, id);
             }
-            self.stream.write_all(&out).unwrap();
+            self.writer.send(out).unwrap();
             open.insert(id, exchange);
             ids.push(id);
         }
@@ -108,8 +119,7 @@ impl Gateway {
             if event.is_none() {
                 break;
             }
-            // A worker that has died shows at the next read.
-            let _ = self.stream.write_all(&out);
+            self.writer.send(out).unwrap();
         }
         ids.iter().map(|id| answers.remove(id)).collect()
     }
