@@ -1,13 +1,14 @@
-# make run    build everything in release and serve the samples on http://127.0.0.1:8080
-# make test   every test
-# make check  format, clippy, documentation, tidiness: what CI runs before the tests
-# make build  debug binaries and samples, as the tests use them
+# make run      build everything in release and serve the samples on http://127.0.0.1:8080
+# make test     every test
+# make check    format, clippy, documentation, tidiness: what CI runs before the tests
+# make build    debug binaries and samples, as the tests use them
+# make windows  the worker and the samples for Windows, beside the native ones that are built already
 
 CARGO      ?= cargo
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 SAMPLES    := $(TARGET_DIR)/samples
 
-.PHONY: run test check build deps samples clean
+.PHONY: run test check build windows deps deps-windows samples clean
 
 run: samples
 	$(CARGO) build --release --workspace
@@ -15,6 +16,7 @@ run: samples
 	$(TARGET_DIR)/release/isapi-gateway serve --config adapter/samples/gateway.toml
 
 test: deps build
+	$(MAKE) windows
 	$(CARGO) test --workspace
 
 check: deps
@@ -27,12 +29,20 @@ build: samples
 	$(CARGO) build --workspace
 	cp $(TARGET_DIR)/debug/libcard.so $(SAMPLES)/card.so
 
+windows: deps deps-windows
+	.ci/windows $(TARGET_DIR)
+	$(MAKE) -C adapter/samples OUT=$(SAMPLES) windows
+
 samples: deps
 	$(MAKE) -C adapter/samples OUT=$(SAMPLES)
 
 # Debian packages that building and testing need; installed when we may, named when we may not.
 deps:
 	@.ci/deps
+
+# What building and running for Windows needs.
+deps-windows:
+	@.ci/windows-deps
 
 clean:
 	$(CARGO) clean

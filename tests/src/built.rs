@@ -28,8 +28,12 @@ pub fn peer(name: &str) -> PathBuf {
 
 /// The folder of the samples.
 pub(crate) fn samples() -> PathBuf {
-    let profile = profile_folder();
-    profile.parent().unwrap().join("samples")
+    target_folder().join("samples")
+}
+
+/// The folder of everything that is built.
+pub(crate) fn target_folder() -> PathBuf {
+    profile_folder().parent().unwrap().to_owned()
 }
 
 /// `TARGET/PROFILE`: the test is `TARGET/PROFILE/deps/NAME`.
@@ -39,7 +43,7 @@ fn profile_folder() -> PathBuf {
     folder.expect("a test lives in TARGET/PROFILE/deps")
 }
 
-fn existing(path: PathBuf, remedy: &str) -> PathBuf {
+pub(crate) fn existing(path: PathBuf, remedy: &str) -> PathBuf {
     assert!(
         path.is_file(),
         "{} is missing: run `{remedy}`",

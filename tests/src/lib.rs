@@ -17,6 +17,7 @@ mod fixture;
 mod gateway;
 mod lines;
 mod process;
+mod windows;
 
 pub use body::Body;
 pub use built::{binary, peer, program, sample};
@@ -26,6 +27,7 @@ pub use gateway::{Gateway, Output, gateway_command, run};
 pub use lines::Lines;
 pub use process::{Memory, Process, Running, memory, send, wait_until};
 pub use rustix::process::Signal;
+pub use windows::Machine;
 
 use std::time::Duration;
 

@@ -1,0 +1,121 @@
+//! The worker for Windows, under Wine.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+
+use crate::built::{existing, target_folder};
+use crate::peer;
+
+/// What a Windows program is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// x86-64.
+    X86_64,
+    /// x86.
+    I686,
+}
+
+const WINE: &str = "/usr/lib/wine/wine64";
+
+impl Machine {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::X86_64, Self::I686];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::I686 => "i686",
+        }
+    }
+
+    /// A sample as a DLL, by its name without ending.
+    pub fn sample(self, name: &str) -> PathBuf {
+        let folder = target_folder().join("samples").join(self.name());
+        existing(folder.join(format!("{name}.dll")), "make windows")
+    }
+
+    /// Compiles `fixtures/NAME.c` to a DLL in this folder.
+    pub fn extension(self, name: &str, folder: &Path) -> PathBuf {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let file = folder.join(format!("{name}.dll"));
+        let compiler = peer(&format!("{}-w64-mingw32-gcc", self.name()));
+        let status = Command::new(compiler)
+            .args([
+                "-std=gnu11",
+                "-Wall",
+                "-Werror",
+                "-shared",
+                "-static-libgcc",
+            ])
+            .args([
+                "-D__USE_MINGW_ANSI_STDIO=1",
+                "-Wl,--enable-stdcall-fixup",
+                "-o",
+            ])
+            .arg(&file)
+            .arg(here.join("fixtures").join(format!("{name}.c")))
+            .arg(here.join("../adapter/samples/extension.def"))
+            .args(["-lws2_32", "-lole32"])
+            .status()
+            .unwrap();
+        assert!(status.success(), "{name}.c does not compile");
+        file
+    }
+
+    /// `isapi-worker EXTENSION` under Wine, in the extension's folder, with an environment that has only what Wine needs.
+    pub fn worker(self, extension: &Path) -> Command {
+        let program = target_folder().join("windows").join(self.name());
+        let program = existing(program.join("isapi-worker.exe"), "make windows");
+        let mut command = wine();
+        command
+            .arg(program)
+            .arg(extension)
+            .current_dir(extension.parent().unwrap());
+        command
+    }
+}
+
+/// Wine with its files in a folder that all tests share.
+fn wine() -> Command {
+    static PREFIX: OnceLock<PathBuf> = OnceLock::new();
+    let prefix = PREFIX.get_or_init(|| {
+        let prefix = target_folder().join("windows/wine");
+        std::fs::create_dir_all(&prefix).unwrap();
+        // The server leaves a few seconds after the last program. It has to be told before the first, unless one still
+        // runs. The first program fills the folder, and starts services that must not hold a test's pipes.
+        quietly(
+            Command::new("/usr/lib/wine/wineserver")
+                .arg("-p10")
+                .env("WINEPREFIX", &prefix),
+        );
+        let first = quietly(in_prefix(&prefix).args(["cmd.exe", "/c", "exit"]));
+        assert!(first.success(), "Wine: {first}");
+        prefix
+    });
+    in_prefix(prefix)
+}
+
+fn quietly(command: &mut Command) -> ExitStatus {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
+}
+
+fn in_prefix(prefix: &Path) -> Command {
+    let mut command = Command::new(existing(WINE.into(), "make windows"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", prefix)
+        .env("WINEPREFIX", prefix)
+        .env("WINEDEBUG", "-all")
+        .env(
+            "WINEDLLOVERRIDES",
+            "mscoree,mshtml,winedbg.exe,winemenubuilder.exe=",
+        );
+    command
+}
