@@ -8,6 +8,7 @@ mod config;
 mod dispatch;
 mod error;
 mod front;
+mod library;
 mod pool;
 mod process;
 mod request;
