@@ -18,6 +18,7 @@ mod runtime;
 mod sample;
 mod shutdown;
 mod site;
+mod wine;
 
 fn main() -> std::process::ExitCode {
     command::run()

@@ -2,6 +2,7 @@
 //! or says why none can.
 
 mod defect;
+pub mod resolve;
 
 #[cfg(test)]
 pub mod sample;
@@ -191,6 +192,15 @@ impl Library {
         } else {
             Defect::NoEntryPoint(name)
         })
+    }
+
+    /// Whose loader would load it, whatever it is.
+    pub fn loader(&self) -> Platform {
+        match (self.format, self.is_64) {
+            (Format::Elf, _) => Platform::Native,
+            (Format::Pe, true) => Platform::Windows64,
+            (Format::Pe, false) => Platform::Windows32,
+        }
     }
 
     /// The entry points and the names under which they are exported, if they are.

@@ -1,4 +1,5 @@
 //! The smallest files that have a header and exports, made by hand.
+#![allow(clippy::cast_possible_truncation)]
 
 /// Offset of everything but the headers in a PE file; its address is `ADDRESS`.
 const CONTENT: usize = 0x400;
