@@ -8,6 +8,7 @@ mod config;
 mod dispatch;
 mod error;
 mod front;
+mod library;
 mod pool;
 mod process;
 mod request;
@@ -17,6 +18,7 @@ mod runtime;
 mod sample;
 mod shutdown;
 mod site;
+mod wine;
 
 fn main() -> std::process::ExitCode {
     command::run()

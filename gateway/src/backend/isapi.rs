@@ -10,7 +10,7 @@ use super::head::Head;
 use crate::body::Body;
 use crate::config;
 use crate::error::Error;
-use crate::pool::{Pool, Pump, Reply};
+use crate::pool::{Launcher, Pool, Pump, Reply};
 use crate::request::RequestHead;
 use crate::response::Answer;
 use crate::runtime::Runtimes;
@@ -27,10 +27,10 @@ impl Isapi {
     pub fn start(
         config: &config::Pool,
         extension: &Path,
-        worker_binary: &Path,
+        launcher: Launcher,
         runtimes: &Runtimes,
     ) -> Self {
-        Self::new(Pool::start(config, extension, worker_binary, runtimes))
+        Self::new(Pool::start(config, extension, launcher, runtimes))
     }
 
     /// The backend of a pool that runs.

@@ -1,6 +1,8 @@
 //! The command line.
 
 mod check;
+mod inspect;
+mod launchers;
 mod log;
 mod serve;
 
@@ -25,6 +27,7 @@ struct CommandLine {
 enum Command {
     Serve(Serve),
     Check(Check),
+    Inspect(Inspect),
 }
 
 /// Serve one extension, or everything that a configuration file names
@@ -65,11 +68,34 @@ struct Check {
     config: PathBuf,
 }
 
+/// Show what an extension is, what it needs, and what it says of itself when it is loaded in a worker
+#[derive(Args)]
+#[command(after_help = "Examples:
+  isapi-gateway inspect legacy.dll
+  isapi-gateway inspect legacy.dll --json
+
+Exits with 0 when the extension can be served, with 1 after telling why not.")]
+struct Inspect {
+    /// DLL or shared object
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs the command that the command line names.
 pub fn run() -> ExitCode {
     let done = match CommandLine::parse().command {
         Command::Serve(arguments) => arguments.run(),
         Command::Check(arguments) => return check::run(&arguments.config),
+        Command::Inspect(arguments) => {
+            // A prefix that has to be created takes its time: that is said, and nothing else.
+            let log = log::start(log::Form::Human, Some("off,isapi_gateway::wine=info"));
+            match log {
+                Ok(()) => return inspect::run(&arguments.file, arguments.json),
+                Err(error) => Err(error),
+            }
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

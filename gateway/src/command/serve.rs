@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use tokio::task::JoinSet;
 
+use super::launchers::Launchers;
 use crate::backend::Backend;
 use crate::backend::cgi::Cgi;
 use crate::backend::files::Files;
 use crate::backend::isapi::Isapi;
-use crate::config::{Config, PoolKind};
+use crate::config::{Config, Pool, PoolKind};
 use crate::dispatch::Dispatch;
 use crate::front::http::Http;
 use crate::front::listen::{self, Bound, Listener, Threads};
+use crate::pool::Launcher;
 use crate::runtime::Runtimes;
 use crate::shutdown::{Shutdown, StopSignals};
 use crate::site::Sites;
@@ -58,17 +60,26 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
         .collect::<Result<_, _>>()?;
     let runtimes =
         Runtimes::start(config.server.threads).context("cannot start the runtime threads")?;
-    let backends = start_backends(&config, &runtimes)?;
+    let launchers = tokio::select! {
+        launchers = Launchers::prepare(&config) => launchers?,
+        name = signals.next() => {
+            tracing::info!("{name}: stopping before Wine was ready");
+            return Ok(());
+        }
+    };
+    let backends = start_backends(&config, &launchers, &runtimes)?;
 
     if start == Start::WhenLoaded {
         tokio::select! {
             loaded = loaded(&backends) => if let Err(error) = loaded {
                 stop_backends(backends, BACKEND_GRACE).await;
+                launchers.stop().await;
                 return Err(error);
             },
             name = signals.next() => {
                 tracing::info!("{name}: stopping before the extension was loaded");
                 stop_backends(backends, BACKEND_GRACE).await;
+                launchers.stop().await;
                 return Ok(());
             }
         }
@@ -104,30 +115,36 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
     shutdown.drain(config.server.shutdown_timeout).await;
     let left = deadline.saturating_duration_since(Instant::now());
     stop_backends(backends, left.max(BACKEND_GRACE)).await;
+    launchers.stop().await;
     runtimes.stop();
     tracing::info!("stopped");
     Ok(())
 }
 
-fn start_backends(config: &Config, runtimes: &Runtimes) -> anyhow::Result<Backends> {
-    let worker = worker_binary(config)?;
-    let backend = |pool: &crate::config::Pool| match &pool.kind {
-        PoolKind::Extension(extension) => {
-            Backend::Isapi(Isapi::start(pool, extension, &worker, runtimes))
-        }
-        PoolKind::Cgi(program) => Backend::Cgi(Box::new(Cgi::new(pool, program))),
+fn start_backends(
+    config: &Config,
+    launchers: &Launchers,
+    runtimes: &Runtimes,
+) -> anyhow::Result<Backends> {
+    // All before the first is started: an error leaves no process behind.
+    let launcher = |pool: &Pool| match &pool.kind {
+        PoolKind::Extension(extension) => launchers.launcher(extension).map(Some),
+        PoolKind::Cgi(_) => Ok(None),
     };
-    let named = |(name, pool): (&String, _)| (name.clone(), Arc::new(backend(pool)));
-    Ok(config.pools.iter().map(named).collect())
-}
-
-/// The configured worker binary, or `isapi-worker` beside this program.
-fn worker_binary(config: &Config) -> anyhow::Result<PathBuf> {
-    if let Some(worker) = &config.server.worker {
-        return Ok(worker.clone());
-    }
-    let own = std::env::current_exe().context("cannot find the folder of this program")?;
-    Ok(own.with_file_name("isapi-worker"))
+    let launchers: Vec<_> = config
+        .pools
+        .values()
+        .map(launcher)
+        .collect::<Result<_, _>>()?;
+    let backend = |(pool, launcher): (&Pool, Option<Launcher>)| {
+        let program = pool.kind.program();
+        let backend = match launcher {
+            Some(launcher) => Backend::Isapi(Isapi::start(pool, program, launcher, runtimes)),
+            None => Backend::Cgi(Box::new(Cgi::new(pool, program))),
+        };
+        (pool.name.clone(), Arc::new(backend))
+    };
+    Ok(config.pools.values().zip(launchers).map(backend).collect())
 }
 
 fn programs(config: &Config) -> impl Iterator<Item = &Path> {

@@ -22,6 +22,8 @@ use http::Method;
 pub use diagnostic::{ConfigErrors, Diagnostic};
 use diagnostic::{Findings, Source};
 
+use crate::wine::{self, Drive, WineError};
+
 /// Everything that `gateway.toml` says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -46,8 +48,12 @@ pub struct Server {
     pub header_limit: usize,
     /// How long requests may go on after a stop signal before they are cut. Default 30 s.
     pub shutdown_timeout: Duration,
-    /// The worker binary. Default: `isapi-worker` beside the gateway's own executable.
+    /// The worker binary. Default: `isapi-worker` beside the gateway's own executable. Those for Windows lie beside it.
     pub worker: Option<PathBuf>,
+    /// Wine's loader. Default: searched for, see [`crate::wine::Wine::find`].
+    pub wine: Option<PathBuf>,
+    /// The Wine prefix. Default: a folder of the gateway's own, see [`crate::wine::default_prefix`].
+    pub wine_prefix: Option<PathBuf>,
 }
 
 /// `[[site]]`: what one host, or every host, serves.
@@ -116,6 +122,8 @@ pub struct Pool {
     pub shutdown_timeout: Duration,
     /// Environment variables given to the worker or program beside the few it always gets.
     pub environment: BTreeMap<String, String>,
+    /// What Windows extensions call Unix folders. Only for `extension`.
+    pub drives: BTreeMap<Drive, PathBuf>,
     /// Working folder. Default: the folder of the extension or program.
     pub working_directory: Option<PathBuf>,
 }
@@ -207,6 +215,31 @@ impl Default for Server {
             header_limit: 64 * 1024,
             shutdown_timeout: Duration::from_secs(30),
             worker: None,
+            wine: None,
+            wine_prefix: None,
+        }
+    }
+}
+
+impl Server {
+    /// The worker binary: the configured one, else `isapi-worker` beside this program.
+    pub fn worker_binary(&self) -> PathBuf {
+        match (&self.worker, std::env::current_exe()) {
+            (Some(worker), _) => worker.clone(),
+            (None, Ok(own)) => own.with_file_name("isapi-worker"),
+            // What the system cannot tell is at least in PATH, as this program was.
+            (None, Err(_)) => PathBuf::from("isapi-worker"),
+        }
+    }
+
+    /// The Wine prefix.
+    ///
+    /// # Errors
+    /// When none is configured and there is no place for one.
+    pub fn wine_prefix(&self) -> Result<PathBuf, WineError> {
+        match &self.wine_prefix {
+            Some(prefix) => Ok(prefix.clone()),
+            None => wine::default_prefix(),
         }
     }
 }
@@ -241,6 +274,7 @@ impl Pool {
             startup_timeout: Duration::from_secs(90),
             shutdown_timeout: Duration::from_secs(90),
             environment: BTreeMap::new(),
+            drives: BTreeMap::new(),
             working_directory: None,
         }
     }

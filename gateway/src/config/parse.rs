@@ -10,6 +10,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Findings, Wrong};
 use super::section::{Section, listed, note, suggest};
+use crate::wine::Drive;
+
 use super::{Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, validate, value};
 
 /// Time-outs that may be zero.
@@ -22,7 +24,8 @@ const FROM_A_MOMENT: RangeInclusive<Duration> = Duration::from_millis(1)..=value
 const KINDS: [&str; 3] = ["extension", "cgi", "fastcgi"];
 
 /// Keys that only a pool of workers has.
-const WORKER_KEYS: [&str; 4] = [
+const WORKER_KEYS: [&str; 5] = [
+    "drives",
     "processes",
     "threads",
     "startup_timeout",
@@ -92,6 +95,8 @@ fn server(mut section: Section, folder: &Path, findings: &mut Findings) -> Serve
             })
             .unwrap_or(default.shutdown_timeout),
         worker: section.get(findings, "worker", in_folder),
+        wine: section.get(findings, "wine", in_folder),
+        wine_prefix: section.get(findings, "wine_prefix", in_folder),
     };
     section.finish(findings);
     server
@@ -221,6 +226,7 @@ fn pool(
             })
             .unwrap_or(default.shutdown_timeout),
         environment: environment(&mut section, findings),
+        drives: drives(&mut section, folder, findings),
         working_directory: section.get(findings, "working_directory", |value| path(value, folder)),
         ..default
     };
@@ -302,6 +308,33 @@ fn environment(section: &mut Section, findings: &mut Findings) -> BTreeMap<Strin
         }
     }
     environment
+}
+
+fn drives(
+    section: &mut Section,
+    folder: &Path,
+    findings: &mut Findings,
+) -> BTreeMap<Drive, PathBuf> {
+    let Some(table) = section.section(findings, "drives") else {
+        return BTreeMap::new();
+    };
+    let mut drives = BTreeMap::new();
+    for (key, value) in table.entries() {
+        let name = key.get_ref();
+        let drive = Drive::parse(name).map_err(|remedy| {
+            Wrong::with_remedy(format!("\"{name}\" cannot be another folder"), remedy)
+        });
+        let drive = note(findings, key.span(), drive);
+        let target = note(findings, value.span(), path(value.get_ref(), folder));
+        if let Some((drive, target)) = drive.zip(target) {
+            findings.set_place(format!("{}.{drive}", table.path()), value.span());
+            if drives.insert(drive, target).is_some() {
+                let wrong = Wrong::new(format!("\"{name}\" is here twice"));
+                findings.error_at(Some(key.span()), wrong);
+            }
+        }
+    }
+    drives
 }
 
 /// The name of a pool that the file has.

@@ -31,6 +31,11 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Its path in the file.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Its path as messages show it.
     pub fn title(&self) -> &str {
         &self.title

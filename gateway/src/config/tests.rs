@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::library::sample;
 
 /// A folder with an extension `x.so`, a program `x.cgi`, a folder `www` and a configuration.
 struct Folder(TempDir);
@@ -15,7 +16,7 @@ struct Folder(TempDir);
 impl Folder {
     fn new() -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
-        std::fs::write(folder.path("x.so"), "").unwrap();
+        std::fs::write(folder.path("x.so"), sample::native()).unwrap();
         std::fs::write(folder.path("x.cgi"), "").unwrap();
         std::fs::set_permissions(folder.path("x.cgi"), std::fs::Permissions::from_mode(0o755))
             .unwrap();
@@ -56,6 +57,8 @@ fn reads_everything() {
         header_limit = 0x10000
         shutdown_timeout = 2.5
         worker = "./x.cgi"
+        wine = "wine64"
+        wine_prefix = "prefix"
 
         [[site]]
         hosts = ["WWW.Example.org.", "*.example.net"]
@@ -110,6 +113,8 @@ fn reads_everything() {
         header_limit: 65_536,
         shutdown_timeout: Duration::from_millis(2500),
         worker: Some(folder.path("x.cgi")),
+        wine: Some(folder.path("wine64")),
+        wine_prefix: Some(folder.path("prefix")),
     };
     assert_eq!(config.server, server);
     let verbs = [Method::GET, Method::POST];
@@ -153,6 +158,7 @@ fn reads_everything() {
         environment: [("A", "1"), ("B", "")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
+        drives: BTreeMap::new(),
         working_directory: Some(folder.path("www")),
     };
     let program = Pool::new("program".to_owned(), PoolKind::Cgi(folder.path("x.cgi")));
@@ -172,8 +178,12 @@ fn the_example_of_the_reference_is_valid() {
     for name in ["www", "www/intranet"] {
         std::fs::create_dir_all(folder.path(name)).unwrap();
     }
-    for name in ["orders.so", "abc.so", "report"] {
-        std::fs::copy(folder.path("x.cgi"), folder.path(name)).unwrap();
+    for (from, to) in [
+        ("x.so", "orders.so"),
+        ("x.so", "abc.so"),
+        ("x.cgi", "report"),
+    ] {
+        std::fs::copy(folder.path(from), folder.path(to)).unwrap();
     }
     let (config, warnings) = folder.load(example).unwrap();
     assert_eq!(warnings, []);
@@ -226,7 +236,7 @@ fn handlers_for_other_paths_and_verbs_stand_beside_each_other() {
 fn one_extension_is_served_for_every_url() {
     let folder = Folder::new();
     let extension = folder.path("my ext.so");
-    std::fs::write(&extension, "").unwrap();
+    std::fs::write(&extension, sample::native()).unwrap();
     let http = "127.0.0.1:0".parse().unwrap();
     let config = Config::for_extension(&extension, http).unwrap();
     assert_eq!(config.server.http, [http]);

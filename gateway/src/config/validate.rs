@@ -8,7 +8,9 @@ use std::path::Path;
 
 use super::diagnostic::{Findings, Wrong};
 use super::{Config, Handler, HandlerPath, PoolKind, Site};
+use crate::library::{self, Platform};
 use crate::site::path::divide;
+use crate::wine::{self, Wine, WineError};
 
 /// Most threads of a worker, and of the gateway.
 pub const MOST_THREADS: usize = 256;
@@ -18,9 +20,11 @@ pub const MOST_THREADS: usize = 256;
 pub fn config(config: &Config, findings: &mut Findings) {
     let is_whole = findings.is_clean();
     files(config, findings);
+    extensions(config, findings);
     if !is_whole {
         return;
     }
+    drives(config, findings);
     listeners(config, findings);
     sites(config, findings);
     for (index, site) in config.sites.iter().enumerate() {
@@ -45,12 +49,86 @@ fn files(config: &Config, findings: &mut Findings) {
     }
     for pool in config.pools.values() {
         let key = |key: &str| format!("pool.{}.{key}", pool.name);
-        match &pool.kind {
-            PoolKind::Extension(path) => check(&key("extension"), file(path).map(drop)),
-            PoolKind::Cgi(path) => check(&key("cgi"), program(path)),
+        if let PoolKind::Cgi(path) = &pool.kind {
+            check(&key("cgi"), program(path));
+        }
+        for (drive, target) in &pool.drives {
+            check(&key(&format!("drives.{drive}")), folder(target));
         }
         if let Some(directory) = &pool.working_directory {
             check(&key("working_directory"), folder(directory));
+        }
+    }
+}
+
+/// Whether there is a worker for each extension, by its header.
+fn extensions(config: &Config, findings: &mut Findings) {
+    let mut windows = Vec::new();
+    for pool in config.pools.values() {
+        let PoolKind::Extension(path) = &pool.kind else {
+            continue;
+        };
+        let key = format!("pool.{}.extension", pool.name);
+        match file(path).and_then(|_| platform(path)) {
+            Err(wrong) => findings.error(&key, wrong),
+            Ok(Platform::Native) => {
+                if let Some(drive) = pool.drives.keys().next() {
+                    let wrong = Wrong::with_remedy(
+                        "this pool has `drives`, but its extension is no Windows DLL",
+                        "remove them: it sees the file system as it is",
+                    );
+                    findings.error(&format!("pool.{}.drives.{drive}", pool.name), wrong);
+                }
+            }
+            Ok(platform) => windows.push((key, platform)),
+        }
+    }
+    let configured = config.server.wine.as_deref();
+    let Some((first, _)) = windows.first() else {
+        return;
+    };
+    let wine = match Wine::find(configured) {
+        Ok(wine) => wine,
+        Err(error) => {
+            let key = configured.map_or(first.as_str(), |_| "server.wine");
+            return findings.error(key, without_wine(&error));
+        }
+    };
+    let native = config.server.worker_binary();
+    for (key, platform) in &windows {
+        let runs = wine
+            .supports(*platform)
+            .and(wine::worker(&native, *platform));
+        if let Err(error) = runs {
+            findings.error(key, without_wine(&error));
+        }
+    }
+}
+
+fn platform(path: &Path) -> Result<Platform, Wrong> {
+    library::platform_of(path).map_err(|defect| Wrong {
+        message: format!("{} {defect}", path.display()),
+        remedy: defect.remedy(),
+    })
+}
+
+fn without_wine(error: &WineError) -> Wrong {
+    Wrong::with_remedy(error.to_string(), error.remedy())
+}
+
+/// All pools see the same drives: they share a Wine prefix.
+fn drives(config: &Config, findings: &mut Findings) {
+    let mut seen = BTreeMap::new();
+    for pool in config.pools.values() {
+        for (drive, target) in &pool.drives {
+            let (owner, first) = *seen.entry(drive).or_insert((&pool.name, target));
+            if first != target {
+                let wrong = Wrong::with_remedy(
+                    format!("{drive} is {} in [pool.{owner}]", first.display()),
+                    "give it the same folder in all pools: they share a Wine prefix",
+                );
+                findings.error(&format!("pool.{}.drives.{drive}", pool.name), wrong);
+            }
         }
     }
 }

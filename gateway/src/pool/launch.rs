@@ -1,4 +1,4 @@
-//! How a worker process is started.
+//! How a worker process is started: by itself, or under Wine.
 
 use std::ffi::OsString;
 use std::io;
@@ -6,15 +6,29 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use tokio::process::{Child, Command};
 
 use crate::config;
+use crate::process::environment;
+use crate::wine::Session;
+
+/// What runs the extensions of a pool.
+#[derive(Clone)]
+pub enum Launcher {
+    /// The worker for the gateway's own system.
+    Native(PathBuf),
+    /// A worker for Windows.
+    Wine(Arc<Session>, PathBuf),
+}
 
 /// Everything that is the same for each worker of a pool.
 pub struct Plan {
-    program: PathBuf,
+    launcher: Launcher,
+    /// `--drive` for each of the pool's drives.
+    drives: Vec<OsString>,
     extension: PathBuf,
     directory: PathBuf,
     threads: usize,
@@ -23,7 +37,7 @@ pub struct Plan {
 
 impl Plan {
     /// The plan of a configured pool.
-    pub fn new(config: &config::Pool, extension: &Path, worker: &Path) -> Self {
+    pub fn new(config: &config::Pool, extension: &Path, launcher: Launcher) -> Self {
         // The worker runs in another folder, so relative paths would mean something else there.
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let extension = absolute(extension);
@@ -31,16 +45,35 @@ impl Plan {
             Some(directory) => absolute(directory),
             None => extension.parent().unwrap_or(Path::new("/")).to_owned(),
         };
-        let inherited = std::env::vars_os().filter(|(name, _)| is_inherited(name));
         let own = [("APP_POOL_ID".into(), config.name.clone().into())];
         let given = config.environment.iter();
         let given = given.map(|(name, value)| (name.into(), value.into()));
+        let mut environment: Vec<_> = environment::inherited().chain(own).chain(given).collect();
+        let launcher = match launcher {
+            Launcher::Native(worker) => Launcher::Native(absolute(&worker)),
+            Launcher::Wine(session, worker) => {
+                // The pool's own variables come later, so that Wine can be made to talk; the prefix is not theirs.
+                let is_given = |name: &OsString| environment.iter().any(|(given, _)| given == name);
+                let settings: Vec<_> = session
+                    .environment()
+                    .filter(|(name, _)| name == "WINEPREFIX" || !is_given(name))
+                    .collect();
+                environment.extend(settings);
+                Launcher::Wine(session, absolute(&worker))
+            }
+        };
+        let drives = config.drives.iter().map(|(drive, folder)| {
+            let mut argument = OsString::from(format!("--drive={drive}="));
+            argument.push(folder);
+            argument
+        });
         Self {
-            program: absolute(worker),
+            launcher,
+            drives: drives.collect(),
             extension,
             directory,
             threads: config.threads,
-            environment: inherited.chain(own).chain(given).collect(),
+            environment,
         }
     }
 
@@ -48,9 +81,17 @@ impl Plan {
     /// standard input and output, the others are its descriptors 3 and up. Its standard error is a pipe.
     ///
     /// # Errors
-    /// When the sockets or the process cannot be created.
-    pub fn spawn(&self, lanes: usize) -> io::Result<(Child, Vec<UnixStream>)> {
-        let mut command = Command::new(&self.program);
+    /// When the sockets or the process cannot be created, or Wine does not come up.
+    pub async fn spawn(&self, lanes: usize) -> io::Result<(Child, Vec<UnixStream>)> {
+        let mut command = match &self.launcher {
+            Launcher::Native(worker) => Command::new(worker),
+            Launcher::Wine(session, worker) => {
+                session.ensure().await.map_err(io::Error::other)?;
+                let mut command = Command::new(session.loader());
+                command.arg(worker).args(&self.drives);
+                command
+            }
+        };
         command
             .current_dir(&self.directory)
             .env_clear()
@@ -78,9 +119,24 @@ impl Plan {
         Ok((command.spawn()?, ours))
     }
 
-    /// The program that is started.
-    pub fn program(&self) -> &Path {
-        &self.program
+    /// Connections of a worker when the gateway has so many runtime threads.
+    pub fn lanes(&self, threads: usize) -> usize {
+        match self.launcher {
+            Launcher::Native(_) => threads,
+            Launcher::Wine(..) => 1,
+        }
+    }
+
+    /// The worker that is started.
+    pub fn worker(&self) -> &Path {
+        match &self.launcher {
+            Launcher::Native(worker) | Launcher::Wine(_, worker) => worker,
+        }
+    }
+
+    /// Whether it is a worker for Windows.
+    pub fn is_windows(&self) -> bool {
+        matches!(self.launcher, Launcher::Wine(..))
     }
 }
 
@@ -89,11 +145,4 @@ fn pair() -> io::Result<(UnixStream, OwnedFd)> {
     let (ours, theirs) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     Ok((ours, theirs.into()))
-}
-
-/// The few variables of the gateway's own environment that a worker gets: none that may hold a secret.
-fn is_inherited(name: &std::ffi::OsStr) -> bool {
-    name.to_str().is_some_and(|name| {
-        matches!(name, "PATH" | "HOME" | "LANG" | "TZ" | "TMPDIR") || name.starts_with("LC_")
-    })
 }

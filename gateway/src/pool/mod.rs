@@ -5,6 +5,7 @@
 //! runtime thread (`lane`, moved by `driver`); on it the request is an `exchange`, whose body comes from a `pump` and
 //! whose answer is a `reply`. Requests for which there is no room wait in the `queue`.
 
+mod crash;
 mod driver;
 mod entries;
 mod exchange;
@@ -27,8 +28,10 @@ use tokio::sync::{mpsc, watch};
 
 pub use exchange::Exchange;
 pub use lane::Lane;
+pub use launch::Launcher;
 pub use pump::Pump;
 pub use reply::Reply;
+pub use worker::About;
 
 use crate::config;
 use crate::error::Error;
@@ -71,7 +74,7 @@ impl Pool {
     pub fn start(
         config: &config::Pool,
         extension: &Path,
-        worker: &Path,
+        launcher: Launcher,
         runtimes: &Runtimes,
     ) -> Arc<Self> {
         let (pool, events) = Self::new(config, extension);
@@ -80,7 +83,7 @@ impl Pool {
             startup_timeout: config.startup_timeout,
             shutdown_timeout: config.shutdown_timeout,
         });
-        let plan = Plan::new(config, extension, worker);
+        let plan = Plan::new(config, extension, launcher);
         let threads = runtimes.handles().to_vec();
         let supervisor = Supervisor::new(pool.clone(), plan, state, events, threads);
         runtimes.handles()[0].spawn(supervisor.run());
@@ -131,6 +134,19 @@ impl Pool {
             }),
             Err(_) => Err(Error::Stopping.to_string()),
         }
+    }
+
+    /// Waits until the first worker is ready; returns what it says of the extension.
+    ///
+    /// # Errors
+    /// As [`Self::ready`].
+    pub async fn about(&self) -> Result<About, String> {
+        self.ready().await?;
+        let roster = self.roster.borrow();
+        let about = roster.ready.first().and_then(|worker| worker.about());
+        about
+            .cloned()
+            .ok_or_else(|| "its worker has just ended".into())
     }
 
     /// Ends the pool, its workers at the latest after `limit`; returns when its last process has gone.

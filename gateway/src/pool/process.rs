@@ -37,8 +37,10 @@ pub struct Process {
     pub drivers: JoinSet<Option<String>>,
     /// One answer for each lane.
     pub greetings: Greetings,
-    /// Reads standard error.
-    pub stderr: JoinHandle<()>,
+    /// Reads standard error; ends with what the worker said of its crash.
+    pub stderr: JoinHandle<Option<String>>,
+    /// Whether it is a Windows program.
+    pub is_windows: bool,
 }
 
 /// How a worker has gone.
@@ -52,9 +54,11 @@ struct End {
 /// Watches a worker until its process has gone, and reports what happens.
 pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
     let started = Instant::now();
-    let end = live(&pool, &worker, &mut process, started).await;
-    if timeout(DRAIN_TIME, &mut process.stderr).await.is_err() {
-        process.stderr.abort();
+    let mut end = live(&pool, &worker, &mut process, started).await;
+    match timeout(DRAIN_TIME, &mut process.stderr).await {
+        Ok(Ok(Some(crash))) => end.cause = format!("{}: {crash}", end.cause),
+        Ok(_) => {}
+        Err(_) => process.stderr.abort(),
     }
     bury(&pool, &worker, &end, started);
     let extension = pool.extension.display();
@@ -116,16 +120,20 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
         loaded = Some(answer.is_ok());
         welcome(pool, worker, answer, started);
     }
+    let describe = match process.is_windows {
+        true => exit::describe_windows,
+        false => exit::describe,
+    };
     let cause = match (status, fault) {
         (Err(error), _) => format!("was lost: {error}"),
         (Ok(status), Some(fault)) if status.signal() == Some(Signal::KILL.as_raw()) => {
             format!("was killed: {fault}")
         }
-        (Ok(status), Some(fault)) => format!("{}: {fault}", exit::describe(status)),
+        (Ok(status), Some(fault)) => format!("{}: {fault}", describe(status)),
         (Ok(status), None) if loaded.is_none() => {
-            format!("{} while it loaded the extension", exit::describe(status))
+            format!("{} while it loaded the extension", describe(status))
         }
-        (Ok(status), None) => exit::describe(status),
+        (Ok(status), None) => describe(status),
     };
     End { cause, loaded }
 }
@@ -150,10 +158,8 @@ fn welcome(pool: &Pool, worker: &Worker, answer: Result<Hello, String>, started:
     let (name, pid, extension) = (&pool.name, worker.pid, pool.extension.display());
     match answer {
         Ok(hello) => {
-            worker.lower_limit(hello.max_requests.into());
-            let description = hello.fields.get(b"description").unwrap_or_default();
-            let description = String::from_utf8_lossy(description);
-            let after = started.elapsed();
+            let about = worker.greet(&hello, started.elapsed());
+            let (after, description) = (about.after, &about.description);
             tracing::info!(
                 pool = name,
                 pid,

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::crash::CrashReport;
 use super::driver::drive;
 use super::lane::Lane;
 use super::launch::Plan;
@@ -23,7 +24,7 @@ pub struct Supervisor {
     plan: Plan,
     state: State,
     events: mpsc::UnboundedReceiver<Event>,
-    /// The runtime threads; each drives its lane of every worker.
+    /// The runtime threads; each drives its lane of every worker, if the worker has as many.
     threads: Vec<Handle>,
     /// Workers whose process has not gone.
     workers: HashMap<WorkerId, Arc<Worker>>,
@@ -56,7 +57,7 @@ impl Supervisor {
                 self.workers.remove(id);
             }
             for action in self.state.step(Instant::now(), event) {
-                self.act(action);
+                self.act(action).await;
             }
             self.publish();
             if self.state.is_finished() {
@@ -76,10 +77,10 @@ impl Supervisor {
         }
     }
 
-    fn act(&mut self, action: Action) {
+    async fn act(&mut self, action: Action) {
         match action {
             Action::Spawn(id) => {
-                if let Err(failure) = self.spawn(id) {
+                if let Err(failure) = self.spawn(id).await {
                     let reason = &failure.reason;
                     tracing::error!(pool = self.pool.name, "{reason}");
                     // Never started and already gone.
@@ -103,15 +104,16 @@ impl Supervisor {
         }
     }
 
-    fn spawn(&mut self, id: WorkerId) -> Result<(), Failure> {
+    async fn spawn(&mut self, id: WorkerId) -> Result<(), Failure> {
         let extension = &self.pool.extension;
         if Failure::is_missing(extension) {
             let reason = format!("the extension {} does not exist", extension.display());
             return Err(Failure::new(extension, reason));
         }
-        let (mut child, streams) = self.plan.spawn(self.threads.len()).map_err(|error| {
-            let program = self.plan.program().display();
-            let reason = format!("the worker {program} cannot be started: {error}");
+        let lanes = self.plan.lanes(self.threads.len());
+        let (mut child, streams) = self.plan.spawn(lanes).await.map_err(|error| {
+            let worker = self.plan.worker().display();
+            let reason = format!("the worker {worker} cannot be started: {error}");
             Failure::new(extension, reason)
         })?;
         let pid = child.id().unwrap_or_default();
@@ -133,10 +135,13 @@ impl Supervisor {
             drivers,
             greetings,
             stderr: tokio::spawn(async move {
+                let mut report = CrashReport::new(name, pid);
                 if let Some(pipe) = pipe {
-                    stderr::log(pipe, name, pid).await;
+                    stderr::read(pipe, |line| report.take(line)).await;
                 }
+                report.into_crash()
             }),
+            is_windows: self.plan.is_windows(),
         };
         let limit = self.pool.concurrency;
         let worker = Arc::new(Worker::new(self.pool.clone(), id, pid, lanes, limit));

@@ -42,6 +42,7 @@ fn config() -> config::Pool {
         startup_timeout: LONG,
         shutdown_timeout: LONG,
         environment: BTreeMap::new(),
+        drives: BTreeMap::new(),
         working_directory: None,
     }
 }

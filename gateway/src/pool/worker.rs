@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use fastcgi_protocol::Hello;
 
 use tokio::sync::Notify;
 
@@ -9,17 +12,29 @@ use super::Pool;
 use super::lane::Lane;
 use super::state::{Cause, Event, WorkerId};
 
+/// What an extension says of itself (ISAPI.md §1.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// `lpszExtensionDesc`.
+    pub description: String,
+    /// `dwExtensionVersion`, "MAJOR.MINOR".
+    pub version: String,
+    /// How long the worker took to start and to load it.
+    pub after: Duration,
+}
+
 /// A worker process. Its life is watched in `process`.
 pub struct Worker {
     /// Its name in the state machine.
     pub id: WorkerId,
     /// Its process id, which is also its process group.
     pub pid: u32,
-    /// One connection for each runtime thread.
+    /// One connection for each runtime thread, or fewer that they share.
     pub lanes: Vec<Arc<Lane>>,
     killed: OnceLock<Cause>,
     kill: Notify,
     pool: Arc<Pool>,
+    about: OnceLock<About>,
     /// Requests that it may have at the same time.
     limit: AtomicUsize,
     /// Requests that it has.
@@ -46,6 +61,7 @@ impl Worker {
             killed: OnceLock::new(),
             kill: Notify::new(),
             pool,
+            about: OnceLock::new(),
             limit: AtomicUsize::new(limit),
             taken: AtomicUsize::new(0),
             stuck: AtomicUsize::new(0),
@@ -54,9 +70,23 @@ impl Worker {
         }
     }
 
-    /// The worker said in its greeting that it takes no more than `limit` requests.
-    pub fn lower_limit(&self, limit: usize) {
-        self.limit.fetch_min(limit, SeqCst);
+    /// The worker has loaded its extension: says what that is, and how many requests it takes at most.
+    pub fn greet(&self, hello: &Hello, after: Duration) -> &About {
+        self.limit.fetch_min(hello.max_requests.into(), SeqCst);
+        let field = |name: &[u8]| {
+            let value = hello.fields.get(name).unwrap_or_default();
+            String::from_utf8_lossy(value).into_owned()
+        };
+        self.about.get_or_init(|| About {
+            description: field(b"description"),
+            version: field(b"extension-version"),
+            after,
+        })
+    }
+
+    /// What it said of its extension; `None` before its greeting.
+    pub fn about(&self) -> Option<&About> {
+        self.about.get()
     }
 
     /// Requests that it has.
@@ -74,9 +104,14 @@ impl Worker {
         self.retiring.load(SeqCst)
     }
 
-    /// Whether it has room for one more request on this lane.
-    pub fn has_room(&self, lane: usize) -> bool {
-        self.lanes.get(lane).is_some_and(|lane| lane.has_room())
+    /// The connection that requests of this runtime thread use.
+    fn lane(&self, thread: usize) -> Option<&Arc<Lane>> {
+        self.lanes.get(thread.checked_rem(self.lanes.len())?)
+    }
+
+    /// Whether it has room for one more request of this runtime thread.
+    pub fn has_room(&self, thread: usize) -> bool {
+        self.lane(thread).is_some_and(|lane| lane.has_room())
             && self.taken() < self.limit.load(SeqCst)
             && !self.is_retiring()
     }
@@ -137,8 +172,8 @@ pub struct Slot {
 
 impl Slot {
     /// The worker's connection for this runtime thread.
-    pub fn lane(&self, index: usize) -> Option<&Arc<Lane>> {
-        self.worker.lanes.get(index)
+    pub fn lane(&self, thread: usize) -> Option<&Arc<Lane>> {
+        self.worker.lane(thread)
     }
 
     /// Whether the request has been given up.

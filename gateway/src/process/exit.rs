@@ -20,6 +20,14 @@ pub fn describe(status: ExitStatus) -> String {
     }
 }
 
+/// As [`describe`], of a Windows program: the system keeps the lowest byte of its exit code alone.
+pub fn describe_windows(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code @ 1..) => format!("exited with a code that ends in {code:#04x}"),
+        _ => describe(status),
+    }
+}
+
 /// Names of the signals that end processes; their numbers are those of Linux on every common architecture.
 fn signal_name(signal: i32) -> Option<&'static str> {
     Some(match signal {
@@ -59,5 +67,9 @@ mod tests {
         );
         assert_eq!(words(40), "was killed by signal 40");
         assert_eq!(words(3 << 8), "exited with status 3");
+        let words = |raw| describe_windows(ExitStatus::from_raw(raw));
+        assert_eq!(words(5 << 8), "exited with a code that ends in 0x05");
+        assert_eq!(words(0), "exited with status 0");
+        assert_eq!(words(9), "was killed by signal 9 (SIGKILL)");
     }
 }

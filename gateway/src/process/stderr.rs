@@ -6,14 +6,18 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 const LINE_LIMIT: usize = 4096;
 
 /// Logs everything that comes, until its end.
-pub async fn log(mut stderr: impl AsyncRead + Unpin, pool: String, pid: u32) {
+pub async fn log(stderr: impl AsyncRead + Unpin, pool: String, pid: u32) {
+    read(stderr, |line| tracing::warn!(pool, pid, "{line}")).await;
+}
+
+/// Gives `each` every line that is not blank, until the end.
+pub async fn read(mut stderr: impl AsyncRead + Unpin, mut each: impl FnMut(&str)) {
     let mut lines = Lines::default();
-    let log = |line: &str| tracing::warn!(pool, pid, "{line}");
     let mut buffer = [0; LINE_LIMIT];
     while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
-        lines.push(&buffer[..count], log);
+        lines.push(&buffer[..count], &mut each);
     }
-    lines.flush(log);
+    lines.flush(each);
 }
 
 /// Cuts text into lines; holds the beginning of one.
@@ -24,22 +28,22 @@ struct Lines {
 
 impl Lines {
     /// Gives `each` the lines that are whole with these bytes, or too long.
-    fn push(&mut self, bytes: &[u8], each: impl Fn(&str)) {
+    fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             for part in piece.chunks(LINE_LIMIT) {
                 if self.partial.len() + part.len() > LINE_LIMIT {
-                    self.flush(&each);
+                    self.flush(&mut each);
                 }
                 self.partial.extend_from_slice(part);
             }
             if piece.ends_with(b"\n") {
-                self.flush(&each);
+                self.flush(&mut each);
             }
         }
     }
 
     /// Gives `each` what is left, if it is not blank.
-    fn flush(&mut self, each: impl Fn(&str)) {
+    fn flush(&mut self, mut each: impl FnMut(&str)) {
         let line = self.partial.trim_ascii_end();
         if !line.is_empty() {
             each(&String::from_utf8_lossy(line));

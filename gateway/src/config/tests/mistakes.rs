@@ -19,6 +19,10 @@ gateway.toml:3:2: unknown key `proceses` in [pool.hello]
 fn tells_each_mistake_with_its_place() {
     let folder = Folder::new();
     std::fs::write(folder.path("plain"), "").unwrap();
+    for (name, machine) in [("arm.dll", 0xaa64), ("x.dll", sample::PE_X86_64)] {
+        let dll = sample::pe(machine, &sample::EXPORTS);
+        std::fs::write(folder.path(name), dll).unwrap();
+    }
     for (text, expected) in [
         ("http = \n", "1:"),
         ("[server]\nhttp = 1\nhttp = 2\n", "3:1: duplicate key"),
@@ -163,6 +167,30 @@ fn tells_each_mistake_with_its_place() {
         (
             "[pool.x]\nextension = \"a\\u0000b\"\n",
             "2:13: the string contains a NUL",
+        ),
+        (
+            "[pool.x]\nextension = 'plain'\n",
+            "2:13: plain cannot be loaded: it is neither a Windows DLL nor a shared object: it is empty",
+        ),
+        (
+            "[pool.x]\nextension = 'arm.dll'\n",
+            "2:13: arm.dll cannot be loaded: it is built for ARM64",
+        ),
+        (
+            "[server]\nwine = 'x.cgi'\n[pool.x]\nextension = 'x.dll'\n",
+            "2:8: x.cgi is not Wine's loader",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\ndrives = { D = 'www' }\n",
+            "3:16: this pool has `drives`, but its extension is no Windows DLL",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\ndrives = { C = 'www' }\n",
+            "3:12: \"C\" cannot be another folder",
+        ),
+        (
+            "[pool.x]\ncgi = 'x.cgi'\ndrives = { D = 'www' }\n",
+            "3:1: `drives` has no meaning for a `cgi` pool",
         ),
         (
             "[pool.x]\nfastcgi = 'unix:/run/php.sock'\n",

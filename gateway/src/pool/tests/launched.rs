@@ -22,7 +22,12 @@ impl Launched {
         std::fs::set_permissions(&worker, PermissionsExt::from_mode(0o755)).unwrap();
         let runtimes = Runtimes::start(2).unwrap();
         let extension = extension.unwrap_or(&worker);
-        let pool = Pool::start(config, extension, &worker, &runtimes);
+        let pool = Pool::start(
+            config,
+            extension,
+            Launcher::Native(worker.clone()),
+            &runtimes,
+        );
         Self {
             folder,
             runtimes,
@@ -91,7 +96,7 @@ async fn a_missing_worker_binary_is_named() {
     let pool = Pool::start(
         &config(),
         &extension,
-        Path::new("/nowhere/isapi-worker"),
+        Launcher::Native("/nowhere/isapi-worker".into()),
         &runtimes,
     );
     let reason = pool.ready().await.unwrap_err();
