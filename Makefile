@@ -32,6 +32,7 @@ build: samples
 windows: deps deps-windows
 	.ci/windows $(TARGET_DIR)
 	$(MAKE) -C adapter/samples OUT=$(SAMPLES) windows
+	.ci/pascal $(TARGET_DIR)
 
 samples: deps
 	$(MAKE) -C adapter/samples OUT=$(SAMPLES)

@@ -73,7 +73,7 @@ impl Gateway {
     }
 
     /// `isapi-gateway serve --config FILE` in a new folder. In the text, `{samples}` and `{cgi}` stand for the folders of
-    /// the samples, `{dir}` for the new folder.
+    /// the samples, `{wine}` for the prefix of Wine that all tests share, `{dir}` for the new folder.
     pub fn with_config(text: &str) -> Self {
         Self::with_config_in(TempDir::new().unwrap(), text)
     }
@@ -83,6 +83,13 @@ impl Gateway {
         let samples = built::samples();
         let text = text
             .replace("{samples}", samples.to_str().unwrap())
+            .replace(
+                "{wine}",
+                built::target_folder()
+                    .join("windows/prefix")
+                    .to_str()
+                    .unwrap(),
+            )
             .replace("{cgi}", samples.join("cgi").to_str().unwrap())
             .replace("{dir}", folder.path().to_str().unwrap());
         let file = folder.path().join("gateway.toml");

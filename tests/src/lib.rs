@@ -25,7 +25,7 @@ pub use client::{Client, Head, Reply, get, raw};
 pub use fixture::{Gate, extension, script};
 pub use gateway::{Gateway, Output, gateway_command, run};
 pub use lines::Lines;
-pub use process::{Memory, Process, Running, memory, send, wait_until};
+pub use process::{Memory, Process, Running, memory, mentioning, send, wait_until};
 pub use rustix::process::Signal;
 pub use windows::Machine;
 

@@ -78,6 +78,20 @@ pub fn memory(pid: u32) -> Memory {
     }
 }
 
+/// Processes whose command line names this folder, as Unix or as Wine writes it.
+pub fn mentioning(folder: &std::path::Path) -> Vec<u32> {
+    let name = folder.to_str().unwrap();
+    let names = |pid: u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line)
+            .replace('\\', "/")
+            .contains(name)
+    };
+    let all = std::fs::read_dir("/proc").unwrap();
+    let pids = all.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    pids.filter(|pid| names(*pid)).collect()
+}
+
 /// Sends a signal.
 pub fn send(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();

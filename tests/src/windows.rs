@@ -22,7 +22,8 @@ impl Machine {
     /// Both.
     pub const ALL: [Self; 2] = [Self::X86_64, Self::I686];
 
-    fn name(self) -> &'static str {
+    /// As compilers name it, and the folders of what is built for it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
             Self::I686 => "i686",
@@ -35,31 +36,30 @@ impl Machine {
         existing(folder.join(format!("{name}.dll")), "make windows")
     }
 
-    /// Compiles `fixtures/NAME.c` to a DLL in this folder.
+    /// Compiles `fixtures/NAME.c` or `.cpp` to a DLL in this folder.
     pub fn extension(self, name: &str, folder: &Path) -> PathBuf {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let file = folder.join(format!("{name}.dll"));
-        let compiler = peer(&format!("{}-w64-mingw32-gcc", self.name()));
+        let source = |ending| here.join("fixtures").join(format!("{name}.{ending}"));
+        let (source, compiler, standard) = match source("cpp") {
+            plus if plus.exists() => (plus, "g++", "-std=gnu++17"),
+            _ => (source("c"), "gcc", "-std=gnu11"),
+        };
+        let compiler = peer(&format!("{}-w64-mingw32-{compiler}", self.name()));
         let status = Command::new(compiler)
-            .args([
-                "-std=gnu11",
-                "-Wall",
-                "-Werror",
-                "-shared",
-                "-static-libgcc",
-            ])
+            .args([standard, "-Wall", "-Werror", "-shared", "-static"])
             .args([
                 "-D__USE_MINGW_ANSI_STDIO=1",
                 "-Wl,--enable-stdcall-fixup",
                 "-o",
             ])
             .arg(&file)
-            .arg(here.join("fixtures").join(format!("{name}.c")))
+            .arg(source)
             .arg(here.join("../adapter/samples/extension.def"))
             .args(["-lws2_32", "-lole32"])
             .status()
             .unwrap();
-        assert!(status.success(), "{name}.c does not compile");
+        assert!(status.success(), "{name} does not compile");
         file
     }
 

@@ -14,6 +14,7 @@ mod concurrency;
 mod config;
 mod crash;
 mod dependencies;
+mod dlls;
 mod echo;
 mod fastcgi;
 mod gateway_side;

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use system_tests::{Client, Gateway, Reply, peer, run, sample};
+use system_tests::{Client, Gateway, Machine, Reply, peer, run, sample};
 use tempfile::TempDir;
 
 use crate::echo::{Coding, echo, pattern};
@@ -13,9 +13,37 @@ const EXTENSIONS: [&str; 9] = [
 ];
 const PROGRAMS: [&str; 2] = ["hello", "echo"];
 
-/// A gateway with every sample at `/NAME` and `/NAME.so`, and the CGI programs at `/cgi-bin/NAME`.
+/// For which machine the samples are built: one column of the table each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    Native,
+    /// Under Wine.
+    Windows(Machine),
+}
+
+impl Column {
+    /// The file of a sample, for a configuration. The one that is written in Rust is native in every column.
+    fn file(self, name: &str) -> String {
+        match self {
+            Column::Windows(machine) if name != "card" => {
+                format!("{{samples}}/{}/{name}.dll", machine.name())
+            }
+            _ => format!("{{samples}}/{name}.so"),
+        }
+    }
+}
+
+/// A gateway with every native sample.
 fn gateway() -> Gateway {
+    gateway_of(Column::Native)
+}
+
+/// A gateway with every sample at `/NAME` and `/NAME.so`, and the CGI programs at `/cgi-bin/NAME`.
+pub fn gateway_of(column: Column) -> Gateway {
     let mut text = String::from("[[site]]\nroot = \"{dir}/www\"\n");
+    if column != Column::Native {
+        text.insert_str(0, "[server]\nwine_prefix = \"{wine}\"\n");
+    }
     let mut handler = |path: &str, pool: &str| {
         text.push_str(&format!(
             "[[site.handler]]\npath = \"{path}\"\npool = \"{pool}\"\n"
@@ -29,9 +57,8 @@ fn gateway() -> Gateway {
         handler(&format!("/cgi-bin/{name}"), &format!("cgi-{name}"));
     }
     for name in EXTENSIONS {
-        text.push_str(&format!(
-            "[pool.{name}]\nextension = \"{{samples}}/{name}.so\"\n"
-        ));
+        let file = column.file(name);
+        text.push_str(&format!("[pool.{name}]\nextension = \"{file}\"\n"));
     }
     for name in PROGRAMS {
         text.push_str(&format!("[pool.cgi-{name}]\ncgi = \"{{cgi}}/{name}\"\n"));
@@ -43,7 +70,12 @@ fn gateway() -> Gateway {
 
 #[test]
 fn over_one_connection_that_is_kept() {
-    let gateway = gateway();
+    table(Column::Native);
+}
+
+/// Runs the whole table over one connection.
+pub fn table(column: Column) {
+    let gateway = gateway_of(column);
     let mut client = Client::connect(gateway.address());
     for case in CASES {
         client.request(case.method, case.target, case.headers, case.body);
@@ -119,7 +151,12 @@ fn over_http_2_without_tls() {
 
 #[test]
 fn bodies_around_the_size_that_is_read_ahead_come_back_unchanged() {
-    let gateway = gateway();
+    bodies(Column::Native);
+}
+
+/// Echoes bodies of the sizes that matter.
+pub fn bodies(column: Column) {
+    let gateway = gateway_of(column);
     let mut client = Client::connect(gateway.address());
     for path in ["/echo", "/cgi-bin/echo"] {
         for size in [0, 1, 49_151, 49_152, 49_153, 200_000] {

@@ -1,0 +1,310 @@
+//! DLLs for Windows, of both machines, under Wine: the samples' table, and what DLLs do besides ISAPI.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::Path;
+use std::thread;
+use std::time::Instant;
+
+use system_tests::{Client, Gateway, Machine, Signal, mentioning, wait_until};
+use tempfile::TempDir;
+
+use crate::samples::{Column, bodies, gateway_of, table};
+
+/// Makes one test for each machine.
+macro_rules! on_both_machines {
+    ($($name:ident)*) => {$(
+        mod $name {
+            #[test]
+            fn x86_64() {
+                super::checks::$name(system_tests::Machine::X86_64);
+            }
+
+            #[test]
+            fn i686() {
+                super::checks::$name(system_tests::Machine::I686);
+            }
+        }
+    )*};
+}
+
+on_both_machines! {
+    samples_answer
+    bodies_come_back_unchanged
+    crashes_hurt_nobody_else
+    many_requests_through_a_crash
+    thread_local_storage_works
+    own_threads_answer
+    files_are_found
+    windows_sockets_work
+    the_host_is_as_promised
+    crashes_are_reported
+    cplusplus_works
+    pascal_works
+    nothing_stays_behind
+    a_killed_gateway_leaves_nothing
+}
+
+/// A gateway that serves one DLL at `/`, in a folder of its own with a file beside it.
+fn serve(name: &str, machine: Machine, pool: &str) -> Gateway {
+    let folder = TempDir::new().unwrap();
+    if name == "webmodule" {
+        std::fs::copy(machine.sample(name), folder.path().join("webmodule.dll")).unwrap();
+    } else {
+        machine.extension(name, folder.path());
+    }
+    std::fs::write(folder.path().join("beside.txt"), "beside the DLL").unwrap();
+    let text = format!(
+        "[server]\nwine_prefix = \"{{wine}}\"\n\
+         [[site]]\nroot = \"{{dir}}\"\n\
+         [[site.handler]]\npath = \"/{name}.dll\"\npool = \"{name}\"\n\
+         [pool.{name}]\nextension = \"{{dir}}/{name}.dll\"\n{pool}"
+    );
+    Gateway::with_config_in(folder, &text)
+}
+
+fn answer(gateway: &Gateway, path: &str) -> String {
+    let reply = gateway.get(path);
+    assert_eq!(reply.status(), 200, "{path}: {}", reply.text());
+    reply.text()
+}
+
+/// `/a/b` as Wine names it.
+fn drive_z(path: &Path) -> String {
+    format!("Z:{}", path.to_str().unwrap().replace('/', "\\"))
+}
+
+mod checks {
+    use super::*;
+
+    pub fn samples_answer(machine: Machine) {
+        table(Column::Windows(machine));
+    }
+
+    pub fn bodies_come_back_unchanged(machine: Machine) {
+        bodies(Column::Windows(machine));
+    }
+
+    pub fn crashes_hurt_nobody_else(machine: Machine) {
+        let gateway = gateway_of(Column::Windows(machine));
+        let process = |path: &str| gateway.get(path).header("x-process").unwrap().to_owned();
+        let neighbour = process("/hello");
+        for how in ["segfault", "abort", "exit", "overflow"] {
+            let reply = gateway.get(&format!("/crash?how={how}"));
+            assert_eq!(reply.status(), 502, "{how}");
+            let begun = Instant::now();
+            assert_eq!(gateway.get("/crash").status(), 200, "after {how}");
+            assert!(begun.elapsed().as_secs_f32() < 3.0, "after {how}");
+        }
+        assert_eq!(process("/hello"), neighbour);
+        gateway.stop();
+    }
+
+    pub fn many_requests_through_a_crash(machine: Machine) {
+        let gateway = serve("legacy", machine, "");
+        let (address, each) = (gateway.address(), 10_000 / 16);
+        let run = |rounds: usize| {
+            let mut served = 0;
+            let mut client = Client::connect(address);
+            for _ in 0..rounds {
+                client.request("GET", "/legacy.dll/attached", &[], b"");
+                let reply = client.reply("GET");
+                assert!(matches!(reply.status(), 200 | 502), "{}", reply.status());
+                served += usize::from(reply.status() == 200);
+            }
+            served
+        };
+        let all = |rounds: usize| {
+            thread::scope(|scope| {
+                let clients: Vec<_> = (0..16).map(|_| scope.spawn(|| run(rounds))).collect();
+                clients
+                    .into_iter()
+                    .map(|client| client.join().unwrap())
+                    .sum::<usize>()
+            })
+        };
+        assert_eq!(all(each), 16 * each);
+        assert_eq!(gateway.get("/legacy.dll/violation").status(), 502);
+        assert_eq!(all(10), 160);
+        gateway.stop();
+    }
+
+    pub fn thread_local_storage_works(machine: Machine) {
+        let gateway = serve("legacy", machine, "threads = 4\n");
+        for _ in 0..20 {
+            assert_eq!(answer(&gateway, "/legacy.dll/tls"), "equal");
+        }
+        assert_eq!(answer(&gateway, "/legacy.dll/attached"), "1");
+        gateway.stop();
+    }
+
+    pub fn own_threads_answer(machine: Machine) {
+        let gateway = serve("legacy", machine, "");
+        for _ in 0..10 {
+            assert_eq!(answer(&gateway, "/legacy.dll/thread"), "from my own thread");
+        }
+        gateway.stop();
+    }
+
+    pub fn files_are_found(machine: Machine) {
+        let gateway = serve("legacy", machine, "");
+        assert_eq!(
+            answer(&gateway, "/legacy.dll/file?beside.txt"),
+            "beside the DLL"
+        );
+        let path = drive_z(&gateway.folder().join("beside.txt"));
+        assert_eq!(
+            answer(&gateway, &format!("/legacy.dll/file?{path}")),
+            "beside the DLL"
+        );
+        // Not found: 2 or 3, as Windows numbers it.
+        assert_eq!(
+            answer(&gateway, "/legacy.dll/file?C:\\no\\such.txt"),
+            "error 3"
+        );
+        let module = answer(&gateway, "/legacy.dll/module");
+        let folder = drive_z(gateway.folder());
+        assert_eq!(module, format!("{folder}\\legacy.dll\n{folder}"));
+        assert_eq!(
+            answer(&gateway, "/legacy.dll/some/where"),
+            format!("{folder}\\some\\where")
+        );
+        gateway.stop();
+        drive_c(machine);
+    }
+
+    /// A folder of this machine as `C:\inetpub`.
+    fn drive_c(machine: Machine) {
+        let gateway = serve(
+            "legacy",
+            machine,
+            "drives = { \"C:\\\\inetpub\" = \"{dir}\" }\n",
+        );
+        assert_eq!(answer(&gateway, "/legacy.dll/a/b"), "C:\\inetpub\\a\\b");
+        gateway.stop();
+    }
+
+    pub fn windows_sockets_work(machine: Machine) {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let greeter = thread::spawn(move || {
+            server
+                .accept()
+                .unwrap()
+                .0
+                .write_all(b"hello from the server")
+        });
+        let gateway = serve("legacy", machine, "");
+        let said = answer(&gateway, &format!("/legacy.dll/client?{port}"));
+        assert_eq!(said, "hello from the server");
+        greeter.join().unwrap().unwrap();
+        gateway.stop();
+    }
+
+    pub fn the_host_is_as_promised(machine: Machine) {
+        let gateway = serve("legacy", machine, "");
+        let size = if machine == Machine::X86_64 { 192 } else { 144 };
+        for (path, expected) in [
+            ("sizes", format!("{size} {size}")),
+            ("error", "1413 122 9".into()),
+            ("ecb", "low".into()),
+            // S_FALSE: it is there already; RPC_E_CHANGED_MODE.
+            ("apartment", "00000001 80010106".into()),
+        ] {
+            assert_eq!(answer(&gateway, &format!("/legacy.dll/{path}")), expected);
+        }
+        gateway.log().wait_for(&["worker ready", "legacy fixture"]);
+        gateway.stop();
+    }
+
+    pub fn crashes_are_reported(machine: Machine) {
+        let gateway = serve("legacy", machine, "");
+        for (path, words) in [
+            (
+                "violation",
+                &[
+                    "EXCEPTION_ACCESS_VIOLATION",
+                    "legacy.dll+0x",
+                    "GET /legacy.dll/violation",
+                ][..],
+            ),
+            (
+                "overflow",
+                &["EXCEPTION_STACK_OVERFLOW", "GET /legacy.dll/overflow"],
+            ),
+            ("raise", &["0xE0001234"]),
+            ("exit", &["ends in 0x07"]),
+        ] {
+            assert_eq!(
+                gateway.get(&format!("/legacy.dll/{path}")).status(),
+                502,
+                "{path}"
+            );
+            gateway.log().wait_for(words);
+        }
+        assert_eq!(answer(&gateway, "/legacy.dll/attached"), "1");
+        gateway.stop();
+    }
+
+    pub fn cplusplus_works(machine: Machine) {
+        let gateway = serve("cplusplus", machine, "");
+        assert_eq!(
+            answer(&gateway, "/cplusplus.dll/constructed"),
+            "before the first request"
+        );
+        for _ in 0..10 {
+            assert_eq!(
+                answer(&gateway, "/cplusplus.dll/x"),
+                "caught: nothing at /x"
+            );
+        }
+        gateway.stop();
+    }
+
+    pub fn pascal_works(machine: Machine) {
+        let gateway = serve("webmodule", machine, "");
+        assert_eq!(answer(&gateway, "/webmodule.dll/divide?7"), "14");
+        assert!(answer(&gateway, "/webmodule.dll/divide?0").starts_with("EDivByZero: "));
+        assert_eq!(
+            answer(&gateway, "/webmodule.dll/x"),
+            "Exception: no action for /x"
+        );
+        let size = if machine == Machine::X86_64 {
+            "192"
+        } else {
+            "144"
+        };
+        assert_eq!(answer(&gateway, "/webmodule.dll/size"), size);
+        gateway
+            .log()
+            .wait_for(&["worker ready", "Free Pascal fixture"]);
+        gateway.stop();
+    }
+
+    /// A 32-bit worker is not below the gateway in the tree of processes, but its command line names the DLL.
+    pub fn nothing_stays_behind(machine: Machine) {
+        let mut gateway = serve("legacy", machine, "");
+        assert_eq!(answer(&gateway, "/legacy.dll/attached"), "1");
+        let folder = gateway.folder().to_owned();
+        assert!(!workers(&folder).is_empty());
+        gateway.signal(Signal::TERM);
+        assert!(gateway.wait_end().success());
+        gateway.log().wait_for(&["legacy: terminated with 2"]);
+        assert_eq!(workers(&folder), []);
+    }
+
+    pub fn a_killed_gateway_leaves_nothing(machine: Machine) {
+        let mut gateway = serve("legacy", machine, "");
+        assert_eq!(answer(&gateway, "/legacy.dll/attached"), "1");
+        let folder = gateway.folder().to_owned();
+        assert!(!workers(&folder).is_empty());
+        gateway.signal(Signal::KILL);
+        gateway.wait_end();
+        wait_until("the worker has gone", || workers(&folder).is_empty());
+    }
+
+    /// Processes of the DLL in this folder.
+    fn workers(folder: &Path) -> Vec<u32> {
+        mentioning(&folder.join("legacy.dll"))
+    }
+}
