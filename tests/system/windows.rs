@@ -134,6 +134,20 @@ fn answers_many_requests_at_once() {
 }
 
 #[test]
+fn answers_ten_thousand_requests() {
+    for machine in Machine::ALL {
+        let mut worker = Worker::start(machine.worker(&machine.sample("hello")));
+        let requests = vec![(get(""), b"".as_slice()); 16];
+        for _ in 0..10_000 / requests.len() {
+            for answer in worker.gateway.exchange(&requests) {
+                assert!(answer.expect("no answer").ends_with(b"Hello, world!"));
+            }
+        }
+        worker.stop();
+    }
+}
+
+#[test]
 fn takes_further_connections() {
     for machine in Machine::ALL {
         let mut worker = Worker::with_further(machine.worker(&machine.sample("hello")), 3);

@@ -315,6 +315,30 @@ fn a_cgi_program_that_crashes_does_not_look_successful() {
 }
 
 #[test]
+fn a_crash_is_reported() {
+    for (how, what, place) in [
+        (
+            "how=segfault",
+            "SIGSEGV (11) writing 0x0 ",
+            " at crash.so+0x",
+        ),
+        ("how=overflow", "SIGSEGV (11) writing 0x", " at crash.so+0x"),
+        ("how=abort", "SIGABRT (6) ", " at "),
+    ] {
+        let variables = with(&[("QUERY_STRING", how), ("REQUEST_URI", "/x.so?secret")]);
+        let mut command = Command::new(binary("isapi-worker"));
+        let output = run_with(command.arg(sample("crash")), &variables, b"");
+        let mut lines = output.error.lines();
+        let line = lines.find(|line| line.starts_with("isapi-worker: crash: "));
+        let line = line.unwrap_or_else(|| panic!("{output:?}"));
+        for word in [what, place, " in thread "] {
+            assert!(line.contains(word), "{how}: {line}");
+        }
+        assert!(line.ends_with(", request GET /x.so"), "{line}");
+    }
+}
+
+#[test]
 fn what_an_extension_prints_goes_to_standard_error() {
     let folder = TempDir::new().unwrap();
     let witness = extension("witness", &[], folder.path());
