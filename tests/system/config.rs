@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use system_tests::{Output, gateway_command, program, run, sample};
+use system_tests::{Output, extension, gateway_command, program, run, sample};
 use tempfile::TempDir;
 
 /// A configuration that can be served; `{hello}` and `{cgi}` stand for a sample's files.
@@ -276,10 +276,21 @@ fn serve_refuses_what_check_refuses() {
 #[test]
 fn check_loads_and_starts_nothing() {
     let folder = TempDir::new().unwrap();
+    let refusing = extension("witness", &["-DLOADS=FALSE"], folder.path());
+    let text = VALID.replace("{hello}", refusing.to_str().unwrap());
+    let output = check(folder.path(), &text);
+    assert_eq!(output.status.code(), Some(0), "{}", output.error);
+}
+
+#[test]
+fn check_refuses_what_is_no_extension() {
+    let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("text.so"), "not a library").unwrap();
     let text = VALID.replace("{hello}", "text.so");
     let output = check(folder.path(), &text);
-    assert_eq!(output.status.code(), Some(0), "{}", output.error);
+    assert_eq!(output.status.code(), Some(1), "{}", output.error);
+    let words = "neither a Windows DLL nor a shared object";
+    assert!(output.error.contains(words), "{}", output.error);
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn an_extension_that_cannot_be_loaded_is_told_before_listening() {
 #[test]
 fn an_extension_that_cannot_be_loaded_leaves_other_pools_alone() {
     let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join("text.so"), "not a library").unwrap();
+    extension("witness", &["-DLOADS=FALSE"], folder.path());
     let gateway = Gateway::with_config_in(
         folder,
         r#"
@@ -138,17 +138,17 @@ fn an_extension_that_cannot_be_loaded_leaves_other_pools_alone() {
 path = "/hello"
 pool = "hello"
 [[site.handler]]
-path = "/text"
-pool = "text"
+path = "/refusing"
+pool = "refusing"
 [pool.hello]
 extension = "{samples}/hello.so"
-[pool.text]
-extension = "{dir}/text.so"
+[pool.refusing]
+extension = "{dir}/witness.so"
 "#,
     );
-    assert_eq!(gateway.get("/text").status(), 500);
+    assert_eq!(gateway.get("/refusing").status(), 500);
     assert_eq!(gateway.get("/hello").text(), "Hello, world!");
-    gateway.log().wait_for(&["text.so", "cannot be loaded"]);
+    gateway.log().wait_for(&["witness.so", "returned FALSE"]);
     gateway.stop();
 }
 

@@ -1,6 +1,5 @@
 //! `inspect`: what an extension's file is, what it needs, and what it says of itself when a worker loads it.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -53,6 +52,20 @@ pub fn run(file: &Path, as_json: bool) -> ExitCode {
     }
 }
 
+impl Problem {
+    /// A missing library is the likeliest reason.
+    fn with_missing(self, imports: &[(String, Option<PathBuf>)]) -> Self {
+        let missing = imports.iter().filter(|(_, place)| place.is_none());
+        let missing: Vec<&str> = missing.map(|(name, _)| name.as_str()).collect();
+        let found_all = missing.is_empty();
+        let remedy = format!("put what it needs beside it: {}", missing.join(", "));
+        Self {
+            remedy: self.remedy.or((!found_all).then_some(remedy)),
+            ..self
+        }
+    }
+}
+
 impl Report {
     fn make(file: &Path) -> Self {
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
@@ -69,7 +82,7 @@ impl Report {
             imports = resolve::imports(library, library.loader(), &file, wine);
         }
         let about = match platform {
-            Ok(_) => ask(&file),
+            Ok(_) => ask(&file).map_err(|problem| problem.with_missing(&imports)),
             Err(defect) => Err(Problem {
                 message: format!("{} {defect}", file.display()),
                 remedy: defect.remedy(),
@@ -86,8 +99,8 @@ impl Report {
     fn to_text(&self) -> String {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
-            // A string takes everything.
-            let _ = writeln!(text, "{name:<14}{value}");
+            text.push_str(format!("{name:<14}{value}").trim_end());
+            text.push('\n');
         };
         line("file", &self.file.display().to_string());
         if let Ok(library) = &self.library {

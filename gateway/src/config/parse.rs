@@ -10,9 +10,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Findings, Wrong};
 use super::section::{Section, listed, note, suggest};
-use crate::wine::Drive;
-
 use super::{Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, validate, value};
+use crate::wine::Drive;
 
 /// Time-outs that may be zero.
 const FROM_ZERO: RangeInclusive<Duration> = Duration::ZERO..=value::LONGEST;

@@ -169,6 +169,36 @@ fn reads_everything() {
     );
 }
 
+/// A folder with a DLL, and with what looks like Wine and the worker for it.
+fn windows_folder() -> Folder {
+    let folder = Folder::new();
+    for name in ["wine64", "wineserver", "isapi-worker-x86_64.exe"] {
+        std::fs::copy(folder.path("x.cgi"), folder.path(name)).unwrap();
+    }
+    let dll = sample::pe(sample::PE_X86_64, &sample::EXPORTS);
+    std::fs::write(folder.path("x.dll"), dll).unwrap();
+    folder
+}
+
+const WINDOWS: &str = "[server]\nworker = 'x.cgi'\nwine = 'wine64'\n[[site]]\nroot = 'www'\n";
+
+#[test]
+fn windows_extensions_have_drives() {
+    let folder = windows_folder();
+    let pool = "[pool.x]\nextension = 'x.dll'\ndrives = { d = 'www', 'c:\\inetpub' = '/' }\n";
+    let (config, _) = folder.load(&format!("{WINDOWS}{pool}")).unwrap();
+    let drives: Vec<_> = config.pools["x"]
+        .drives
+        .iter()
+        .map(|(drive, target)| (drive.to_string(), target.clone()))
+        .collect();
+    let expected = [("D:", folder.path("www")), (r"C:\inetpub", "/".into())];
+    assert_eq!(
+        drives,
+        expected.map(|(drive, target)| (drive.to_owned(), target))
+    );
+}
+
 #[test]
 fn the_example_of_the_reference_is_valid() {
     let reference = include_str!("../../../docs/configuration.md");

@@ -119,14 +119,6 @@ impl Plan {
         Ok((command.spawn()?, ours))
     }
 
-    /// Connections of a worker when the gateway has so many runtime threads.
-    pub fn lanes(&self, threads: usize) -> usize {
-        match self.launcher {
-            Launcher::Native(_) => threads,
-            Launcher::Wine(..) => 1,
-        }
-    }
-
     /// The worker that is started.
     pub fn worker(&self) -> &Path {
         match &self.launcher {

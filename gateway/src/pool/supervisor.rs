@@ -24,7 +24,7 @@ pub struct Supervisor {
     plan: Plan,
     state: State,
     events: mpsc::UnboundedReceiver<Event>,
-    /// The runtime threads; each drives its lane of every worker, if the worker has as many.
+    /// The runtime threads; each drives its lane of every worker.
     threads: Vec<Handle>,
     /// Workers whose process has not gone.
     workers: HashMap<WorkerId, Arc<Worker>>,
@@ -110,8 +110,7 @@ impl Supervisor {
             let reason = format!("the extension {} does not exist", extension.display());
             return Err(Failure::new(extension, reason));
         }
-        let lanes = self.plan.lanes(self.threads.len());
-        let (mut child, streams) = self.plan.spawn(lanes).await.map_err(|error| {
+        let (mut child, streams) = self.plan.spawn(self.threads.len()).await.map_err(|error| {
             let worker = self.plan.worker().display();
             let reason = format!("the worker {worker} cannot be started: {error}");
             Failure::new(extension, reason)

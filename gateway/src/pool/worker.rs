@@ -29,7 +29,7 @@ pub struct Worker {
     pub id: WorkerId,
     /// Its process id, which is also its process group.
     pub pid: u32,
-    /// One connection for each runtime thread, or fewer that they share.
+    /// One connection for each runtime thread.
     pub lanes: Vec<Arc<Lane>>,
     killed: OnceLock<Cause>,
     kill: Notify,
@@ -104,14 +104,9 @@ impl Worker {
         self.retiring.load(SeqCst)
     }
 
-    /// The connection that requests of this runtime thread use.
-    fn lane(&self, thread: usize) -> Option<&Arc<Lane>> {
-        self.lanes.get(thread.checked_rem(self.lanes.len())?)
-    }
-
-    /// Whether it has room for one more request of this runtime thread.
-    pub fn has_room(&self, thread: usize) -> bool {
-        self.lane(thread).is_some_and(|lane| lane.has_room())
+    /// Whether it has room for one more request on this lane.
+    pub fn has_room(&self, lane: usize) -> bool {
+        self.lanes.get(lane).is_some_and(|lane| lane.has_room())
             && self.taken() < self.limit.load(SeqCst)
             && !self.is_retiring()
     }
@@ -172,8 +167,8 @@ pub struct Slot {
 
 impl Slot {
     /// The worker's connection for this runtime thread.
-    pub fn lane(&self, thread: usize) -> Option<&Arc<Lane>> {
-        self.worker.lane(thread)
+    pub fn lane(&self, index: usize) -> Option<&Arc<Lane>> {
+        self.worker.lanes.get(index)
     }
 
     /// Whether the request has been given up.

@@ -23,7 +23,7 @@ pub fn describe(status: ExitStatus) -> String {
 /// As [`describe`], of a Windows program: the system keeps the lowest byte of its exit code alone.
 pub fn describe_windows(status: ExitStatus) -> String {
     match status.code() {
-        Some(code @ 1..) => format!("exited with a code that ends in {code:#04x}"),
+        Some(code @ 1..) => format!("exited with status {code} (the lowest byte of its exit code)"),
         _ => describe(status),
     }
 }
@@ -68,7 +68,10 @@ mod tests {
         assert_eq!(words(40), "was killed by signal 40");
         assert_eq!(words(3 << 8), "exited with status 3");
         let words = |raw| describe_windows(ExitStatus::from_raw(raw));
-        assert_eq!(words(5 << 8), "exited with a code that ends in 0x05");
+        assert_eq!(
+            words(5 << 8),
+            "exited with status 5 (the lowest byte of its exit code)"
+        );
         assert_eq!(words(0), "exited with status 0");
         assert_eq!(words(9), "was killed by signal 9 (SIGKILL)");
     }

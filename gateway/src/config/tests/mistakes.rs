@@ -362,3 +362,30 @@ fn a_configuration_without_sites_is_refused() {
         "{errors:?}"
     );
 }
+
+#[test]
+fn what_a_windows_extension_lacks_is_told() {
+    let folder = windows_folder();
+    let pool = |name: &str, target: &str| {
+        format!("[pool.{name}]\nextension = 'x.dll'\ndrives = {{ D = '{target}' }}\n")
+    };
+    let text = format!("{WINDOWS}{}{}", pool("x", "www"), pool("y", "/"));
+    let errors = folder.errors(&text);
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    assert!(
+        errors[0].starts_with("gateway.toml:11:16: D: is www in [pool.x]"),
+        "{}",
+        errors[0]
+    );
+    std::fs::remove_file(folder.path("isapi-worker-x86_64.exe")).unwrap();
+    let errors = folder.errors(&format!("{WINDOWS}{}", pool("x", "gone")));
+    assert_eq!(errors.len(), 2, "{errors:#?}");
+    let missing =
+        "gateway.toml:7:13: the worker for Windows is missing: there is no isapi-worker-x86_64.exe";
+    assert!(errors[0].starts_with(missing), "{}", errors[0]);
+    assert!(
+        errors[1].starts_with("gateway.toml:8:16: gone does not exist"),
+        "{}",
+        errors[1]
+    );
+}
