@@ -233,7 +233,7 @@ mod checks {
                 &["EXCEPTION_STACK_OVERFLOW", "GET /legacy.dll/overflow"],
             ),
             ("raise", &["0xE0001234"]),
-            ("exit", &["ends in 0x07"]),
+            ("exit", &["exited with status 7"]),
         ] {
             assert_eq!(
                 gateway.get(&format!("/legacy.dll/{path}")).status(),
