@@ -20,9 +20,10 @@ impl Session {
         } else {
             state.body.push(bytes)
         };
-        self.consumed(&mut state, bytes.len() - kept);
         self.changed.ring();
-        Ok(state.becomes_ready())
+        let ready = state.becomes_ready();
+        drop(self.consumed(state, bytes.len() - kept));
+        Ok(ready)
     }
 
     /// The body is over. Returns whether the extension can be called now for the first time.

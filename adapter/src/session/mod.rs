@@ -120,7 +120,7 @@ impl Session {
         state.life.on(Event::Called);
         let data = state.body.take_read_ahead();
         let total = state.body.total_bytes(data.len());
-        self.consumed(&mut state, data.len());
+        drop(self.consumed(state, data.len()));
         (data, total)
     }
 
@@ -136,8 +136,8 @@ impl Session {
             match state.body.read(&mut buffer[filled..]) {
                 Read::Bytes(count) => {
                     filled += count;
-                    self.consumed(&mut state, count);
                     self.changed.ring();
+                    state = self.consumed(state, count);
                 }
                 Read::End => break,
                 Read::Wait if !state.life.is_open() => return Err(Win32(ERROR_INVALID_PARAMETER)),
@@ -219,13 +219,20 @@ impl Session {
         release
     }
 
-    /// The extension took bytes of the body: the front may send as many again.
-    fn consumed(&self, state: &mut State, count: usize) {
-        if let Some(credit) = &mut state.credit
-            && let Some(bytes) = credit.stdin.consumed(count)
-        {
-            self.link.grant(self.id, bytes);
-        }
+    /// The extension took bytes of the body: the front may send as many again. It is told without the lock: whoever
+    /// sends may have to wait for a peer that does not read, and the connection's reader must not wait for us then.
+    fn consumed<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        count: usize,
+    ) -> MutexGuard<'a, State> {
+        let credit = state.credit.as_mut();
+        let Some(bytes) = credit.and_then(|credit| credit.stdin.consumed(count)) else {
+            return state;
+        };
+        drop(state);
+        self.link.grant(self.id, bytes);
+        self.lock()
     }
 
     /// The state, if the extension may still use the request.
