@@ -2,7 +2,7 @@
 # make test     every test
 # make check    format, clippy, documentation, tidiness: what CI runs before the tests
 # make build    debug binaries and samples, as the tests use them
-# make windows  the worker and the samples for Windows, beside the native ones that are built already
+# make windows  the worker and the samples for Windows, beside the native ones
 
 CARGO      ?= cargo
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
