@@ -169,6 +169,8 @@ mod checks {
             answer(&gateway, "/legacy.dll/some/where"),
             format!("{folder}\\some\\where")
         );
+        std::fs::write(gateway.folder().join("\u{e9}.txt"), "no ASCII").unwrap();
+        assert_eq!(answer(&gateway, "/legacy.dll/%C3%A9.txt?open"), "no ASCII");
         gateway.stop();
         drive_c(machine);
     }

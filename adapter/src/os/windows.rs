@@ -17,6 +17,7 @@ use libloading::os::windows as loader;
 use windows_sys::Win32::Foundation::{
     GENERIC_READ, GENERIC_WRITE, GetLastError, NTSTATUS, RtlNtStatusToDosError, SetLastError,
 };
+use windows_sys::Win32::Globalization::{CP_ACP, WC_NO_BEST_FIT_CHARS, WideCharToMultiByte};
 use windows_sys::Win32::Networking::WinSock::{
     POLLWRNORM, WSADATA, WSAPOLLFD, WSAPoll, WSAStartup,
 };
@@ -70,9 +71,37 @@ pub fn prepare_thread() {
     unsafe { CoInitializeEx(std::ptr::null(), COINIT_MULTITHREADED.cast_unsigned()) };
 }
 
-/// A path of the gateway or of a web server, as the extension shall see it.
+/// A path of the gateway or of a web server, as the extension shall see it: as a Windows path, in the code page that
+/// the functions of Windows without a W expect.
 pub fn path_to_native(path: &[u8]) -> Cow<'_, [u8]> {
-    Cow::Owned(DRIVES.get_or_init(Drives::default).to_windows(path))
+    let path = DRIVES.get_or_init(Drives::default).to_windows(path);
+    Cow::Owned(to_code_page(&path).unwrap_or(path))
+}
+
+/// From UTF-8 to the system's code page. `None` where nothing is to be changed, or a character is not in that page.
+fn to_code_page(text: &[u8]) -> Option<Vec<u8>> {
+    if text.is_ascii() {
+        return None;
+    }
+    let wide: Vec<u16> = std::str::from_utf8(text).ok()?.encode_utf16().collect();
+    // No page has characters of more than four bytes.
+    let mut narrow = vec![0_u8; wide.len() * 4];
+    let mut lost = 0;
+    // SAFETY: both buffers are as long as said. If the page is UTF-8, the call fails for being asked what is lost.
+    let count = unsafe {
+        WideCharToMultiByte(
+            CP_ACP,
+            WC_NO_BEST_FIT_CHARS,
+            wide.as_ptr(),
+            i32::try_from(wide.len()).ok()?,
+            narrow.as_mut_ptr(),
+            i32::try_from(narrow.len()).ok()?,
+            std::ptr::null(),
+            &raw mut lost,
+        )
+    };
+    narrow.truncate(usize::try_from(count).ok()?);
+    (lost == 0 && !narrow.is_empty()).then_some(narrow)
 }
 
 /// Loads a library, with its own folder as the first that is searched for what it needs.
