@@ -120,7 +120,10 @@ impl Threads {
         if !os::CAN_WATCH {
             self.wake(state, usize::MAX);
         } else if state.running.iter().all(Option::is_none) {
+            // The one that is woken has nothing else to do: only what comes behind may have to wait for it.
+            let behind = state.waiting.len() > 1;
             self.wake(state, 1);
+            return behind;
         } else if since.elapsed() >= PATIENCE {
             // Twice as many each time, or a hundred slow requests would start one after the other.
             state.help = (state.help * 2).clamp(1, self.limit);
