@@ -175,14 +175,20 @@ mod checks {
         drive_c(machine);
     }
 
-    /// A folder of this machine as `C:\inetpub`.
+    /// A folder of this machine as one on drive C. No other gateway in the prefix may have a folder of that name.
     fn drive_c(machine: Machine) {
+        let folder = format!("C:\\inetpub-{}-{}", machine.name(), std::process::id());
         let gateway = serve(
             "legacy",
             machine,
-            "drives = { \"C:\\\\inetpub\" = \"{dir}\" }\n",
+            &format!("drives = {{ '{folder}' = \"{{dir}}\" }}\n"),
         );
-        assert_eq!(answer(&gateway, "/legacy.dll/a/b"), "C:\\inetpub\\a\\b");
+        assert_eq!(
+            answer(&gateway, "/legacy.dll/a/b"),
+            format!("{folder}\\a\\b")
+        );
+        let path = format!("/legacy.dll/file?{folder}\\beside.txt");
+        assert_eq!(answer(&gateway, &path), "beside the DLL");
         gateway.stop();
     }
 
