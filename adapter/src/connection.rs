@@ -161,7 +161,7 @@ impl Connection {
                 drop(state);
                 match refused {
                     Some(reason) => session.refuse(400, reason),
-                    None if session.is_ready() => ready.push(session),
+                    None if session.becomes_ready() => ready.push(session),
                     None => {}
                 }
             }

@@ -47,6 +47,11 @@ impl Life {
         matches!(self, Life::Running | Life::Pending)
     }
 
+    /// Whether the session has ended: nobody takes any more of the body, even if `HttpExtensionProc` still runs.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Life::Ending | Life::Over)
+    }
+
     /// Moves on. Events that make no sense in a state (a second DONE, a DONE after the return) change nothing: ISAPI.md
     /// §2.1 demands that they never free twice.
     pub fn on(&mut self, event: Event) -> Action {

@@ -33,18 +33,21 @@ struct Slot {
 impl Table {
     /// Enters a request and makes its ConnID: generation and index, 16 bits each, never NULL.
     ///
-    /// The number of entries is bounded by the requests that connections accept, far below 65,535; beyond that the
-    /// request would get a ConnID that finds nothing.
+    /// Requests that run or are pending are far fewer than 65,536. One beyond that gets NULL, which finds nothing: its
+    /// callbacks fail with 87.
     pub(super) fn insert(&self, entry: &Arc<Entry>) -> HCONN {
         let mut table = self.lock();
         let index = match table.free.pop() {
             Some(index) => index,
             None => {
+                let Ok(index) = u16::try_from(table.slots.len()) else {
+                    return std::ptr::null_mut();
+                };
                 table.slots.push(Slot {
                     generation: 0,
                     entry: None,
                 });
-                u16::try_from(table.slots.len() - 1).unwrap_or(u16::MAX)
+                index
             }
         };
         let slot = &mut table.slots[usize::from(index)];

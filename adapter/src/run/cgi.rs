@@ -44,7 +44,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
     match refused {
         Some(reason) => session.refuse(400, reason),
         None => {
-            if session.is_ready() {
+            if session.becomes_ready() {
                 threads.submit(&mut vec![Arc::clone(&session)]);
             }
             let shared = Arc::clone(&threads);

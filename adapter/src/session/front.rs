@@ -15,7 +15,7 @@ impl Session {
         if let Some(credit) = &mut state.credit {
             credit.stdin.received(bytes.len())?;
         }
-        let kept = if state.life == Life::Over || state.gone {
+        let kept = if state.life.has_ended() || state.gone {
             0
         } else {
             state.body.push(bytes)
@@ -35,7 +35,7 @@ impl Session {
     }
 
     /// Whether the extension can be called at once, before any of the body has come. Says so once.
-    pub fn is_ready(&self) -> bool {
+    pub fn becomes_ready(&self) -> bool {
         self.lock().becomes_ready()
     }
 
@@ -43,7 +43,7 @@ impl Session {
     pub fn wait_for_room(&self, limit: usize) {
         let state = self.lock();
         let full = |state: &mut State| {
-            state.body.buffered() > limit && !state.gone && state.life != Life::Over
+            state.body.buffered() > limit && !state.gone && !state.life.has_ended()
         };
         drop(self.changed.wait_while(state, full));
     }

@@ -66,7 +66,7 @@ fn session(length: Option<u64>, credit: Option<u32>) -> (Arc<Session>, Receiver<
 
 fn started(credit: Option<u32>) -> (Arc<Session>, Receiver<Call>) {
     let (session, calls) = session(Some(0), credit);
-    assert!(session.is_ready());
+    assert!(session.becomes_ready());
     session.begin();
     session
         .respond(|response, out| response.send_header(b"200 OK", b"", out))
@@ -94,7 +94,7 @@ fn answer(calls: &Receiver<Call>) -> Vec<u8> {
 #[test]
 fn a_request_becomes_ready_once_however_its_body_arrives() {
     let (session, _calls) = session(None, Some(1 << 20));
-    let mut ready = usize::from(session.is_ready());
+    let mut ready = usize::from(session.becomes_ready());
     for round in 0..6 {
         ready += usize::from(session.push_body(&[0; 20_000]).unwrap());
         if round == 3 {
