@@ -103,6 +103,8 @@ pub struct Headers<'a> {
     pub status: Option<&'a [u8]>,
     /// Whether there is a `Location:`.
     pub location: bool,
+    /// Whether the extension declines to keep the connection: `Connection: close` (§6.6).
+    pub close: bool,
 }
 
 /// Takes header lines apart (without the empty line). Lines that are no header are dropped: nothing that an extension
@@ -113,6 +115,7 @@ pub fn parse_headers(text: &[u8]) -> Headers<'_> {
         framing: Framing::Open,
         status: None,
         location: false,
+        close: false,
     };
     let mut length = None;
     let mut passed = false;
@@ -133,6 +136,11 @@ pub fn parse_headers(text: &[u8]) -> Headers<'_> {
             Kind::Coding if value.eq_ignore_ascii_case(b"chunked") => {
                 headers.framing = Framing::Chunked
             }
+            Kind::Connection => {
+                headers.close |= value
+                    .split(|byte| *byte == b',')
+                    .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"));
+            }
             Kind::Coding | Kind::HopByHop => {}
             Kind::Other => {
                 headers.location |= name.eq_ignore_ascii_case(b"location");
@@ -147,21 +155,53 @@ pub fn parse_headers(text: &[u8]) -> Headers<'_> {
     headers
 }
 
-/// Splits bytes into a header part and what follows the empty line. `None`: there is no empty line yet.
-pub fn split_head(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    if let Some(rest) = bytes
+/// The text of a header call (§6.3), split.
+#[derive(Debug, PartialEq, Eq)]
+pub struct HeaderText<'a> {
+    /// Header lines.
+    pub lines: &'a [u8],
+    /// What follows the empty line.
+    pub body: &'a [u8],
+    /// Line ends that the text lacks to end its head. The extension may write them later.
+    pub missing: u8,
+}
+
+/// Splits the text of a header call. A text without an empty line is all headers; one whose lines have a NUL was given
+/// too long a count and ends there.
+pub fn split_header_text(text: &[u8]) -> HeaderText<'_> {
+    let (lines, body) = split_head(text).unwrap_or((text, &[]));
+    let nul = lines.iter().position(|byte| *byte == 0);
+    let (lines, body) = nul.map_or((lines, body), |end| (&lines[..end], &[]));
+    let is_ended = nul.is_none() && lines.len() < text.len();
+    let missing = match lines {
+        [] => 0,
+        _ if is_ended => 0,
+        [.., b'\n'] => 1,
+        _ => 2,
+    };
+    HeaderText {
+        lines,
+        body,
+        missing,
+    }
+}
+
+/// `bytes` without a line end at their start, if there is one.
+pub fn skip_line_end(bytes: &[u8]) -> Option<&[u8]> {
+    bytes
         .strip_prefix(b"\r\n")
         .or_else(|| bytes.strip_prefix(b"\n"))
-    {
+}
+
+/// Splits bytes into a header part and what follows the empty line. `None`: there is no empty line yet.
+pub fn split_head(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    if let Some(rest) = skip_line_end(bytes) {
         return Some((&[], rest));
     }
     let mut from = 0;
     while let Some(position) = bytes[from..].iter().position(|byte| *byte == b'\n') {
         let end = from + position + 1;
-        if let Some(rest) = bytes[end..]
-            .strip_prefix(b"\r\n")
-            .or_else(|| bytes[end..].strip_prefix(b"\n"))
-        {
+        if let Some(rest) = skip_line_end(&bytes[end..]) {
             return Some((&bytes[..end], rest));
         }
         from = end;
@@ -210,14 +250,23 @@ pub fn opening(bytes: &[u8]) -> Opening {
 }
 
 /// Appends a CGI head: an explicit `Status:` first, so that no `Location:` ever becomes a local redirect.
-pub fn write_head(status: &Status, lines: &[u8], framing: Framing, out: &mut Vec<u8>) {
+pub fn write_head(status: &Status, lines: &[&[u8]], framing: Framing, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Status: ");
     out.extend_from_slice(status.code.to_string().as_bytes());
     out.push(b' ');
     out.extend_from_slice(&status.reason);
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(lines);
-    if let (Framing::Length(length), false) = (framing, status.code == 204) {
+    for lines in lines {
+        out.extend_from_slice(lines);
+    }
+    // 204 has no length, that of 205 is zero (RFC 9110 §8.6, §15.3.6).
+    let length = match (status.code, framing) {
+        (204, _) => None,
+        (205, _) => Some(0),
+        (_, Framing::Length(length)) => Some(length),
+        _ => None,
+    };
+    if let Some(length) = length {
         out.extend_from_slice(b"Content-Length: ");
         out.extend_from_slice(length.to_string().as_bytes());
         out.extend_from_slice(b"\r\n");
@@ -229,13 +278,13 @@ enum Kind {
     Status,
     Length,
     Coding,
+    Connection,
     HopByHop,
     Other,
 }
 
 fn header_kind(name: &[u8]) -> Kind {
-    const HOP_BY_HOP: [&[u8]; 6] = [
-        b"connection",
+    const HOP_BY_HOP: [&[u8]; 5] = [
         b"keep-alive",
         b"proxy-connection",
         b"upgrade",
@@ -249,6 +298,8 @@ fn header_kind(name: &[u8]) -> Kind {
         Kind::Length
     } else if is(b"transfer-encoding") {
         Kind::Coding
+    } else if is(b"connection") {
+        Kind::Connection
     } else if HOP_BY_HOP.iter().any(|other| is(other))
         || name
             .get(..8)

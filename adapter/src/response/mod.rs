@@ -3,6 +3,7 @@
 
 pub mod chunked;
 pub mod head;
+mod page;
 
 use chunked::Chunked;
 use head::{Framing, Opening, Status};
@@ -48,6 +49,12 @@ pub struct Response {
     phase: Phase,
     /// The request's method is HEAD: body bytes are swallowed.
     head_request: bool,
+    /// The front obeys `Connection: close` in a head: our gateway does, to others it means nothing (RFC 3875 §6.3.4).
+    can_close: bool,
+    /// The extension declines to keep the client's connection.
+    close: bool,
+    /// Line ends that the text of the header call lacked. The extension may write them before its body.
+    missing: u8,
 }
 
 #[derive(Debug)]
@@ -71,12 +78,21 @@ enum Body {
 }
 
 impl Response {
-    /// An answer to a request with this method.
-    pub fn new(method: &[u8]) -> Self {
+    /// An answer to a request with this method. `can_close`: the front obeys `Connection: close` in a head.
+    pub fn new(method: &[u8], can_close: bool) -> Self {
         Self {
             phase: Phase::Start,
             head_request: method == b"HEAD",
+            can_close,
+            close: false,
+            missing: 0,
         }
+    }
+
+    /// The extension does not want the client's connection kept: fKeepConn FALSE, HSE_IO_DISCONNECT_AFTER_SEND
+    /// (ISAPI.md §6.6). Counts when it comes before the head.
+    pub fn decline_keep_alive(&mut self) {
+        self.close = true;
     }
 
     /// Whether a head has gone out or is being collected.
@@ -99,19 +115,21 @@ impl Response {
         }
         let (status, stray) = head::parse_status(status);
         match status.code {
-            100 => return Ok(()),
             101 => return Err(Refused::SwitchingProtocols),
+            100..=199 => return Ok(()),
             _ => {}
         }
-        let (lines, body) = head::split_head(headers).unwrap_or((headers, &[]));
-        let mut headers = head::parse_headers(lines);
+        let text = head::split_header_text(headers);
+        let mut headers = head::parse_headers(text.lines);
         if let Some(line) = stray {
-            headers
-                .lines
-                .extend_from_slice(&head::parse_headers(line).lines);
+            let stray = head::parse_headers(line);
+            headers.lines.extend_from_slice(&stray.lines);
+            headers.close |= stray.close;
         }
+        self.close |= headers.close;
         self.start(&status, &headers.lines, headers.framing, out);
-        self.write(body, out)
+        self.missing = text.missing;
+        self.write(text.body, out)
     }
 
     /// Codes 1 and 2: a complete redirect (ISAPI.md §4.2, code 1).
@@ -119,15 +137,8 @@ impl Response {
     /// # Errors
     /// When a head was sent before or the URL cannot stand in a header.
     pub fn redirect(&mut self, url: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
-        if self.has_started() {
-            return Err(Refused::HeadSent);
-        }
-        if url.iter().any(|byte| byte.is_ascii_control()) {
-            return Err(Refused::BadUrl);
-        }
-        let mut body = b"<head><title>Document Moved</title></head>\n<body><h1>Object Moved</h1>This document may be found <a HREF=\"".to_vec();
-        escape_html(url, &mut body);
-        body.extend_from_slice(b"\">here</a></body>");
+        self.check_redirect(url)?;
+        let body = page::moved(url);
         let lines = [b"Content-Type: text/html\r\nLocation: ", url, b"\r\n"].concat();
         self.start(
             &Status::standard(302),
@@ -140,11 +151,25 @@ impl Response {
         Ok(())
     }
 
+    /// Code 2 where the front runs local redirects: the document at a URL of this site (RFC 3875 §6.2.2).
+    ///
+    /// # Errors
+    /// As [`Response::redirect`].
+    pub fn local_redirect(&mut self, url: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
+        self.check_redirect(url)?;
+        out.extend_from_slice(&[b"Location: ", url, b"\r\n\r\n"].concat());
+        self.phase = Phase::Finished;
+        Ok(())
+    }
+
     /// `WriteClient`. As first output it may bring a head of its own (§6.4).
     ///
     /// # Errors
     /// When the answer is finished or its chunked coding malformed.
-    pub fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
+    pub fn write(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
+        if self.missing > 0 && !bytes.is_empty() {
+            bytes = self.skip_missing(bytes);
+        }
         match &mut self.phase {
             Phase::Finished => return Err(Refused::Finished),
             Phase::Body(body) => return body.write(bytes, out),
@@ -165,6 +190,7 @@ impl Response {
     /// through [`Response::write`].
     pub fn passes(&self, bytes: &[u8]) -> Option<usize> {
         match &self.phase {
+            _ if self.missing > 0 => None,
             Phase::Body(Body::None) => Some(0),
             Phase::Body(Body::Open) => Some(bytes.len()),
             Phase::Body(Body::Length(left)) => {
@@ -217,8 +243,23 @@ impl Response {
         }
     }
 
+    fn check_redirect(&self, url: &[u8]) -> Result<(), Refused> {
+        if self.has_started() {
+            Err(Refused::HeadSent)
+        } else if url.iter().any(u8::is_ascii_control) {
+            Err(Refused::BadUrl)
+        } else {
+            Ok(())
+        }
+    }
+
     fn start(&mut self, status: &Status, lines: &[u8], framing: Framing, out: &mut Vec<u8>) {
-        head::write_head(status, lines, framing, out);
+        let connection: &[u8] = if self.close && self.can_close {
+            b"Connection: close\r\n"
+        } else {
+            b""
+        };
+        head::write_head(status, &[lines, connection], framing, out);
         self.phase = Phase::Body(match framing {
             _ if self.head_request || status.forbids_body() => Body::None,
             Framing::Open => Body::Open,
@@ -230,18 +271,31 @@ impl Response {
     /// Answers with an error page instead of what the extension would have sent. Nothing may have been sent before.
     pub fn error_page(&mut self, code: u16, reason: &'static str, out: &mut Vec<u8>) -> Ending {
         let status = Status::standard(code);
-        let body = format!(
-            "<!doctype html><title>{code}</title><h1>{code} {}</h1>\n",
-            String::from_utf8_lossy(&status.reason)
-        );
+        let body = page::error(&status);
         let framing = Framing::Length(body.len() as u64);
         self.start(&status, b"Content-Type: text/html\r\n", framing, out);
         if let Phase::Body(writable) = &mut self.phase {
             // Plain bytes of the declared length cannot be refused.
-            let _ = writable.write(body.as_bytes(), out);
+            let _ = writable.write(&body, out);
         }
         self.phase = Phase::Finished;
         Ending::Failed(reason)
+    }
+
+    /// Header text without its empty line, and then a `WriteClient` that begins with one: the extension has ended its
+    /// head itself, as hosts that pass the text on as it is let it do. These line ends are not body, however many
+    /// calls they come in. A CR and its LF come together.
+    fn skip_missing<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
+        while self.missing > 0
+            && let Some(rest) = head::skip_line_end(bytes)
+        {
+            bytes = rest;
+            self.missing -= 1;
+        }
+        if !bytes.is_empty() {
+            self.missing = 0;
+        }
+        bytes
     }
 
     /// Decides what the raw bytes collected so far are.
@@ -286,10 +340,11 @@ impl Response {
             (line, _) => head::parse_status(line).0,
         };
         match status.code {
-            100 => return self.write(body, out),
             101 => return Err(Refused::SwitchingProtocols),
+            100..=199 => return self.write(body, out),
             _ => {}
         }
+        self.close |= headers.close;
         self.start(&status, &headers.lines, headers.framing, out);
         self.write(body, out)
     }
@@ -322,19 +377,6 @@ impl Body {
             Body::Chunked(chunked) => chunked.decode(bytes, out)?,
         }
         Ok(())
-    }
-}
-
-fn escape_html(text: &[u8], out: &mut Vec<u8>) {
-    for byte in text {
-        match byte {
-            b'&' => out.extend_from_slice(b"&amp;"),
-            b'<' => out.extend_from_slice(b"&lt;"),
-            b'>' => out.extend_from_slice(b"&gt;"),
-            b'"' => out.extend_from_slice(b"&quot;"),
-            b'\'' => out.extend_from_slice(b"&#39;"),
-            other => out.push(*other),
-        }
     }
 }
 

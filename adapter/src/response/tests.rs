@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn sent(method: &str, run: impl FnOnce(&mut Response, &mut Vec<u8>)) -> (String, Ending) {
-    let (mut response, mut out) = (Response::new(method.as_bytes()), Vec::new());
+    let (mut response, mut out) = (Response::new(method.as_bytes(), false), Vec::new());
     run(&mut response, &mut out);
     let ending = response.finish(HSE_STATUS_SUCCESS, 200, &mut out);
     (String::from_utf8(out).unwrap(), ending)
@@ -29,6 +29,11 @@ fn status_forms() {
         ("404", "404 Not Found"),
         ("HTTP/1.1 302 Found", "302 Found"),
         ("200 OK\r\nX: y", "200 OK"),
+        ("200OK", "200 OK"),
+        ("404Gone away", "404 Gone away"),
+        ("  HTTP/1.0  404 ", "404 Not Found"),
+        ("2000 OK", "200 2000 OK"),
+        ("200 O\u{1}K\0garbage", "200 OK"),
         ("Strange", "200 Strange"),
         ("999 Odd", "999 Odd"),
         ("099 Low", "200 099 Low"),
@@ -40,8 +45,12 @@ fn status_forms() {
         );
     }
     assert_eq!(
-        headers("X-Mistake: 1", "A: b\r\n\r\n"),
+        headers("X-Mistake: 1\r\nX-Lost: 2", "A: b\r\n\r\n"),
         "Status: 200 OK\r\nA: b\r\nX-Mistake: 1\r\n\r\n"
+    );
+    assert_eq!(
+        headers("Connection:Keep-Alive", ""),
+        "Status: 200 OK\r\n\r\n"
     );
 }
 
@@ -51,6 +60,11 @@ fn header_forms() {
         ("A: b\r\n\r\nbody", "A: b\r\n\r\nbody"),
         ("A: b\n\nbody", "A: b\r\n\r\nbody"),
         ("A: b", "A: b\r\n\r\n"),
+        ("A: b\r\n\0\r\n\r\ngarbage", "A: b\r\n\r\n"),
+        ("\r\n", "\r\n"),
+        ("A: b\r\n\r\n\0icon", "A: b\r\n\r\n\0icon"),
+        ("X-ACCEL-Buffering: no\r\nA: b\r\n", "A: b\r\n\r\n"),
+        ("A: b\rSet-Cookie: c\r\n", "A: bSet-Cookie: c\r\n\r\n"),
         ("\r\nbody", "\r\nbody"),
         ("A: b\r\n folded\r\n\r\n", "A: b folded\r\n\r\n"),
         ("no header\r\nA: b\r\n\r\n", "A: b\r\n\r\n"),
@@ -72,6 +86,91 @@ fn header_forms() {
     }
 }
 
+/// §6.3: the empty line that a header call lacks may come by WriteClient, in one call or several.
+#[test]
+fn the_empty_line_may_come_later() {
+    for (text, writes, body) in [
+        ("A: b\r\n", &["\r\nbody"][..], "body"),
+        ("A: b\n", &["\nbody"], "body"),
+        ("A: b", &["\r\n\r\nbody"], "body"),
+        ("A: b", &["\r\n", "", "\r\n", "\r\nbody"], "\r\nbody"),
+        ("A: b\r\n", &["body", "\r\nmore"], "body\r\nmore"),
+        ("A: b\r\n\r\n", &["\r\nbody"], "\r\nbody"),
+        ("", &["\r\nbody"], "\r\nbody"),
+    ] {
+        let (answer, _) = sent("GET", |response, out| {
+            response
+                .send_header(b"200 OK", text.as_bytes(), out)
+                .unwrap();
+            for bytes in writes {
+                if let Some(passed) = response.passes(bytes.as_bytes()) {
+                    out.extend_from_slice(&bytes.as_bytes()[..passed]);
+                } else {
+                    response.write(bytes.as_bytes(), out).unwrap();
+                }
+            }
+        });
+        let (_, found) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(found, body, "{text:?} {writes:?}");
+    }
+    let with_length = sent("GET", |response, out| {
+        response
+            .send_header(b"200 OK", b"Content-Length: 4\r\n", out)
+            .unwrap();
+        response.write(b"\r\nbody", out).unwrap();
+    });
+    assert_eq!(
+        with_length,
+        (
+            "Status: 200 OK\r\nContent-Length: 4\r\n\r\nbody".into(),
+            Ending::Complete
+        )
+    );
+}
+
+/// §6.6: the gateway learns who declines to keep the connection; other fronts decide for themselves.
+#[test]
+fn connection_close_is_for_the_gateway() {
+    let close = |can_close, decline: bool, raw: bool, text: &str| {
+        let mut response = Response::new(b"GET", can_close);
+        let mut out = Vec::new();
+        if decline {
+            response.decline_keep_alive();
+        }
+        if raw {
+            response.write(text.as_bytes(), &mut out).unwrap();
+        } else {
+            response
+                .send_header(b"", text.as_bytes(), &mut out)
+                .unwrap();
+        }
+        String::from_utf8(out)
+            .unwrap()
+            .contains("\r\nConnection: close\r\n")
+    };
+    assert!(close(true, true, false, "A: b\r\n\r\n"));
+    assert!(close(true, false, false, "connection: x, Close\r\n\r\n"));
+    assert!(close(true, false, true, "Connection: close\r\n\r\n"));
+    assert!(!close(true, false, false, "Connection: keep-alive\r\n\r\n"));
+    assert!(!close(false, true, false, "Connection: close\r\n\r\n"));
+}
+
+#[test]
+fn a_local_redirect_is_nothing_but_its_location() {
+    let (text, ending) = sent("GET", |response, out| {
+        response.local_redirect(b"/a?b", out).unwrap();
+        assert_eq!(response.write(b"x", out), Err(Refused::Finished));
+    });
+    assert_eq!(
+        (text.as_str(), ending),
+        ("Location: /a?b\r\n\r\n", Ending::Complete)
+    );
+    assert_eq!(
+        Response::new(b"GET", true).local_redirect(b"/\nX: y", &mut Vec::new()),
+        Err(Refused::BadUrl)
+    );
+}
+
 #[test]
 fn a_second_head_is_refused() {
     sent("GET", |response, out| {
@@ -90,6 +189,11 @@ fn a_second_head_is_refused() {
 fn continue_waits_for_the_real_head() {
     let (text, _) = sent("GET", |response, out| {
         response.send_header(b"100 Continue", b"", out).unwrap();
+        response.send_header(b"103 Early Hints", b"", out).unwrap();
+        assert_eq!(
+            response.send_header(b"101", b"", out),
+            Err(Refused::SwitchingProtocols)
+        );
         response.send_header(b"200 OK", b"", out).unwrap();
     });
     assert_eq!(text, "Status: 200 OK\r\n\r\n");
@@ -156,7 +260,7 @@ fn raw_answers_under_any_split() {
 fn nothing_sent_is_an_error_page() {
     let finish = |status, http_status| {
         let mut out = Vec::new();
-        let ending = Response::new(b"GET").finish(status, http_status, &mut out);
+        let ending = Response::new(b"GET", false).finish(status, http_status, &mut out);
         (
             String::from_utf8(out)
                 .unwrap()
@@ -216,6 +320,10 @@ fn heads_without_body_swallow_it() {
         "Status: 204 No Content\r\n\r\n"
     );
     assert_eq!(
+        headers("205", "\r\nbody"),
+        "Status: 205 Reset Content\r\nContent-Length: 0\r\n\r\n"
+    );
+    assert_eq!(
         headers("304", "Content-Length: 4\r\n\r\nbody"),
         "Status: 304 Not Modified\r\nContent-Length: 4\r\n\r\n"
     );
@@ -252,7 +360,7 @@ fn redirects_are_complete_and_escaped() {
     ));
     assert!(text.contains("HREF=\"/a?b=&quot;&lt;&amp;\"") && ending == Ending::Complete);
     assert_eq!(
-        Response::new(b"GET").redirect(b"/\r\nX: y", &mut Vec::new()),
+        Response::new(b"GET", false).redirect(b"/\r\nX: y", &mut Vec::new()),
         Err(Refused::BadUrl)
     );
 }
@@ -260,8 +368,8 @@ fn redirects_are_complete_and_escaped() {
 proptest! {
     /// Whatever is written first, exactly one well-formed head goes out: no bytes of an extension break it.
     #[test]
-    fn any_bytes_make_one_head(writes in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..6), status in ".{0,20}", text in ".{0,60}", call in any::<bool>()) {
-        let (mut response, mut out) = (Response::new(b"GET"), Vec::new());
+    fn any_bytes_make_one_head(writes in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..6), status in "[ -~\r\n\0]{0,20}|.{0,20}", text in "[a-z:\r\n\0 ]{0,60}|.{0,60}", call in any::<bool>()) {
+        let (mut response, mut out) = (Response::new(b"GET", false), Vec::new());
         if call {
             let _ = response.send_header(status.as_bytes(), text.as_bytes(), &mut out);
         }

@@ -87,7 +87,8 @@ impl Session {
         length: Option<u64>,
         credit: Option<Credit>,
     ) -> Self {
-        let response = Response::new(variables.param("REQUEST_METHOD"));
+        // Only the gateway gives credit.
+        let response = Response::new(variables.param("REQUEST_METHOD"), credit.is_some());
         let state = State {
             life: Life::default(),
             body: Body::new(length),
