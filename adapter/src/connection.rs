@@ -61,6 +61,8 @@ struct State {
     sessions: HashMap<u16, Arc<Session>>,
     /// The gateway's greeting as we have answered it.
     greeting: Option<Hello>,
+    /// The gateway's `send-url`: what code 2 does with a URL of the site.
+    send_url: Vec<u8>,
 }
 
 /// Serves a connection until its end. The requests that are still running then learn that their client has gone.
@@ -89,6 +91,7 @@ pub fn serve(
         application: Application::new(options),
         sessions: HashMap::new(),
         greeting: None,
+        send_url: Vec::new(),
     };
     let connection = Arc::new_cyclic(|this| Connection {
         peer,
@@ -151,6 +154,7 @@ impl Connection {
     ) -> Result<(), ConnectionError> {
         match event {
             Event::Hello(offer) => {
+                state.send_url = offer.fields.get(b"send-url").unwrap_or_default().to_vec();
                 let answer = greeting(threads).limit_to(&offer);
                 encode::hello(replies, &answer);
                 state.greeting = Some(answer);
@@ -219,6 +223,9 @@ impl Connection {
         } else {
             None
         };
+        if !state.send_url.is_empty() {
+            params.push(b"ISAPI_SEND_URL", &state.send_url);
+        }
         let variables = Variables::new(params);
         let length = variables.content_length();
         // `this` lives as long as the call of `serve` that we are in.

@@ -2,8 +2,9 @@
 
 use std::ffi::{CStr, c_void};
 
-use isapi_abi::support::{HSE_SEND_HEADER_EX_INFO, HSE_URL_MAPEX_INFO};
-use isapi_abi::types::BOOL;
+use isapi_abi::error::ERROR_INSUFFICIENT_BUFFER;
+use isapi_abi::support::{CERT_CONTEXT_EX, HSE_SEND_HEADER_EX_INFO};
+use isapi_abi::types::{BOOL, FALSE};
 
 use super::INVALID;
 use crate::session::Win32;
@@ -22,7 +23,12 @@ pub struct HeaderEx<'a> {
     pub status: &'a [u8],
     /// Header text and what follows its empty line; empty for NULL.
     pub headers: &'a [u8],
+    /// fKeepConn: anything but FALSE (ISAPI.md §4.2: IIS 6 takes garbage for TRUE).
+    pub keep: bool,
 }
+
+/// X509_ASN_ENCODING, the encoding type of certificates in DER.
+const X509_ASN_ENCODING: u32 = 1;
 
 impl Arguments {
     /// Wraps the pointers of one call.
@@ -35,6 +41,13 @@ impl Arguments {
             size,
             data_type,
         }
+    }
+
+    /// As `new`, for the tests of the codes.
+    #[cfg(test)]
+    pub(crate) fn for_test(buffer: *mut c_void, size: *mut u32, data_type: *mut u32) -> Self {
+        // SAFETY: the tests pass what `new` demands.
+        unsafe { Self::new(buffer, size, data_type) }
     }
 
     /// B as NUL-terminated text.
@@ -60,21 +73,66 @@ impl Arguments {
         !self.buffer.is_null()
     }
 
+    /// B as NUL-terminated UTF-16 text.
+    pub fn wide_text_in_buffer(&self) -> Option<Vec<u16>> {
+        // SAFETY: by the contract of `new`.
+        unsafe { wide_text(self.buffer.cast()) }
+    }
+
+    /// Replaces the text in B by one that is not longer.
+    ///
+    /// # Errors
+    /// 87 when B is NULL, 122 when the text is longer.
+    pub fn replace_text_in_buffer(&mut self, text: &[u8]) -> Result<(), Win32> {
+        let room = self.text_in_buffer().ok_or(INVALID)?.len();
+        if text.len() > room {
+            return Err(Win32(ERROR_INSUFFICIENT_BUFFER));
+        }
+        let bytes = self.buffer.cast::<u8>();
+        // SAFETY: by the contract of `new` there are `room` bytes and a NUL at B.
+        unsafe {
+            std::ptr::copy_nonoverlapping(text.as_ptr(), bytes, text.len());
+            bytes.add(text.len()).write(0);
+        }
+        Ok(())
+    }
+
     /// Writes a BOOL to B.
     ///
     /// # Errors
     /// 87 when B is NULL.
     pub fn set_bool(&mut self, value: bool) -> Result<(), Win32> {
+        self.set_buffer(BOOL::from(value))
+    }
+
+    /// Writes to B what the code defines there: a number, a pointer, a structure that the host fills.
+    ///
+    /// # Errors
+    /// 87 when B is NULL.
+    pub fn set_buffer<T: Copy>(&mut self, value: T) -> Result<(), Win32> {
+        // SAFETY: by the contract of `new`, B has room for what the code defines.
+        unsafe { set(self.buffer, value) }
+    }
+
+    /// Writes to T the structure that the code defines there.
+    ///
+    /// # Errors
+    /// 87 when T is NULL.
+    pub fn set_data_type<T: Copy>(&mut self, value: T) -> Result<(), Win32> {
+        // SAFETY: by the contract of `new`, T has room for what the code defines.
+        unsafe { set(self.data_type.cast(), value) }
+    }
+
+    /// B as the structure that the code defines there.
+    ///
+    /// # Errors
+    /// 87 when B is NULL.
+    pub fn buffer<T: Copy>(&self) -> Result<T, Win32> {
         if self.buffer.is_null() {
             return Err(INVALID);
         }
-        // SAFETY: by the contract of `new`.
-        unsafe {
-            self.buffer
-                .cast::<BOOL>()
-                .write_unaligned(BOOL::from(value))
-        };
-        Ok(())
+        // SAFETY: by the contract of `new`, B is what the code defines; extensions may pass unaligned pointers.
+        Ok(unsafe { self.buffer.cast::<T>().read_unaligned() })
     }
 
     /// The DWORD at S.
@@ -98,7 +156,7 @@ impl Arguments {
     pub fn fill_buffer(&mut self, bytes: &[u8]) -> Result<(), Win32> {
         let room = self.size().ok_or(INVALID)?;
         if (room as usize) < bytes.len() {
-            return Err(Win32(isapi_abi::error::ERROR_INSUFFICIENT_BUFFER));
+            return Err(Win32(ERROR_INSUFFICIENT_BUFFER));
         }
         if self.buffer.is_null() {
             return Err(INVALID);
@@ -109,39 +167,67 @@ impl Arguments {
     }
 
     /// B as HSE_SEND_HEADER_EX_INFO. A length of zero means that the text ends at its NUL.
-    pub fn header_ex(&self) -> Option<HeaderEx<'_>> {
-        if self.buffer.is_null() {
-            return None;
-        }
-        // SAFETY: by the contract of `new`, B is such a structure, and its strings are NULL or as long as it says.
+    ///
+    /// # Errors
+    /// 87 when B is NULL.
+    pub fn header_ex(&self) -> Result<HeaderEx<'_>, Win32> {
+        let info: HSE_SEND_HEADER_EX_INFO = self.buffer()?;
+        // SAFETY: by the contract of `new`, its strings are NULL or as long as it says.
         unsafe {
-            let info = self
-                .buffer
-                .cast::<HSE_SEND_HEADER_EX_INFO>()
-                .read_unaligned();
-            Some(HeaderEx {
+            Ok(HeaderEx {
                 status: counted(info.pszStatus, info.cchStatus),
                 headers: counted(info.pszHeader, info.cchHeader),
+                keep: info.fKeepConn != FALSE,
             })
         }
     }
 
-    /// Writes an HSE_URL_MAPEX_INFO to T.
+    /// Fills the CERT_CONTEXT_EX at B: the certificate's size in any case, its bytes if the extension's buffer holds
+    /// them. An empty one is none.
     ///
     /// # Errors
-    /// 87 when T is NULL.
-    pub fn set_map_ex(&mut self, info: HSE_URL_MAPEX_INFO) -> Result<(), Win32> {
-        if self.data_type.is_null() {
-            return Err(INVALID);
+    /// 87 when B or the buffer is NULL, 122 when the buffer is too small.
+    pub fn set_certificate(&mut self, der: &[u8], flags: u32) -> Result<(), Win32> {
+        let mut info: CERT_CONTEXT_EX = self.buffer()?;
+        let size = u32::try_from(der.len()).map_err(|_| INVALID)?;
+        info.CertContext.dwCertEncodingType = if der.is_empty() { 0 } else { X509_ASN_ENCODING };
+        info.CertContext.cbCertEncoded = size;
+        info.dwCertificateFlags = flags;
+        self.set_buffer(info)?;
+        if info.cbAllocated < size {
+            return Err(Win32(ERROR_INSUFFICIENT_BUFFER));
         }
-        // SAFETY: by the contract of `new`, T is such a structure.
-        unsafe {
-            self.data_type
-                .cast::<HSE_URL_MAPEX_INFO>()
-                .write_unaligned(info)
-        };
+        // SAFETY: by the contract of `new` there are `cbAllocated` bytes, which nothing else uses during the call.
+        let target = unsafe { room(info.CertContext.pbCertEncoded, size) }.ok_or(INVALID)?;
+        target.copy_from_slice(der);
         Ok(())
     }
+}
+
+/// Writes a value.
+///
+/// # Safety
+/// `pointer` is NULL or there is room for a `T`.
+unsafe fn set<T: Copy>(pointer: *mut c_void, value: T) -> Result<(), Win32> {
+    if pointer.is_null() {
+        return Err(INVALID);
+    }
+    // SAFETY: by the contract above; extensions may pass unaligned pointers.
+    unsafe { pointer.cast::<T>().write_unaligned(value) };
+    Ok(())
+}
+
+/// NUL-terminated UTF-16 text, copied: extensions may pass unaligned pointers.
+///
+/// # Safety
+/// `pointer` is NULL or such a text.
+unsafe fn wide_text(pointer: *const u16) -> Option<Vec<u16>> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: by the contract above; nothing is read behind the NUL.
+    let units = (0..).map(|index| unsafe { pointer.add(index).read_unaligned() });
+    Some(units.take_while(|unit| *unit != 0).collect())
 }
 
 /// NUL-terminated text.

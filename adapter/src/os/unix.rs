@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use isapi_abi::types::HANDLE;
 use libloading::Library;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -50,9 +51,19 @@ pub fn prepare_process(_: &Drives) {}
 /// Makes a new pool thread ready for extensions. Nothing to do here.
 pub fn prepare_thread() {}
 
-/// A path of the gateway or of a web server, as the extension shall see it: as it is.
-pub fn path_to_native(path: &[u8]) -> Cow<'_, [u8]> {
+/// A path of the gateway or of a web server, as the system writes it: as it is.
+pub fn native_path(path: &[u8]) -> Cow<'_, [u8]> {
     Cow::Borrowed(path)
+}
+
+/// Text in the encoding of the system's single-byte functions: as it is.
+pub fn to_code_page(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    text
+}
+
+/// A token of the user that the extension acts for. There is no such thing here.
+pub fn impersonation_token() -> Option<HANDLE> {
+    None
 }
 
 /// Loads a library.

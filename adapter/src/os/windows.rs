@@ -12,14 +12,20 @@ use std::os::windows::io::{
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use isapi_abi::types::HANDLE;
 use libloading::Library;
 use libloading::os::windows as loader;
 use windows_sys::Win32::Foundation::{
-    GENERIC_READ, GENERIC_WRITE, GetLastError, NTSTATUS, RtlNtStatusToDosError, SetLastError,
+    CloseHandle, GENERIC_READ, GENERIC_WRITE, GetLastError, NTSTATUS, RtlNtStatusToDosError,
+    SetLastError,
 };
 use windows_sys::Win32::Globalization::{CP_ACP, WC_NO_BEST_FIT_CHARS, WideCharToMultiByte};
 use windows_sys::Win32::Networking::WinSock::{
     POLLWRNORM, WSADATA, WSAPOLLFD, WSAPoll, WSAStartup,
+};
+use windows_sys::Win32::Security::{
+    DuplicateTokenEx, SecurityImpersonation, TOKEN_DUPLICATE, TOKEN_IMPERSONATE, TOKEN_QUERY,
+    TokenImpersonation,
 };
 use windows_sys::Win32::Storage::FileSystem::SYNCHRONIZE;
 use windows_sys::Win32::System::Com::{COINIT_MULTITHREADED, CoInitializeEx};
@@ -30,6 +36,7 @@ use windows_sys::Win32::System::Diagnostics::Debug::{
     SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode,
 };
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 use windows_sys::core::BOOL;
 use windows_sys::w;
 
@@ -71,15 +78,21 @@ pub fn prepare_thread() {
     unsafe { CoInitializeEx(std::ptr::null(), COINIT_MULTITHREADED.cast_unsigned()) };
 }
 
-/// A path of the gateway or of a web server, as the extension shall see it: as a Windows path, in the code page that
-/// the functions of Windows without a W expect.
-pub fn path_to_native(path: &[u8]) -> Cow<'_, [u8]> {
-    let path = DRIVES.get_or_init(Drives::default).to_windows(path);
-    Cow::Owned(to_code_page(&path).unwrap_or(path))
+/// A path of the gateway or of a web server, as Windows writes it, in UTF-8.
+pub fn native_path(path: &[u8]) -> Cow<'_, [u8]> {
+    Cow::Owned(DRIVES.get_or_init(Drives::default).to_windows(path))
 }
 
-/// From UTF-8 to the system's code page. `None` where nothing is to be changed, or a character is not in that page.
-fn to_code_page(text: &[u8]) -> Option<Vec<u8>> {
+/// UTF-8 in the code page that the functions of Windows without a W expect. Text with characters that are not in that
+/// page stays as it is.
+pub fn to_code_page(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    match from_utf8_to_code_page(&text) {
+        Some(narrow) => Cow::Owned(narrow),
+        None => text,
+    }
+}
+
+fn from_utf8_to_code_page(text: &[u8]) -> Option<Vec<u8>> {
     if text.is_ascii() {
         return None;
     }
@@ -102,6 +115,38 @@ fn to_code_page(text: &[u8]) -> Option<Vec<u8>> {
     };
     narrow.truncate(usize::try_from(count).ok()?);
     (lost == 0 && !narrow.is_empty()).then_some(narrow)
+}
+
+/// The worker's own token, duplicated so that threads can impersonate with it (ISAPI.md §4.2, code 1011). Made at the
+/// first call and kept: the handle is the host's. `None` where the system refuses.
+pub fn impersonation_token() -> Option<HANDLE> {
+    static TOKEN: OnceLock<usize> = OnceLock::new();
+    let token = *TOKEN.get_or_init(|| {
+        let mut own = std::ptr::null_mut();
+        let mut duplicate = std::ptr::null_mut();
+        // SAFETY: plain calls; the handles are valid for the time of each call, the first is closed once.
+        unsafe {
+            if OpenProcessToken(
+                GetCurrentProcess(),
+                TOKEN_DUPLICATE | TOKEN_QUERY,
+                &raw mut own,
+            ) == 0
+            {
+                return 0;
+            }
+            DuplicateTokenEx(
+                own,
+                TOKEN_QUERY | TOKEN_IMPERSONATE | TOKEN_DUPLICATE,
+                std::ptr::null(),
+                SecurityImpersonation,
+                TokenImpersonation,
+                &raw mut duplicate,
+            );
+            CloseHandle(own);
+        }
+        duplicate.expose_provenance()
+    });
+    (token != 0).then(|| std::ptr::with_exposed_provenance_mut(token))
 }
 
 /// Loads a library, with its own folder as the first that is searched for what it needs.

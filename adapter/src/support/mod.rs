@@ -1,9 +1,15 @@
 //! ServerSupportFunction: one line for each code (ISAPI.md §4.1), one file for each family of codes.
 
+mod certificate;
 mod connection;
 mod header;
 mod log;
 mod map;
+mod server;
+#[cfg(test)]
+mod tests;
+mod trace;
+mod url;
 
 use isapi_abi::error::{ERROR_INVALID_PARAMETER, ERROR_NOT_SUPPORTED};
 use isapi_abi::requests as code;
@@ -18,16 +24,28 @@ use crate::session::{Session, Win32};
 /// does not offer (ISAPI.md §3.4).
 pub fn call(session: &Session, request: u32, arguments: &mut Arguments) -> Result<(), Win32> {
     match request {
-        code::HSE_REQ_SEND_URL_REDIRECT_RESP | code::HSE_REQ_SEND_URL => {
-            header::redirect(session, arguments)
-        }
+        code::HSE_REQ_SEND_URL_REDIRECT_RESP => header::redirect(session, arguments),
+        code::HSE_REQ_SEND_URL => header::send_url(session, arguments),
         code::HSE_REQ_SEND_RESPONSE_HEADER => header::send(session, arguments),
         code::HSE_REQ_SEND_RESPONSE_HEADER_EX => header::send_ex(session, arguments),
         code::HSE_REQ_MAP_URL_TO_PATH => map::in_place(session, arguments),
         code::HSE_REQ_MAP_URL_TO_PATH_EX => map::extended(session, arguments),
+        code::HSE_REQ_MAP_UNICODE_URL_TO_PATH => map::in_place_wide(session, arguments),
+        code::HSE_REQ_MAP_UNICODE_URL_TO_PATH_EX => map::extended_wide(session, arguments),
+        code::HSE_REQ_NORMALIZE_URL => url::normalize(arguments),
         code::HSE_APPEND_LOG_PARAMETER => log::append(session, arguments),
         code::HSE_REQ_IS_KEEP_CONN => connection::is_keep_alive(session, arguments),
         code::HSE_REQ_IS_CONNECTED => connection::is_connected(session, arguments),
+        // Without effect since IIS 5.1.
+        code::HSE_REQ_ABORTIVE_CLOSE => Ok(()),
+        code::HSE_REQ_GET_CERT_INFO_EX => certificate::get(session, arguments),
+        code::HSE_REQ_REFRESH_ISAPI_ACL => server::refresh_access_list(arguments),
+        code::HSE_REQ_GET_IMPERSONATION_TOKEN => server::impersonation_token(arguments),
+        code::HSE_REQ_IS_IN_PROCESS => server::is_in_process(arguments),
+        code::HSE_REQ_GET_CACHE_INVALIDATION_CALLBACK => server::cache_invalidation(arguments),
+        code::HSE_REQ_GET_TRACE_INFO => trace::request(arguments),
+        code::HSE_REQ_GET_TRACE_INFO_EX => trace::provider(arguments),
+        code::HSE_REQ_RAISE_TRACE_EVENT => trace::raise(arguments),
         code::HSE_REQ_EXTENSION_TRIGGER => Err(Win32(ERROR_INVALID_PARAMETER)),
         known if code::name(known).is_some() => Err(Win32(ERROR_NOT_SUPPORTED)),
         _ => Err(Win32(ERROR_INVALID_PARAMETER)),
