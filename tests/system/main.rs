@@ -22,6 +22,7 @@ mod memory;
 mod samples;
 mod shutdown;
 mod table;
+mod variables;
 mod windows;
 mod worker;
 mod worker_alone;
