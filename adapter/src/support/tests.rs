@@ -47,11 +47,11 @@ impl Link for Kept {
 }
 
 /// A request inside the extension, come through a gateway.
-fn session(params: &[(&str, &str)]) -> Session {
+fn session(params: &[(&str, &str)]) -> Arc<Session> {
     session_on(&Arc::default(), params)
 }
 
-fn session_on(link: &Arc<Kept>, params: &[(&str, &str)]) -> Session {
+fn session_on(link: &Arc<Kept>, params: &[(&str, &str)]) -> Arc<Session> {
     let mut all = Params::new();
     for (name, value) in params {
         all.push(name.as_bytes(), value.as_bytes());
@@ -64,7 +64,7 @@ fn session_on(link: &Arc<Kept>, params: &[(&str, &str)]) -> Session {
     let session = Session::new(1, link, Variables::new(all), Some(0), Some(credit));
     assert!(session.becomes_ready());
     session.begin();
-    session
+    Arc::new(session)
 }
 
 /// The answer of a request for which a code was run with B.
