@@ -215,7 +215,8 @@ impl Response {
         {
             return Ending::Cut("malformed chunked coding");
         }
-        let failed = status == HSE_STATUS_ERROR;
+        // Unknown values too (ISAPI.md §1.4).
+        let failed = status >= HSE_STATUS_ERROR;
         match std::mem::replace(&mut self.phase, Phase::Finished) {
             Phase::Start if failed => self.error_page(
                 500,

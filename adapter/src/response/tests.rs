@@ -283,6 +283,8 @@ fn nothing_sent_is_an_error_page() {
         )
     );
     assert_eq!(finish(HSE_STATUS_SUCCESS, 404).0, "Status: 404 Not Found");
+    // An unknown value is an error.
+    assert_eq!(finish(5, 404).0, "Status: 500 Internal Server Error");
 }
 
 #[test]
