@@ -2,13 +2,14 @@
 # make test     every test
 # make check    format, clippy, documentation, tidiness: what CI runs before the tests
 # make build    debug binaries and samples, as the tests use them
+# make support  run the conformance table and write docs/ISAPI-SUPPORT.md
 # make windows  the worker and the samples for Windows, beside the native ones
 
 CARGO      ?= cargo
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 SAMPLES    := $(TARGET_DIR)/samples
 
-.PHONY: run test check build windows deps deps-windows samples clean
+.PHONY: run test check build support windows deps deps-windows samples clean
 
 run: samples
 	$(CARGO) build --release --workspace
@@ -28,6 +29,9 @@ check: deps
 build: samples
 	$(CARGO) build --workspace
 	cp $(TARGET_DIR)/debug/libcard.so $(SAMPLES)/card.so
+
+support: deps build windows
+	ISAPI_SUPPORT=write $(CARGO) test -p system-tests --test system conformance::
 
 windows: deps deps-windows
 	.ci/windows $(TARGET_DIR)

@@ -9,7 +9,7 @@ use crate::body::{Body, Framing};
 /// A connection to a server.
 pub struct Client {
     stream: BufReader<TcpStream>,
-    address: SocketAddr,
+    host: String,
     version: &'static str,
 }
 
@@ -24,6 +24,8 @@ pub struct Head {
     pub reason: String,
     /// Names in lower case, in the order of the answer.
     pub headers: Vec<(String, String)>,
+    /// All of it as it came, up to the empty line.
+    pub text: String,
 }
 
 /// An answer with its body.
@@ -60,7 +62,7 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         Self {
             stream: BufReader::with_capacity(64 * 1024, stream),
-            address,
+            host: address.to_string(),
             version: "HTTP/1.1",
         }
     }
@@ -69,6 +71,11 @@ impl Client {
     pub fn with_http_1_0(mut self) -> Self {
         self.version = "HTTP/1.0";
         self
+    }
+
+    /// Asks for this host, and port, from now on instead of the server's address.
+    pub fn ask_for(&mut self, host: &str) {
+        host.clone_into(&mut self.host);
     }
 
     /// A second handle to the same connection, to send while this one reads.
@@ -89,20 +96,27 @@ impl Client {
 
     /// Sends a request with Host, these header lines, and Content-Length if there is a body or the method is POST.
     pub fn request(&mut self, method: &str, path: &str, headers: &[&str], body: &[u8]) {
+        let length = format!("Content-Length: {}", body.len());
+        let mut headers = headers.to_vec();
+        if !body.is_empty() || method == "POST" {
+            headers.push(&length);
+        }
+        self.request_head(method, path, &headers);
+        self.send(body);
+    }
+
+    /// Sends the head of a request with Host and these header lines.
+    pub fn request_head(&mut self, method: &str, path: &str, headers: &[&str]) {
         let mut head = format!(
             "{method} {path} {}\r\nHost: {}\r\n",
-            self.version, self.address
+            self.version, self.host
         );
         for line in headers {
             head.push_str(line);
             head.push_str("\r\n");
         }
-        if !body.is_empty() || method == "POST" {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
-        }
         head.push_str("\r\n");
         self.send(head.as_bytes());
-        self.send(body);
     }
 
     /// Reads an answer to a request with this method.
@@ -124,6 +138,7 @@ impl Client {
     pub fn head(&mut self) -> io::Result<Head> {
         let invalid = |line: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{line:?}"));
         let status_line = self.line()?;
+        let mut text = format!("{status_line}\r\n");
         let mut parts = status_line.splitn(3, ' ');
         let version = parts.next().unwrap_or_default().to_owned();
         let status = parts.next().and_then(|status| status.parse().ok());
@@ -136,6 +151,8 @@ impl Client {
             if line.is_empty() {
                 break;
             }
+            text.push_str(&line);
+            text.push_str("\r\n");
             let (name, value) = line.split_once(':').ok_or_else(|| invalid(&line))?;
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
@@ -144,6 +161,7 @@ impl Client {
             status,
             reason,
             headers,
+            text,
         })
     }
 

@@ -44,18 +44,41 @@ impl Gate {
 
 /// Compiles `fixtures/NAME.c` to an extension in this folder; `options` go to the compiler.
 pub fn extension(name: &str, options: &[&str], folder: &Path) -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let file = folder.join(format!("{name}.so"));
+    let source = here().join("fixtures").join(format!("{name}.c"));
+    compile(&[source], options, folder.join(format!("{name}.so")))
+}
+
+/// Compiles the conformance extension to `conformance.so` in this folder; `options` go to the compiler.
+pub fn conformance(options: &[&str], folder: &Path) -> PathBuf {
+    let file = folder.join("conformance.so");
+    compile(&conformance_sources(), options, file)
+}
+
+/// The sources of the conformance extension.
+pub(crate) fn conformance_sources() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(here().join("conformance")).unwrap();
+    let files = entries.map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.extension().is_some_and(|ending| ending == "c"))
+        .collect()
+}
+
+/// The folder of these tests.
+pub(crate) fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn compile(sources: &[PathBuf], options: &[&str], file: PathBuf) -> PathBuf {
     let status = Command::new(peer("cc"))
         .args(["-std=gnu11", "-Wall", "-Werror", "-fPIC", "-shared", "-I"])
-        .arg(here.join("../adapter/include"))
+        .arg(here().join("../adapter/include"))
         .args(options)
         .arg("-o")
         .arg(&file)
-        .arg(here.join("fixtures").join(format!("{name}.c")))
+        .args(sources)
         .status()
         .unwrap();
-    assert!(status.success(), "{name}.c does not compile");
+    assert!(status.success(), "{} does not compile", file.display());
     file
 }
 

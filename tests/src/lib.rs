@@ -22,7 +22,7 @@ mod windows;
 pub use body::Body;
 pub use built::{binary, peer, program, sample};
 pub use client::{Client, Head, Reply, get, raw};
-pub use fixture::{Gate, extension, script};
+pub use fixture::{Gate, conformance, extension, script};
 pub use gateway::{Gateway, Output, gateway_command, run};
 pub use lines::Lines;
 pub use process::{Memory, Process, Running, memory, mentioning, send, wait_until};

@@ -5,6 +5,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 
 use crate::built::{existing, target_folder};
+use crate::fixture::{conformance_sources, here};
 use crate::peer;
 
 /// What a Windows program is built for.
@@ -38,28 +39,42 @@ impl Machine {
 
     /// Compiles `fixtures/NAME.c` or `.cpp` to a DLL in this folder.
     pub fn extension(self, name: &str, folder: &Path) -> PathBuf {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let source = |ending| here().join("fixtures").join(format!("{name}.{ending}"));
         let file = folder.join(format!("{name}.dll"));
-        let source = |ending| here.join("fixtures").join(format!("{name}.{ending}"));
-        let (source, compiler, standard) = match source("cpp") {
-            plus if plus.exists() => (plus, "g++", "-std=gnu++17"),
-            _ => (source("c"), "gcc", "-std=gnu11"),
-        };
+        match source("cpp") {
+            plus if plus.exists() => self.compile("g++", "-std=gnu++17", &[plus], file),
+            _ => self.compile("gcc", "-std=gnu11", &[source("c")], file),
+        }
+    }
+
+    /// Compiles the conformance extension to `conformance.dll` in this folder.
+    pub fn conformance(self, folder: &Path) -> PathBuf {
+        let file = folder.join("conformance.dll");
+        self.compile("gcc", "-std=gnu11", &conformance_sources(), file)
+    }
+
+    fn compile(
+        self,
+        compiler: &str,
+        standard: &str,
+        sources: &[PathBuf],
+        file: PathBuf,
+    ) -> PathBuf {
         let compiler = peer(&format!("{}-w64-mingw32-{compiler}", self.name()));
         let status = Command::new(compiler)
-            .args([standard, "-Wall", "-Werror", "-shared", "-static"])
+            .args([standard, "-O2", "-Wall", "-Werror", "-shared", "-static"])
             .args([
                 "-D__USE_MINGW_ANSI_STDIO=1",
                 "-Wl,--enable-stdcall-fixup",
                 "-o",
             ])
             .arg(&file)
-            .arg(source)
-            .arg(here.join("../adapter/samples/extension.def"))
+            .args(sources)
+            .arg(here().join("../adapter/samples/extension.def"))
             .args(["-lws2_32", "-lole32"])
             .status()
             .unwrap();
-        assert!(status.success(), "{name} does not compile");
+        assert!(status.success(), "{} does not compile", file.display());
         file
     }
 

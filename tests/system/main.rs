@@ -12,6 +12,7 @@ mod cgi;
 mod client_gone;
 mod concurrency;
 mod config;
+mod conformance;
 mod crash;
 mod dependencies;
 mod dlls;

@@ -1,0 +1,126 @@
+//! Every rule of ISAPI in one table: the conformance extension (`tests/conformance`) runs each of them through one gateway.
+//!
+//! A file here is a section of the contract and goes with a file of C. The table runs in three columns: native, and as
+//! DLL for x86-64 and x86 under Wine.
+
+mod block;
+mod document;
+mod entry;
+mod get_server_variable;
+mod header;
+mod raw;
+mod read_client;
+mod rule;
+mod run;
+mod stage;
+mod status;
+mod support;
+mod variables;
+mod write_client;
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use system_tests::Machine;
+
+use crate::samples::Column;
+use rule::Rule;
+use run::{Outcome, run};
+use stage::Stage;
+
+/// The columns of the support table.
+const COLUMNS: [Column; 3] = [
+    Column::Native,
+    Column::Windows(Machine::X86_64),
+    Column::Windows(Machine::I686),
+];
+
+#[test]
+fn native() {
+    keeps_all(0);
+}
+
+#[test]
+fn wine_64() {
+    keeps_all(1);
+}
+
+#[test]
+fn wine_32() {
+    keeps_all(2);
+}
+
+#[test]
+fn the_support_table_is_current() {
+    document::check(&rules(), &[outcomes(0), outcomes(1), outcomes(2)]);
+}
+
+/// A function that no rule calls shows nothing.
+#[test]
+fn every_function_is_used() {
+    let rules = rules();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
+    let mut functions = 0;
+    for entry in std::fs::read_dir(sources).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let entries = text.lines().filter_map(|line| line.strip_prefix("    {\""));
+        for name in entries.filter_map(|line| line.split('"').next()) {
+            functions += 1;
+            assert!(rules.iter().any(|rule| rule.function == name), "{name}");
+        }
+    }
+    assert!(functions > 100, "{functions}");
+}
+
+/// All rules, in the order of the contract.
+fn rules() -> Vec<Rule> {
+    [
+        entry::rules(),
+        block::rules(),
+        get_server_variable::rules(),
+        write_client::rules(),
+        read_client::rules(),
+        support::rules(),
+        variables::rules(),
+        status::rules(),
+        raw::rules(),
+        header::rules(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What became of each rule in a column, which runs once however many tests ask.
+fn outcomes(column: usize) -> &'static [Outcome] {
+    static OUTCOMES: [OnceLock<Vec<Outcome>>; 3] = [const { OnceLock::new() }; 3];
+    OUTCOMES[column].get_or_init(|| {
+        let stage = Stage::new(COLUMNS[column]);
+        let outcomes = rules().iter().map(|rule| run(rule, &stage)).collect();
+        stage.gateway.stop();
+        outcomes
+    })
+}
+
+/// Fails with a list of all rules that are not kept.
+fn keeps_all(column: usize) {
+    let rules = rules();
+    let broken: Vec<String> = rules
+        .iter()
+        .zip(outcomes(column))
+        .filter_map(|(rule, outcome)| match outcome {
+            Outcome::Broken(reason) => Some(format!(
+                "§{} {} ({}):\n    {reason}",
+                rule.section, rule.sentence, rule.function
+            )),
+            Outcome::Kept | Outcome::Deviates(_) => None,
+        })
+        .collect();
+    assert!(
+        broken.is_empty(),
+        "{} of {} rules are not kept:\n{}",
+        broken.len(),
+        rules.len(),
+        broken.join("\n")
+    );
+}

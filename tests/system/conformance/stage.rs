@@ -1,0 +1,106 @@
+//! A gateway with the conformance extension, and what its column of the table calls things.
+
+use system_tests::{Gateway, conformance};
+use tempfile::TempDir;
+
+use crate::samples::Column;
+
+/// Where rules are run.
+pub struct Stage {
+    pub gateway: Gateway,
+    column: Column,
+    /// The path of the extension.
+    extension: String,
+}
+
+/// `/conformance.dll`, script maps and a wildcard, all to one extension in one worker.
+const CONFIGURATION: &str = r#"
+[[site]]
+root = "{dir}/www"
+[[site.handler]]
+path = "/conformance.dll"
+pool = "conformance"
+[[site.handler]]
+path = "*.abc"
+pool = "conformance"
+[[site.handler]]
+path = "*.cgi"
+path_info = true
+pool = "conformance"
+[[site.handler]]
+path = "/wild/*"
+pool = "conformance"
+
+[pool.conformance]
+extension = "{dir}/EXTENSION"
+threads = 4
+"#;
+
+impl Stage {
+    /// Compiles the extension and starts a gateway.
+    pub fn new(column: Column) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::create_dir(folder.path().join("www")).unwrap();
+        let (file, server) = match column {
+            Column::Native => (conformance(&["-g", "-O2", "-lpthread"], folder.path()), ""),
+            Column::Windows(machine) => (
+                machine.conformance(folder.path()),
+                "[server]\nwine_prefix = \"{wine}\"\n",
+            ),
+        };
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let text = format!("{server}{}", CONFIGURATION.replace("EXTENSION", name));
+        let extension = file.to_str().unwrap().to_owned();
+        Self {
+            extension,
+            gateway: Gateway::with_config_in(folder, &text),
+            column,
+        }
+    }
+
+    /// Puts what this column calls things in the place of `{…}`: `{32/64}` is the first in a 32-bit worker and the second
+    /// in others, `{path:/a}` a path below the site's root, `{extension}` the extension's file, `{port}` the server's port.
+    /// Paths are as the extension sees them and reports quote them.
+    pub fn expand(&self, text: &str) -> String {
+        let mut parts = text.split('{');
+        let mut expanded = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (word, rest) = part.split_once('}').expect("a closing brace");
+            expanded.push_str(&self.word(word));
+            expanded.push_str(rest);
+        }
+        expanded
+    }
+
+    fn word(&self, word: &str) -> String {
+        if word == "framing" {
+            return "{framing}".into();
+        }
+        if word == "port" {
+            return self.gateway.address().port().to_string();
+        }
+        if let Some(path) = word.strip_prefix("path:") {
+            return self.quoted_path(path);
+        }
+        if word == "extension" {
+            return self.quoted(&self.extension);
+        }
+        let (bits_32, bits_64) = word.split_once('/').expect("a known word");
+        match self.column {
+            Column::Windows(machine) if machine.name() == "i686" => bits_32.into(),
+            _ => bits_64.into(),
+        }
+    }
+
+    fn quoted_path(&self, path: &str) -> String {
+        self.quoted(&format!("{}/www{path}", self.gateway.folder().display()))
+    }
+
+    /// A path as reports quote it.
+    fn quoted(&self, path: &str) -> String {
+        match self.column {
+            Column::Native => path.into(),
+            Column::Windows(_) => format!("Z:{}", path.replace('/', "\\\\")),
+        }
+    }
+}
