@@ -57,7 +57,8 @@ fn document(rules: &[Rule], outcomes: &[&[Outcome]; 3]) -> String {
     let _ = writeln!(
         text,
         "The conformance extension (`tests/conformance`) tries {} rules. Kept are {} by the native worker, {} by the \
-         64-bit and {} by the 32-bit worker under Wine. `?`: no public document says.",
+         64-bit and {} by the 32-bit worker under Wine. For IIS and Apache the table has what is publicly documented: *yes* where \
+         nothing documented differs, else the difference, `?` where it is known to be undocumented.",
         rules.len(),
         counts[0],
         counts[1],

@@ -96,11 +96,22 @@ impl Stage {
         self.quoted(&format!("{}/www{path}", self.gateway.folder().display()))
     }
 
-    /// A path as reports quote it.
+    /// A path as reports quote it: on Windows in the system's code page, which has the first 256 characters of Unicode.
     fn quoted(&self, path: &str) -> String {
-        match self.column {
-            Column::Native => path.into(),
-            Column::Windows(_) => format!("Z:{}", path.replace('/', "\\\\")),
+        let windows = self.column != Column::Native;
+        let mut quoted = String::from(if windows { "Z:" } else { "" });
+        for character in path.chars() {
+            match character {
+                '/' if windows => quoted.push_str("\\\\"),
+                ' '..='~' => quoted.push(character),
+                _ if windows => quoted.push_str(&format!("\\x{:02x}", u32::from(character))),
+                _ => {
+                    for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+                        quoted.push_str(&format!("\\x{byte:02x}"));
+                    }
+                }
+            }
         }
+        quoted
     }
 }
