@@ -110,6 +110,7 @@ typedef const TCHAR *PCTSTR, *LPCTSTR;
 typedef WCHAR *PWCHAR, *PWSTR, *LPWSTR;
 typedef const WCHAR *PCWSTR, *LPCWSTR;
 
+/* A file's HANDLE is its descriptor's number: (HANDLE)(intptr_t)open(...). Descriptor 0 is NULL: no file. */
 typedef void *HANDLE, *HINSTANCE, *HMODULE;
 typedef HANDLE *PHANDLE, *LPHANDLE;
 

@@ -14,6 +14,14 @@ pub struct Bell {
 }
 
 impl Bell {
+    /// A bell that nobody waits for.
+    pub const fn new() -> Self {
+        Self {
+            condvar: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
     /// Waits until it rings, or by chance less long.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         self.waiting.fetch_add(1, Ordering::Relaxed);

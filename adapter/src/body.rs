@@ -14,6 +14,8 @@ pub struct Body {
     declared: Option<u64>,
     received: u64,
     ended: bool,
+    /// It ended before it was whole.
+    short: bool,
 }
 
 /// What a read finds.
@@ -25,7 +27,7 @@ pub enum Read {
     Wait,
     /// The body is over, whole.
     End,
-    /// The body ended before its declared length (ISAPI.md §3.3: FALSE + 10054).
+    /// The body ended before it was whole (ISAPI.md §3.3: FALSE + 10054).
     Short,
 }
 
@@ -56,12 +58,24 @@ impl Body {
 
     /// The front says that no more comes.
     pub fn end(&mut self) {
+        self.short |= self.declared.is_some_and(|total| self.received < total);
+        self.ended = true;
+    }
+
+    /// Nothing more can come. Without a declared length nobody knows whether it would have.
+    pub fn cut(&mut self) {
+        self.short |= !self.ended;
         self.ended = true;
     }
 
     /// Bytes that wait for the extension.
     pub fn buffered(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Whether a read would find something: bytes or the end.
+    pub fn has_news(&self) -> bool {
+        self.ended || !self.bytes.is_empty()
     }
 
     /// Whether the extension can be called: the read-ahead is full, or everything has come.
@@ -79,9 +93,9 @@ impl Body {
 
     /// `cbTotalBytes` for a body whose first `available` bytes are in `lpbData` (the table of ISAPI.md §2.3).
     pub fn total_bytes(&self, available: usize) -> u32 {
-        let known = self
-            .declared
-            .or_else(|| (self.ended && self.bytes.is_empty()).then_some(available as u64));
+        let known = self.declared.or_else(|| {
+            (self.ended && !self.short && self.bytes.is_empty()).then_some(available as u64)
+        });
         known
             .and_then(|total| u32::try_from(total).ok())
             .unwrap_or(u32::MAX)
@@ -100,11 +114,11 @@ impl Body {
                 Ok(count) => copied += count,
             }
         }
-        match (copied, self.ended, self.declared) {
-            (0, false, _) => Read::Wait,
-            (0, true, Some(total)) if self.received < total => Read::Short,
-            (0, true, _) => Read::End,
-            (count, ..) => Read::Bytes(count),
+        match copied {
+            0 if !self.ended => Read::Wait,
+            0 if self.short => Read::Short,
+            0 => Read::End,
+            count => Read::Bytes(count),
         }
     }
 }
@@ -172,5 +186,19 @@ mod tests {
         short.end();
         assert_eq!(short.read(&mut buffer), Read::Short);
         assert_eq!(short.read(&mut []), Read::Bytes(0));
+    }
+
+    #[test]
+    fn a_body_of_unknown_length_that_is_cut_is_short() {
+        let mut body = Body::new(None);
+        body.push(b"abc");
+        body.cut();
+        assert_eq!(body.take_read_ahead(), b"abc");
+        assert_eq!(body.total_bytes(3), u32::MAX);
+        assert_eq!(body.read(&mut [0; 8]), Read::Short);
+        let mut whole = Body::new(None);
+        whole.end();
+        whole.cut();
+        assert_eq!(whole.read(&mut [0; 8]), Read::End);
     }
 }

@@ -51,6 +51,7 @@ pub enum ConnectionError {
 pub struct Connection {
     peer: Peer,
     outgoing: Outgoing,
+    threads: Arc<Threads>,
     state: Mutex<State>,
     /// Itself, to be handed to its requests.
     this: Weak<Connection>,
@@ -96,20 +97,17 @@ pub fn serve(
     let connection = Arc::new_cyclic(|this| Connection {
         peer,
         outgoing: Outgoing::new(Arc::clone(&transport)),
+        threads: Arc::clone(threads),
         state: Mutex::new(state),
         this: this.clone(),
     });
-    let result = connection.read(&*transport, threads);
-    connection.lost(threads);
+    let result = connection.read(&*transport);
+    connection.lost();
     result
 }
 
 impl Connection {
-    fn read(
-        &self,
-        transport: &dyn Transport,
-        threads: &Arc<Threads>,
-    ) -> Result<(), ConnectionError> {
+    fn read(&self, transport: &dyn Transport) -> Result<(), ConnectionError> {
         let mut buffer = RecordBuffer::new();
         let mut ready = Vec::new();
         let mut replies = Vec::new();
@@ -124,7 +122,7 @@ impl Connection {
                 let event = state.application.receive(record, &mut replies)?;
                 let refused = !replies.is_empty();
                 if let Some(event) = event {
-                    self.on(state, event, threads, &mut ready, &mut replies)?;
+                    self.on(state, event, &mut ready, &mut replies)?;
                 } else if refused && state.application.must_close() {
                     drop(state);
                     self.reply(&mut replies);
@@ -133,9 +131,9 @@ impl Connection {
             }
             self.reply(&mut replies);
             match self.peer {
-                Peer::WebServer => threads.submit(&mut ready),
+                Peer::WebServer => self.threads.submit(&mut ready),
                 Peer::Gateway => {
-                    while threads.submit_to_running(&mut ready)
+                    while self.threads.submit_to_running(&mut ready)
                         && !transport.wait_readable(PATIENCE)
                     {}
                 }
@@ -148,19 +146,18 @@ impl Connection {
         &self,
         mut state: MutexGuard<'_, State>,
         event: Event<'_>,
-        threads: &Arc<Threads>,
         ready: &mut Vec<Arc<Session>>,
         replies: &mut Vec<u8>,
     ) -> Result<(), ConnectionError> {
         match event {
             Event::Hello(offer) => {
                 state.send_url = offer.fields.get(b"send-url").unwrap_or_default().to_vec();
-                let answer = greeting(threads).limit_to(&offer);
+                let answer = greeting(&self.threads).limit_to(&offer);
                 encode::hello(replies, &answer);
                 state.greeting = Some(answer);
             }
             Event::Request { id, params, .. } => {
-                let (session, refused) = self.new_session(&state, id, params, threads)?;
+                let (session, refused) = self.new_session(&state, id, params)?;
                 state.sessions.insert(id, Arc::clone(&session));
                 drop(state);
                 match refused {
@@ -175,7 +172,7 @@ impl Connection {
                 };
                 drop(state);
                 if self.peer == Peer::WebServer {
-                    threads.submit(ready);
+                    self.threads.submit(ready);
                     session.wait_for_room(STDIN_WINDOW as usize);
                 }
                 if session.push_body(data)? {
@@ -208,7 +205,6 @@ impl Connection {
         state: &State,
         id: u16,
         mut params: Params,
-        threads: &Threads,
     ) -> Result<(Arc<Session>, Option<&'static str>), ConnectionError> {
         let credit = match (&state.greeting, self.peer) {
             (Some(hello), _) => Some(Credit {
@@ -219,7 +215,7 @@ impl Connection {
             (None, Peer::WebServer) => None,
         };
         let refused = if self.peer == Peer::WebServer {
-            split_url(&mut params, threads).err()
+            split_url(&mut params, &self.threads).err()
         } else {
             None
         };
@@ -249,13 +245,13 @@ impl Connection {
     }
 
     /// The connection is over: what still runs has lost its client.
-    fn lost(&self, threads: &Arc<Threads>) {
+    fn lost(&self) {
         let sessions: Vec<_> = self.lock().sessions.values().cloned().collect();
         let mut unstarted = sessions
             .into_iter()
             .filter(|session| session.abort())
             .collect();
-        threads.submit(&mut unstarted);
+        self.threads.submit(&mut unstarted);
     }
 
     fn wait(&self) -> Wait {
@@ -324,6 +320,10 @@ impl Link for Connection {
         let _ = self
             .outgoing
             .send(Wait::No, |out| encode::credit(out, id, bytes));
+    }
+
+    fn resume(&self, session: Arc<Session>) {
+        self.threads.resume(session);
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod bell;
 pub mod body;
+pub mod completions;
 pub mod connection;
 pub mod crash;
 pub mod directories;

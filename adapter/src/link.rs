@@ -1,6 +1,9 @@
 //! What a request needs from the connection that it came on, whether records or CGI streams.
 
+use std::sync::Arc;
+
 use crate::response::Ending;
+use crate::session::Session;
 
 /// The other end does not read any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,4 +28,7 @@ pub trait Link: Send + Sync {
 
     /// Lets the front send so many more bytes of the body.
     fn grant(&self, id: u16, bytes: u32);
+
+    /// Has the completion threads call [`Session::advance`].
+    fn resume(&self, session: Arc<Session>);
 }

@@ -9,6 +9,7 @@ use lexopt::Arg;
 use lexopt::ValueExt as _;
 
 use crate::drives::Drives;
+use crate::threads::MOST_THREADS;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -116,7 +117,9 @@ pub fn parse(
         match argument {
             Arg::Long("listen") => options.listen = Some(parser.value()?.parse_with(address)?),
             Arg::Long("threads") => {
-                options.threads = parser.value()?.parse_with(|text| within(text, 1, 256))?
+                options.threads = parser
+                    .value()?
+                    .parse_with(|text| within(text, 1, MOST_THREADS))?
             }
             Arg::Long("connections") => {
                 options.connections = parser.value()?.parse_with(|text| within(text, 1, 4096))?

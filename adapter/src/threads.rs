@@ -7,14 +7,18 @@ use std::thread::{Builder, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use crate::bell::Bell;
+use crate::completions::Completions;
 use crate::crash;
 use crate::ecb;
 use crate::extension::Extension;
 use crate::os;
 use crate::session::Session;
 
+/// Threads at most, as many as IIS's PoolThreadLimit (ISAPI.md §7.3).
+pub const MOST_THREADS: usize = 256;
+
 /// Stack of a thread, bytes. At least 1 MB (ISAPI.md §7.3); only what is used takes memory.
-const STACK: usize = 2 * 1024 * 1024;
+pub const STACK: usize = 2 * 1024 * 1024;
 
 /// How often the output of running requests is looked at: what has waited for a whole tick is sent (ISAPI.md §6.5).
 const TICK: Duration = Duration::from_millis(50);
@@ -29,6 +33,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Threads {
     extension: Arc<Extension>,
     limit: usize,
+    completions: Arc<Completions>,
     state: Mutex<State>,
     /// A request waits, or the end has come.
     work: Bell,
@@ -72,6 +77,7 @@ impl Threads {
         let threads = Arc::new(Self {
             extension,
             limit: limit.max(1),
+            completions: Completions::new(limit),
             state: Mutex::default(),
             work: Bell::default(),
             quiet: Bell::default(),
@@ -96,6 +102,11 @@ impl Threads {
     /// The extension that they run.
     pub fn extension(&self) -> &Extension {
         &self.extension
+    }
+
+    /// Has a request's operation carried on.
+    pub fn resume(&self, session: Arc<Session>) {
+        self.completions.submit(session);
     }
 
     /// Hands requests over to be run at once: threads that wait take them, and more are started if there may be more.
@@ -153,7 +164,7 @@ impl Threads {
         }
     }
 
-    /// Waits until no request is waiting or running. Returns whether that came true in time.
+    /// Waits until no request is waiting, running or pending. Returns whether that came true in time.
     pub fn wait_until_quiet(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         let mut state = self.lock();
@@ -164,7 +175,8 @@ impl Threads {
             }
             state = self.quiet.wait_timeout(state, left).0;
         }
-        true
+        drop(state);
+        ecb::wait_until_none(deadline)
     }
 
     fn spawn(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
@@ -241,6 +253,8 @@ impl Threads {
                 crash::check_thread(number, handle);
             }
         }
+        drop(state);
+        self.completions.look_after_threads();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -32,8 +32,10 @@ use windows as system;
 
 use line::Line;
 
-/// Threads whose requests are noted: as many as a worker may have.
-const THREADS: usize = 256;
+use crate::threads::MOST_THREADS;
+
+/// Threads whose requests are noted: those that run `HttpExtensionProc`, and behind them those for completion functions.
+const THREADS: usize = 2 * MOST_THREADS;
 /// Bytes of method and path that are kept.
 const TEXT: usize = 200;
 
@@ -57,7 +59,7 @@ impl Note {
     }
 }
 
-/// The calling thread is number `number` of the pool from now on.
+/// The calling thread is number `number` of its pool from now on, counted as the notes are.
 pub fn watch_thread(number: usize) {
     system::prepare_thread();
     if let Some(note) = NOTES.get(number) {

@@ -12,9 +12,9 @@ use crate::session::Win32;
 /// `lpvBuffer`, `lpdwSize` and `lpdwDataType` of one call. What they point to depends on the code (ISAPI.md §4.1), so
 /// a code's function calls only the methods that its row in the table allows.
 pub struct Arguments {
-    buffer: *mut c_void,
-    size: *mut u32,
-    data_type: *mut u32,
+    pub(super) buffer: *mut c_void,
+    pub(super) size: *mut u32,
+    pub(super) data_type: *mut u32,
 }
 
 /// HSE_SEND_HEADER_EX_INFO, read (ISAPI.md §4.2, code 1016).
@@ -34,7 +34,8 @@ impl Arguments {
     /// Wraps the pointers of one call.
     ///
     /// # Safety
-    /// Each is NULL or valid for what the code of the call defines, until the call returns.
+    /// Each is NULL or valid for what the code of the call defines, until the call returns; what an asynchronous operation
+    /// uses, until its completion function is called.
     pub(super) unsafe fn new(buffer: *mut c_void, size: *mut u32, data_type: *mut u32) -> Self {
         Self {
             buffer,
@@ -266,7 +267,7 @@ pub(super) unsafe fn room<'a>(pointer: *mut u8, count: u32) -> Option<&'a mut [u
 }
 
 /// Text with a length; up to its NUL for length zero; trailing NULs do not count (ISAPI.md §4.2, code 1016).
-unsafe fn counted<'a>(pointer: *const u8, count: u32) -> &'a [u8] {
+pub(super) unsafe fn counted<'a>(pointer: *const u8, count: u32) -> &'a [u8] {
     // SAFETY: by the contract of the callers.
     let text = unsafe {
         if count == 0 {

@@ -6,18 +6,23 @@
 
 mod arguments;
 mod block;
+mod io;
 mod table;
 
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use isapi_abi::error::{ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_INDEX, ERROR_INVALID_PARAMETER};
+use isapi_abi::io::HSE_IO_ASYNC;
 use isapi_abi::requests::HSE_REQ_DONE_WITH_SESSION;
 use isapi_abi::status::HSE_STATUS_SUCCESS;
 use isapi_abi::types::{BOOL, FALSE, HCONN, TRUE};
 
 pub use arguments::{Arguments, HeaderEx};
 use block::Block;
+use io::Memory;
+pub use io::{Completion, Element, TransmitFile, Vector};
 use table::TABLE;
 
 use crate::extension::Extension;
@@ -32,26 +37,50 @@ pub struct Entry {
     /// The request.
     pub session: Arc<Session>,
     block: Block,
+    /// The ConnID.
+    id: usize,
+    /// What code 1005 has registered.
+    completion: Mutex<Option<Completion>>,
+}
+
+impl Entry {
+    /// An entry without a ConnID for a request whose first body bytes are `data` of `total`.
+    pub(crate) fn new(session: &Arc<Session>, data: Vec<u8>, total: u32) -> Self {
+        Self {
+            session: Arc::clone(session),
+            block: Block::new(session.variables(), data, total),
+            id: 0,
+            completion: Mutex::new(None),
+        }
+    }
+
+    /// Sets the ConnID, before the extension sees the block.
+    fn set_id(&mut self, id: usize) {
+        self.id = id;
+        self.block
+            .set_connection(std::ptr::without_provenance_mut(id));
+    }
 }
 
 /// Runs `HttpExtensionProc` for one request on this thread.
 pub fn call(extension: &Extension, session: &Arc<Session>) {
     let (data, total) = session.begin();
-    let entry = Arc::new(Entry {
-        session: Arc::clone(session),
-        block: Block::new(session.variables(), data, total),
-    });
-    let id = TABLE.insert(&entry);
-    entry.block.set_connection(id);
-    // SAFETY: the block is valid and stays at its address until the entry is removed, which happens below or in DONE.
+    let entry = TABLE.insert(Entry::new(session, data, total));
+    // SAFETY: the block is valid and stays at its address until the entry is removed, which happens when the life of the
+    // request allows it.
     let status = unsafe { extension.http_extension_proc(entry.block.ecb()) };
-    end(&entry, id, Event::Returned(status));
+    end(&entry, Event::Returned(status));
 }
 
-fn end(entry: &Entry, id: HCONN, event: Event) {
+/// Waits until no request is inside the extension, pending ones included. Returns whether that came true in time.
+pub fn wait_until_none(deadline: Instant) -> bool {
+    TABLE.wait_until_empty(deadline)
+}
+
+fn end(entry: &Entry, event: Event) {
     let (http_status, log_data) = entry.block.outcome();
     if entry.session.end(event, http_status, &log_data) {
-        TABLE.remove(id);
+        TABLE.remove(entry.id);
     }
 }
 
@@ -99,7 +128,7 @@ pub(crate) unsafe extern "system" fn get_server_variable(
     })
 }
 
-/// WriteClient (ISAPI.md §3.2). Asynchronous writes need a completion function, which cannot be registered: 87.
+/// WriteClient (ISAPI.md §3.2). `HSE_IO_DISCONNECT_AFTER_SEND` and `HSE_IO_NODELAY` have no effect here.
 pub(crate) unsafe extern "system" fn write_client(
     id: HCONN,
     buffer: *mut c_void,
@@ -110,8 +139,10 @@ pub(crate) unsafe extern "system" fn write_client(
         let entry = TABLE.get(id)?;
         // SAFETY: a pointer to a DWORD or NULL.
         let count = unsafe { size.as_ref().copied().ok_or(INVALID)? };
-        if flags & isapi_abi::io::HSE_IO_ASYNC != 0 {
-            return Err(INVALID);
+        if flags & HSE_IO_ASYNC != 0 {
+            // SAFETY: the extension leaves the bytes in place until its completion function is called.
+            let bytes = unsafe { Memory::new(buffer.cast(), count as usize) }.ok_or(INVALID)?;
+            return entry.write_asynchronously(bytes);
         }
         // SAFETY: the extension says that there are `count` bytes at `buffer`; they are only read during this call.
         entry
@@ -152,10 +183,10 @@ pub(crate) unsafe extern "system" fn server_support_function(
         let mut arguments = unsafe { Arguments::new(buffer, size, data_type) };
         if code == HSE_REQ_DONE_WITH_SESSION {
             let status = arguments.dword_in_buffer().unwrap_or(HSE_STATUS_SUCCESS);
-            end(&entry, id, Event::Done(status));
+            end(&entry, Event::Done(status));
             return Ok(());
         }
-        support::call(&entry.session, code, &mut arguments)
+        support::call(&entry, code, &mut arguments)
     })
 }
 

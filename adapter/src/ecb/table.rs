@@ -1,10 +1,12 @@
 //! The requests that are inside the extension, by ConnID.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use isapi_abi::types::HCONN;
 
 use super::{Entry, INVALID};
+use crate::bell::Bell;
 use crate::session::Win32;
 
 /// The one table of the process: callbacks get nothing but a ConnID.
@@ -13,10 +15,13 @@ pub(super) static TABLE: Table = Table {
         slots: Vec::new(),
         free: Vec::new(),
     }),
+    empty: Bell::new(),
 };
 
 pub(super) struct Table {
     slots: Mutex<Slots>,
+    /// Nobody is left.
+    empty: Bell,
 }
 
 struct Slots {
@@ -31,17 +36,18 @@ struct Slot {
 }
 
 impl Table {
-    /// Enters a request and makes its ConnID: generation and index, 16 bits each, never NULL.
+    /// Enters a request and gives it its ConnID: 15 bits of generation, 16 of index, and a one that no address of a
+    /// control block ends with.
     ///
     /// Requests that run or are pending are far fewer than 65,536. One beyond that gets NULL, which finds nothing: its
     /// callbacks fail with 87.
-    pub(super) fn insert(&self, entry: &Arc<Entry>) -> HCONN {
+    pub(super) fn insert(&self, mut entry: Entry) -> Arc<Entry> {
         let mut table = self.lock();
         let index = match table.free.pop() {
             Some(index) => index,
             None => {
                 let Ok(index) = u16::try_from(table.slots.len()) else {
-                    return std::ptr::null_mut();
+                    return Arc::new(entry);
                 };
                 table.slots.push(Slot {
                     generation: 0,
@@ -51,30 +57,49 @@ impl Table {
             }
         };
         let slot = &mut table.slots[usize::from(index)];
-        slot.generation = slot.generation.checked_add(1).unwrap_or(1);
-        slot.entry = Some(Arc::clone(entry));
-        std::ptr::without_provenance_mut(usize::from(slot.generation) << 16 | usize::from(index))
+        slot.generation = slot.generation % 0x7fff + 1;
+        entry.set_id(usize::from(slot.generation) << 17 | usize::from(index) << 1 | 1);
+        let entry = Arc::new(entry);
+        slot.entry = Some(Arc::clone(&entry));
+        entry
     }
 
-    /// The request with this ConnID.
+    /// The request with this ConnID. Some extensions pass the address of the control block instead.
     pub(super) fn get(&self, id: HCONN) -> Result<Arc<Entry>, Win32> {
         let mut table = self.lock();
-        let slot = table.slot(id).ok_or(INVALID)?;
-        slot.entry.clone().ok_or(INVALID)
+        let entry = if id.addr() & 1 == 1 {
+            table.slot(id.addr()).and_then(|slot| slot.entry.as_ref())
+        } else {
+            let mut entries = table.slots.iter().filter_map(|slot| slot.entry.as_ref());
+            entries.find(|entry| entry.block.ecb().addr() == id.addr())
+        };
+        entry.cloned().ok_or(INVALID)
     }
 
     /// Forgets a request. Callbacks that are running keep it alive until they return.
-    pub(super) fn remove(&self, id: HCONN) {
+    pub(super) fn remove(&self, id: usize) {
         let mut table = self.lock();
         if let Some(entry) = table.slot(id).and_then(|slot| slot.entry.take()) {
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "the low 16 bits are the index"
-            )]
-            table.free.push(id.addr() as u16);
+            table.free.push(index(id));
+            if table.is_empty() {
+                self.empty.ring();
+            }
             drop(table);
             drop(entry);
         }
+    }
+
+    /// Waits until no request is inside the extension. Returns whether that came true in time.
+    pub(super) fn wait_until_empty(&self, deadline: Instant) -> bool {
+        let mut table = self.lock();
+        while !table.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            table = self.empty.wait_timeout(table, left).0;
+        }
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
@@ -83,8 +108,20 @@ impl Table {
 }
 
 impl Slots {
-    fn slot(&mut self, id: HCONN) -> Option<&mut Slot> {
-        let slot = self.slots.get_mut(id.addr() & 0xffff)?;
-        (usize::from(slot.generation) == id.addr() >> 16).then_some(slot)
+    fn slot(&mut self, id: usize) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(usize::from(index(id)))?;
+        (usize::from(slot.generation) == id >> 17).then_some(slot)
     }
+
+    fn is_empty(&self) -> bool {
+        self.free.len() == self.slots.len()
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "16 bits above the lowest one are the index"
+)]
+fn index(id: usize) -> u16 {
+    (id >> 1) as u16
 }

@@ -1,5 +1,7 @@
 //! Unix.
 
+mod file;
+
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fs::File;
@@ -18,6 +20,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{Transport, tcp};
 use crate::drives::Drives;
 use crate::options::Address;
+
+pub use file::ForeignFile;
 
 thread_local! {
     static LAST_ERROR: Cell<u32> = const { Cell::new(0) };

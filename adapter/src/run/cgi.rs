@@ -13,6 +13,7 @@ use crate::options::Options;
 use crate::os::{self, Streams, Transport as _};
 use crate::response::Ending;
 use crate::session::Session;
+use crate::threads::Threads;
 use crate::variables::Variables;
 
 /// Bytes of the body that may wait for the extension.
@@ -38,6 +39,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
     let (done, ended) = channel();
     let link = Arc::new(Cgi {
         streams: Arc::clone(&streams),
+        threads: Arc::clone(&threads),
         done: Mutex::new(done),
     });
     let session = Arc::new(Session::new(1, link, variables, length, None));
@@ -88,6 +90,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
 
 struct Cgi {
     streams: Arc<Streams>,
+    threads: Arc<Threads>,
     /// Tells that the answer is over, and whether it is whole.
     done: Mutex<Sender<bool>>,
 }
@@ -119,4 +122,8 @@ impl Link for Cgi {
     }
 
     fn grant(&self, _: u16, _: u32) {}
+
+    fn resume(&self, session: Arc<Session>) {
+        self.threads.resume(session);
+    }
 }

@@ -1,37 +1,42 @@
 //! What the front does to a request: body, credit, the client's end.
 
+use std::sync::Arc;
+
 use fastcgi_protocol::ProtocolError;
 
-use super::{Session, State};
-use crate::life::Life;
+use super::{Answer, Session, State};
+use crate::life::Event;
 
 impl Session {
     /// Bytes of the body have come. Returns whether the extension can be called now for the first time.
     ///
     /// # Errors
     /// When the front sends more than it was granted.
-    pub fn push_body(&self, bytes: &[u8]) -> Result<bool, ProtocolError> {
+    pub fn push_body(self: &Arc<Self>, bytes: &[u8]) -> Result<bool, ProtocolError> {
         let mut state = self.lock();
         if let Some(credit) = &mut state.credit {
             credit.stdin.received(bytes.len())?;
         }
-        let kept = if state.life.has_ended() || state.gone {
-            0
-        } else {
+        let kept = if state.takes_body() {
             state.body.push(bytes)
+        } else {
+            0
         };
         self.changed.ring();
         let ready = state.becomes_ready();
-        drop(self.consumed(state, bytes.len() - kept));
+        let state = self.consumed(state, bytes.len() - kept);
+        self.wake(state);
         Ok(ready)
     }
 
     /// The body is over. Returns whether the extension can be called now for the first time.
-    pub fn end_body(&self) -> bool {
+    pub fn end_body(self: &Arc<Self>) -> bool {
         let mut state = self.lock();
         state.body.end();
         self.changed.ring();
-        state.becomes_ready()
+        let ready = state.becomes_ready();
+        self.wake(state);
+        ready
     }
 
     /// Whether the extension can be called at once, before any of the body has come. Says so once.
@@ -42,9 +47,7 @@ impl Session {
     /// Blocks a reader without flow control until no more than `limit` bytes of the body wait for the extension.
     pub fn wait_for_room(&self, limit: usize) {
         let state = self.lock();
-        let full = |state: &mut State| {
-            state.body.buffered() > limit && !state.gone && !state.life.has_ended()
-        };
+        let full = |state: &mut State| state.body.buffered() > limit && state.takes_body();
         drop(self.changed.wait_while(state, full));
     }
 
@@ -52,28 +55,33 @@ impl Session {
     ///
     /// # Errors
     /// When credit exceeds what a window can hold.
-    pub fn add_credit(&self, bytes: u32) -> Result<(), ProtocolError> {
-        if let Some(credit) = &mut self.lock().credit {
+    pub fn add_credit(self: &Arc<Self>, bytes: u32) -> Result<(), ProtocolError> {
+        let mut state = self.lock();
+        if let Some(credit) = &mut state.credit {
             credit.stdout.add(bytes)?;
         }
         self.changed.ring();
+        self.wake(state);
         Ok(())
     }
 
     /// The client has gone: reads and writes of the extension fail from now on. Returns whether the extension can be
     /// called now for the first time, so that it learns of it.
-    pub fn abort(&self) -> bool {
+    pub fn abort(self: &Arc<Self>) -> bool {
         let mut state = self.lock();
         state.gone = true;
-        state.body.end();
+        state.body.cut();
         self.changed.ring();
-        state.becomes_ready()
+        let ready = state.becomes_ready();
+        self.wake(state);
+        ready
     }
 
     /// Answers the request without the extension, which never sees it.
     pub fn refuse(&self, code: u16, reason: &'static str) {
         let mut state = self.lock();
-        state.life = Life::Over;
+        state.life.on(Event::Refused);
+        state.answer = Answer::Over;
         let State {
             response, gathered, ..
         } = &mut *state;

@@ -1,8 +1,10 @@
-//! One request inside the worker: its body, its answer and its life, shared by the thread that reads the connection
-//! and the threads of the extension.
+//! One request inside the worker: its body, its answer and its life, shared by the thread that reads the connection,
+//! the threads of the extension and those of its completion functions.
 
 mod front;
+mod operation;
 mod output;
+mod pieces;
 #[cfg(test)]
 mod tests;
 
@@ -16,8 +18,12 @@ use crate::bell::Bell;
 use crate::body::{Body, Read};
 use crate::life::{Action, Event, Life};
 use crate::link::Link;
-use crate::response::{Refused, Response};
+use crate::response::{Ending, Refused, Response};
 use crate::variables::Variables;
+
+use operation::Operation;
+pub use operation::{Complete, Work};
+pub use pieces::{Piece, ReadAt, Sending};
 
 /// Output gathers up to this many bytes before it is sent (ISAPI.md §6.5).
 const GATHER: usize = 16 * 1024;
@@ -60,13 +66,47 @@ struct State {
     credit: Option<Credit>,
     /// Output that has not been handed to the link yet.
     gathered: Vec<u8>,
-    /// A thread is handing output to the link; others wait for their turn, so that bytes keep their order.
+    /// A thread or an operation is handing output to the link; others wait for their turn, so that bytes keep their
+    /// order.
     sending: bool,
+    /// Gathered output waits for credit, and no thread waits with it: the completion threads carry it on.
+    backlog: bool,
+    answer: Answer,
+    /// The outstanding operation, while no thread works on it.
+    operation: Option<Box<Operation>>,
+    /// The outstanding operation is to end at once.
+    cancelled: bool,
+    /// The completion threads were asked to carry this request on and have not begun.
+    resumed: bool,
     /// The client has gone.
     gone: bool,
+    /// The extension has closed the connection.
+    closed: bool,
+    /// Every write is sent at once (code 1043).
+    unbuffered: bool,
     /// Gathered output was already there at the last tick.
     stale: bool,
     log: Vec<u8>,
+}
+
+/// How far the end of the answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// The extension may add to it.
+    Open,
+    /// It ends like this when what has gathered is sent.
+    Ending(Ending),
+    /// The link was told its end: the request's number may belong to another one now.
+    Over,
+}
+
+/// How an answer ends before its request (ISAPI.md §3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// `HSE_IO_FINAL_SEND`: the answer is whole, more output is refused with 87.
+    Final,
+    /// `HSE_IO_DISCONNECT_AFTER_SEND`: for the extension the client is gone, writes fail with 10054.
+    Disconnect,
 }
 
 impl State {
@@ -75,6 +115,22 @@ impl State {
         let now = !self.handed && self.body.is_ready();
         self.handed |= now;
         now
+    }
+
+    /// Whether somebody may still want more of the body.
+    fn takes_body(&self) -> bool {
+        !self.gone && self.answer != Answer::Over && !self.life.has_ended()
+    }
+
+    /// What a synchronous call fails with when the answer takes nothing more.
+    fn writable(&self) -> Result<(), Win32> {
+        if !self.life.is_open() {
+            Err(Win32(ERROR_INVALID_PARAMETER))
+        } else if self.gone || self.closed {
+            Err(Win32(WSAECONNRESET))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -97,7 +153,14 @@ impl Session {
             credit,
             gathered: Vec::new(),
             sending: false,
+            backlog: false,
+            answer: Answer::Open,
+            operation: None,
+            cancelled: false,
+            resumed: false,
             gone: false,
+            closed: false,
+            unbuffered: false,
             stale: false,
             log: Vec::new(),
         };
@@ -128,10 +191,14 @@ impl Session {
     /// ReadClient: fills the buffer, or as much of it as the body still has (ISAPI.md §3.3).
     ///
     /// # Errors
-    /// 10054 when the body was cut short, 121 when nothing came in time, 87 after the end of the session.
+    /// 10054 when the body was cut short, 121 when nothing came in time, 87 after the end of the session and while an
+    /// asynchronous read is outstanding.
     pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Win32> {
         self.flush()?;
         let mut state = self.open()?;
+        if state.operation.as_ref().is_some_and(|it| it.is_receive()) {
+            return Err(Win32(ERROR_INVALID_PARAMETER));
+        }
         let mut filled = 0;
         while filled < buffer.len() {
             match state.body.read(&mut buffer[filled..]) {
@@ -142,14 +209,10 @@ impl Session {
                 }
                 Read::End => break,
                 Read::Wait if !state.life.is_open() => return Err(Win32(ERROR_INVALID_PARAMETER)),
-                Read::Wait if !state.gone => {
+                Read::Wait => {
                     let (next, timed_out) = self.changed.wait_timeout(state, READ_TIMEOUT);
                     state = next;
-                    if timed_out
-                        && state.body.buffered() == 0
-                        && !state.gone
-                        && !state.body.is_ready()
-                    {
+                    if timed_out && !state.body.has_news() {
                         return if filled > 0 {
                             Ok(filled)
                         } else {
@@ -157,19 +220,22 @@ impl Session {
                         };
                     }
                 }
-                Read::Short | Read::Wait if filled > 0 => break,
-                Read::Short | Read::Wait => return Err(Win32(WSAECONNRESET)),
+                Read::Short if filled > 0 => break,
+                Read::Short => return Err(Win32(WSAECONNRESET)),
             }
         }
         Ok(filled)
     }
 
-    /// WriteClient: gathers small writes, sends large ones at once.
+    /// WriteClient: gathers small writes, sends large ones at once. An empty one sends what has gathered.
     ///
     /// # Errors
     /// 10054 when the client has gone, 87 when the answer takes nothing more.
     pub fn write(&self, bytes: &[u8]) -> Result<(), Win32> {
         let mut state = self.turn()?;
+        if bytes.is_empty() {
+            return self.send(state, &[]);
+        }
         match state.response.passes(bytes) {
             Some(count) if state.gathered.len() + count >= GATHER => {
                 state.response.passed(count);
@@ -193,7 +259,17 @@ impl Session {
 
     /// Whether the client is still there (code 1018).
     pub fn is_connected(&self) -> bool {
-        !self.lock().gone
+        let state = self.lock();
+        !state.gone && !state.closed
+    }
+
+    /// Whether every write is sent at once from now on, or gathered again (code 1043).
+    ///
+    /// # Errors
+    /// 87 after the end of the session.
+    pub fn set_unbuffered(&self, unbuffered: bool) -> Result<(), Win32> {
+        self.open()?.unbuffered = unbuffered;
+        if unbuffered { self.flush() } else { Ok(()) }
     }
 
     /// Adds to the text for the access log (code 1003), up to 4 KiB.
@@ -203,19 +279,24 @@ impl Session {
         state.log.extend_from_slice(&text[..text.len().min(room)]);
     }
 
-    /// `HttpExtensionProc` returned, or the extension called DONE. `http_status` and `log_data` are what the ECB holds
-    /// now. Returns whether the ECB is free.
-    pub fn end(&self, event: Event, http_status: u32, log_data: &[u8]) -> bool {
-        let mut state = self.wait_turn(self.lock());
+    /// The extension has ended something: its call, its session, a completion function. `http_status` and `log_data` are
+    /// what the ECB holds now. Returns whether the ECB is free. Never waits for the client where there is credit.
+    pub fn end(self: &Arc<Self>, event: Event, http_status: u32, log_data: &[u8]) -> bool {
+        let mut state = self.lock();
         let Action { finish, release } = state.life.on(event);
         if let Some(status) = finish {
-            if !log_data.is_empty() {
+            state = self.wait_turn(state);
+            if state.answer == Answer::Open {
                 state.log.extend_from_slice(log_data);
+                self.finish(state, status, http_status);
             }
-            self.finish(state, status, http_status);
-        } else if state.life == Life::Pending {
-            // Nobody flushes for a request that has no thread. A client that has gone shows at the next call.
-            let _ = self.send(state, &[]);
+        } else if state.life.has_ended() {
+            // An answer that waits for its operation must not wait for a body that nobody wants any more.
+            state.cancelled |= state.operation.as_ref().is_some_and(|it| it.is_receive());
+            self.wake(state);
+        } else if state.life.is_pending() && !state.sending && !state.gathered.is_empty() {
+            // Nobody flushes for a request that has no thread.
+            drop(self.carry_on(state));
         }
         release
     }
@@ -227,7 +308,8 @@ impl Session {
         mut state: MutexGuard<'a, State>,
         count: usize,
     ) -> MutexGuard<'a, State> {
-        let credit = state.credit.as_mut();
+        let over = state.answer == Answer::Over;
+        let credit = state.credit.as_mut().filter(|_| !over);
         let Some(bytes) = credit.and_then(|credit| credit.stdin.consumed(count)) else {
             return state;
         };
@@ -246,14 +328,11 @@ impl Session {
         }
     }
 
-    /// The state, when no other thread is sending and the client is there.
+    /// The state, when nobody else is sending and the client is there.
     fn turn(&self) -> Result<MutexGuard<'_, State>, Win32> {
         let state = self.wait_turn(self.open()?);
-        match (state.life.is_open(), state.gone) {
-            (false, _) => Err(Win32(ERROR_INVALID_PARAMETER)),
-            (_, true) => Err(Win32(WSAECONNRESET)),
-            _ => Ok(state),
-        }
+        state.writable()?;
+        Ok(state)
     }
 
     fn wait_turn<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {

@@ -1,12 +1,26 @@
 //! How the output of a request reaches its link: gathered, in order, as credit allows.
 
-use std::sync::MutexGuard;
+use std::sync::{Arc, MutexGuard};
 
 use isapi_abi::error::{ERROR_INVALID_PARAMETER, WSAECONNRESET};
+use isapi_abi::status::HSE_STATUS_SUCCESS;
 
-use super::{GATHER, Session, State, Win32};
-use crate::life::Life;
+use super::{Answer, GATHER, Last, Session, State, Win32};
 use crate::response::{Ending, Refused, Response};
+
+impl State {
+    /// Whether credit allows to send everything that has gathered.
+    fn fits(&self) -> bool {
+        let credit = self.credit.as_ref();
+        credit.is_none_or(|credit| credit.stdout.available() >= self.gathered.len())
+    }
+
+    /// Whether something could be sent, or need not be sent any more.
+    pub(super) fn flows(&self) -> bool {
+        let credit = self.credit.as_ref();
+        self.gone || credit.is_none_or(|credit| credit.stdout.available() > 0)
+    }
+}
 
 impl Session {
     /// Sends what has gathered since the tick before, if it needs no waiting. Called a few times a second for requests
@@ -15,14 +29,10 @@ impl Session {
         let Ok(mut state) = self.state.try_lock() else {
             return;
         };
-        let allowed = state
-            .credit
-            .as_ref()
-            .is_none_or(|credit| credit.stdout.available() >= state.gathered.len());
         if state.gathered.is_empty()
             || state.sending
             || state.gone
-            || !allowed
+            || !state.fits()
             || !self.link.is_ready()
         {
             return;
@@ -35,9 +45,55 @@ impl Session {
         }
     }
 
+    /// Ends the answer before the extension ends the request: after `HSE_IO_FINAL_SEND` and
+    /// `HSE_IO_DISCONNECT_AFTER_SEND` (ISAPI.md §3.2).
+    ///
+    /// # Errors
+    /// 10054 when the client has gone, 87 after the end of the session.
+    pub fn finish_early(&self, last: Last) -> Result<(), Win32> {
+        let state = self.turn()?;
+        self.finish_early_in(state, last);
+        Ok(())
+    }
+
+    /// Closes the client's connection at once (code 1017): an operation ends with 64, an answer that is not whole is
+    /// cut.
+    ///
+    /// # Errors
+    /// 87 after the end of the session.
+    pub fn close(self: &Arc<Self>) -> Result<(), Win32> {
+        const CUT: Ending = Ending::Cut("the extension closed the connection");
+        let mut state = self.open()?;
+        if state.answer == Answer::Open && !state.sending && state.response.has_started() {
+            self.finish_early_in(state, Last::Disconnect);
+            state = self.lock();
+        }
+        (state.closed, state.gone) = (true, true);
+        state.body.cut();
+        self.changed.ring();
+        if state.answer != Answer::Over {
+            // Whoever is sending stops, and says so when he yields.
+            state.answer = Answer::Ending(CUT);
+            if !state.sending {
+                self.conclude(state, CUT);
+                state = self.lock();
+            }
+        }
+        self.wake(state);
+        Ok(())
+    }
+
+    pub(super) fn finish_early_in(&self, mut state: MutexGuard<'_, State>, last: Last) {
+        state.closed |= last == Last::Disconnect;
+        if state.answer == Answer::Open {
+            self.finish(state, HSE_STATUS_SUCCESS, 200);
+        }
+    }
+
+    /// Sends what has gathered before a thread waits for the body. An operation that is sending does so anyway.
     pub(super) fn flush(&self) -> Result<(), Win32> {
         let state = self.lock();
-        if state.gathered.is_empty() || !state.life.is_open() {
+        if state.gathered.is_empty() || !state.life.is_open() || state.life.has_operation() {
             return Ok(());
         }
         match self.send(self.wait_turn(state), &[]) {
@@ -57,13 +113,14 @@ impl Session {
         } = &mut *state;
         call(response, gathered).map_err(|_| Win32(ERROR_INVALID_PARAMETER))?;
         state.stale = false;
-        if state.gathered.len() >= GATHER || state.life == Life::Pending {
+        if state.gathered.len() >= GATHER || state.unbuffered || state.life.is_pending() {
             self.send(state, &[])
         } else {
             Ok(())
         }
     }
 
+    /// Ends the answer: at once if credit allows, otherwise the completion threads do when there is credit.
     pub(super) fn finish<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -74,32 +131,15 @@ impl Session {
             response, gathered, ..
         } = &mut *state;
         let ending = response.finish(status, http_status, gathered);
-        if let Ending::Cut(reason) | Ending::Failed(reason) = ending
-            && !state.gone
-        {
-            self.link.report(self.id, reason);
-        }
-        let fits = state
-            .credit
-            .as_ref()
-            .is_none_or(|credit| credit.stdout.available() >= state.gathered.len());
-        if !fits && !state.gone {
-            // Whether it went out or the client left meanwhile, the request ends below.
-            let _ = self.send(state, &[]);
-            state = self.lock();
-        }
-        let last = if state.gone {
-            Vec::new()
+        if state.gone || state.fits() {
+            self.conclude(state, ending);
         } else {
-            std::mem::take(&mut state.gathered)
-        };
-        let log = std::mem::take(&mut state.log);
-        drop(state);
-        self.changed.ring();
-        self.link.finish(self.id, &last, ending, &log);
+            state.answer = Answer::Ending(ending);
+            drop(self.carry_on(state));
+        }
     }
 
-    /// Hands what has gathered, and then `more`, to the link as credit allows.
+    /// Hands what has gathered, and then `more`, to the link, and waits for credit where it is needed.
     pub(super) fn send<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -107,36 +147,118 @@ impl Session {
     ) -> Result<(), Win32> {
         state.sending = true;
         let mut gathered = std::mem::take(&mut state.gathered);
-        for mut part in [&gathered[..], more] {
-            while !part.is_empty() && !state.gone {
-                let allowed = match &mut state.credit {
-                    None => part.len(),
-                    Some(credit) => {
-                        let allowed = credit.stdout.available().min(part.len());
-                        credit.stdout.take(allowed);
-                        allowed
-                    }
-                };
-                if allowed == 0 {
-                    state = self.changed.wait(state);
-                    continue;
-                }
-                let (now, later) = part.split_at(allowed);
-                drop(state);
-                let result = self.link.stdout(self.id, now);
-                state = self.lock();
-                state.gone |= result.is_err();
-                part = later;
-            }
+        for part in [&gathered[..], more] {
+            state = self.hand_over(state, part, Patience::Wait).0;
         }
         gathered.clear();
         state.gathered = gathered;
-        state.sending = false;
-        self.changed.ring();
-        if state.gone {
+        let gone = state.gone;
+        drop(self.yield_turn(state));
+        if gone {
             Err(Win32(WSAECONNRESET))
         } else {
             Ok(())
         }
     }
+
+    /// Sends of what has gathered as much as credit allows. Nobody waits for the rest, which is sent when credit comes.
+    pub(super) fn carry_on<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+    ) -> MutexGuard<'a, State> {
+        state.sending = true;
+        state = self.drain(state);
+        self.yield_turn(state)
+    }
+
+    /// The same for who has the turn and keeps it.
+    pub(super) fn drain<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let mut gathered = std::mem::take(&mut state.gathered);
+        let (mut state, count) = self.hand_over(state, &gathered, Patience::None);
+        if state.gone {
+            gathered.clear();
+        } else {
+            gathered.drain(..count);
+        }
+        state.gathered = gathered;
+        state
+    }
+
+    /// Hands bytes to the link as credit allows; the caller has the turn. Returns how many: all, unless the client has
+    /// gone or credit is out and there is no patience.
+    pub(super) fn hand_over<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        bytes: &[u8],
+        patience: Patience,
+    ) -> (MutexGuard<'a, State>, usize) {
+        let mut done = 0;
+        while done < bytes.len() && !state.gone {
+            let left = &bytes[done..];
+            let allowed = match &mut state.credit {
+                None => left.len(),
+                Some(credit) => {
+                    let allowed = credit.stdout.available().min(left.len());
+                    credit.stdout.take(allowed);
+                    allowed
+                }
+            };
+            match (allowed, patience) {
+                (0, Patience::None) => break,
+                (0, Patience::Wait) => state = self.changed.wait(state),
+                _ => {
+                    drop(state);
+                    let result = self.link.stdout(self.id, &left[..allowed]);
+                    state = self.lock();
+                    state.gone |= result.is_err();
+                    done += allowed;
+                }
+            }
+        }
+        (state, done)
+    }
+
+    /// Lets others send. If the answer has ended and nothing of it is left, tells the link.
+    pub(super) fn yield_turn<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+    ) -> MutexGuard<'a, State> {
+        state.sending = false;
+        state.backlog = !state.gathered.is_empty();
+        self.changed.ring();
+        match state.answer {
+            Answer::Ending(ending) if state.gone || !state.backlog => {
+                self.conclude(state, ending);
+                self.lock()
+            }
+            _ => state,
+        }
+    }
+
+    /// Sends what is left of the answer and its end.
+    pub(super) fn conclude(&self, mut state: MutexGuard<'_, State>, ending: Ending) {
+        state.answer = Answer::Over;
+        state.backlog = false;
+        state.body.cut();
+        let mut last = std::mem::take(&mut state.gathered);
+        let log = std::mem::take(&mut state.log);
+        let gone = state.gone;
+        drop(state);
+        self.changed.ring();
+        if gone {
+            last.clear();
+        } else if let Ending::Cut(reason) | Ending::Failed(reason) = ending {
+            self.link.report(self.id, reason);
+        }
+        self.link.finish(self.id, &last, ending, &log);
+    }
+}
+
+/// Whether a thread waits for credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Until there is some, or the client has gone.
+    Wait,
+    /// Not at all.
+    None,
 }

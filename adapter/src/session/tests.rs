@@ -8,7 +8,8 @@ use isapi_abi::status::{HSE_STATUS_PENDING, HSE_STATUS_SUCCESS};
 
 use super::*;
 use crate::link::Gone;
-use crate::response::Ending;
+
+mod operation;
 
 /// What a request does to its connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +18,7 @@ enum Call {
     Finish(Vec<u8>, Ending, Vec<u8>),
     Report(String),
     Grant(u32),
+    Resume,
 }
 
 struct Recorder(Mutex<Sender<Call>>);
@@ -47,6 +49,10 @@ impl Link for Recorder {
 
     fn grant(&self, _: u16, bytes: u32) {
         self.note(Call::Grant(bytes));
+    }
+
+    fn resume(&self, _: Arc<Session>) {
+        self.note(Call::Resume);
     }
 }
 

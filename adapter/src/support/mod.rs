@@ -2,27 +2,34 @@
 
 mod certificate;
 mod connection;
+mod file;
 mod header;
 mod log;
 mod map;
+mod read;
 mod server;
+mod session;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod url;
+mod vector;
+
+use std::sync::Arc;
 
 use isapi_abi::error::{ERROR_INVALID_PARAMETER, ERROR_NOT_SUPPORTED};
 use isapi_abi::requests as code;
 
-use crate::ecb::Arguments;
-use crate::session::{Session, Win32};
+use crate::ecb::{Arguments, Entry};
+use crate::session::Win32;
 
 /// Runs one code.
 ///
 /// # Errors
 /// The Win32 error for the extension: 87 for codes that ISAPI does not know, 50 for those that it knows and this host
 /// does not offer (ISAPI.md §3.4).
-pub fn call(session: &Session, request: u32, arguments: &mut Arguments) -> Result<(), Win32> {
+pub fn call(entry: &Arc<Entry>, request: u32, arguments: &mut Arguments) -> Result<(), Win32> {
+    let session = &entry.session;
     match request {
         code::HSE_REQ_SEND_URL_REDIRECT_RESP => header::redirect(session, arguments),
         code::HSE_REQ_SEND_URL => header::send_url(session, arguments),
@@ -34,6 +41,16 @@ pub fn call(session: &Session, request: u32, arguments: &mut Arguments) -> Resul
         code::HSE_REQ_MAP_UNICODE_URL_TO_PATH_EX => map::extended_wide(session, arguments),
         code::HSE_REQ_NORMALIZE_URL => url::normalize(arguments),
         code::HSE_APPEND_LOG_PARAMETER => log::append(session, arguments),
+        code::HSE_REQ_IO_COMPLETION => session::register(entry, arguments),
+        code::HSE_REQ_TRANSMIT_FILE => file::transmit(entry, arguments),
+        code::HSE_REQ_ASYNC_READ_CLIENT => read::start(entry, arguments),
+        code::HSE_REQ_CLOSE_CONNECTION => session.close(),
+        code::HSE_REQ_VECTOR_SEND => vector::send(entry, arguments),
+        code::HSE_REQ_SET_FLUSH_FLAG => session::set_flush_flag(session, arguments),
+        code::HSE_REQ_CANCEL_IO => {
+            session.cancel();
+            Ok(())
+        }
         code::HSE_REQ_IS_KEEP_CONN => connection::is_keep_alive(session, arguments),
         code::HSE_REQ_IS_CONNECTED => connection::is_connected(session, arguments),
         // Without effect since IIS 5.1.

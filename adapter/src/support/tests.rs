@@ -4,7 +4,7 @@ mod map;
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use fastcgi_protocol::{Grant, Params, Window};
 use isapi_abi::error::{ERROR_INSUFFICIENT_BUFFER, ERROR_NOT_FOUND};
@@ -20,7 +20,7 @@ use super::*;
 use crate::life::Event;
 use crate::link::{Gone, Link};
 use crate::response::Ending;
-use crate::session::Credit;
+use crate::session::{Credit, Session};
 use crate::variables::Variables;
 
 /// A connection that keeps the answer.
@@ -44,6 +44,8 @@ impl Link for Kept {
     fn report(&self, _: u16, _: &str) {}
 
     fn grant(&self, _: u16, _: u32) {}
+
+    fn resume(&self, _: Arc<Session>) {}
 }
 
 /// A request inside the extension, come through a gateway.
@@ -84,18 +86,19 @@ const PLAIN: &[(&str, &str)] = &[
 
 /// Runs a code with these pointers.
 fn run(
-    session: &Session,
+    session: &Arc<Session>,
     request: u32,
     buffer: *mut c_void,
     size: *mut u32,
     data_type: *mut c_void,
 ) -> Result<(), u32> {
     let mut arguments = Arguments::for_test(buffer, size, data_type.cast());
-    call(session, request, &mut arguments).map_err(|Win32(error)| error)
+    let entry = Arc::new(Entry::new(session, Vec::new(), 0));
+    call(&entry, request, &mut arguments).map_err(|Win32(error)| error)
 }
 
 /// Runs a code with B alone.
-fn with<T>(session: &Session, request: u32, buffer: &mut T) -> Result<(), u32> {
+fn with<T>(session: &Arc<Session>, request: u32, buffer: &mut T) -> Result<(), u32> {
     run(
         session,
         request,
