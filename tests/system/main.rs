@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod async_io;
 mod bad_input;
 mod cgi;
 mod client_gone;
