@@ -22,7 +22,7 @@ pub struct Completions {
 
 #[derive(Default)]
 struct State {
-    /// Requests that can be carried on. Each stands here at most once for each thread that carries it on.
+    /// Requests that can be carried on, each at most once.
     waiting: VecDeque<Arc<Session>>,
     idle: usize,
     /// Whether each thread is busy, by its number.

@@ -36,6 +36,7 @@ on_both_machines! {
     thread_local_storage_works
     own_threads_answer
     files_are_found
+    files_are_transmitted
     windows_sockets_work
     the_host_is_as_promised
     crashes_are_reported
@@ -195,6 +196,19 @@ mod checks {
         );
         let path = format!("/legacy.dll/file?{folder}\\beside.txt");
         assert_eq!(answer(&gateway, &path), "beside the DLL");
+        gateway.stop();
+    }
+
+    pub fn files_are_transmitted(machine: Machine) {
+        let gateway = serve("windows", machine, "");
+        let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_be_bytes).collect();
+        std::fs::write(gateway.folder().join("large.bin"), &bytes).unwrap();
+        let reply = gateway.get("/windows.dll?file=large.bin");
+        assert!(reply.complete);
+        assert!(reply.body == bytes.repeat(4), "{} bytes", reply.body.len());
+        gateway
+            .log()
+            .wait_for(&["transmitted 4, the last with 400000 bytes and error 0"]);
         gateway.stop();
     }
 

@@ -180,15 +180,17 @@ impl Session {
             drop(state);
             let next = sending.next(&mut buffer);
             state = self.lock();
-            let State {
-                response, gathered, ..
-            } = &mut *state;
             match next {
                 Ok(None) => ended = true,
-                Ok(Some(chunk)) if response.write(chunk, gathered).is_ok() => {
+                Ok(Some(chunk)) => {
+                    let State {
+                        response, gathered, ..
+                    } = &mut *state;
+                    if response.write(chunk, gathered).is_err() {
+                        return (state, Some(ERROR_INVALID_PARAMETER));
+                    }
                     *sent += chunk.len() as u64;
                 }
-                Ok(Some(_)) => return (state, Some(ERROR_INVALID_PARAMETER)),
                 Err(Win32(error)) => return (state, Some(error)),
             }
         }

@@ -50,9 +50,11 @@ impl Session {
     ///
     /// # Errors
     /// 10054 when the client has gone, 87 after the end of the session.
-    pub fn finish_early(&self, last: Last) -> Result<(), Win32> {
+    pub fn finish_early(self: &Arc<Self>, last: Last) -> Result<(), Win32> {
         let state = self.turn()?;
         self.finish_early_in(state, last);
+        // The body has ended with the answer: an operation that reads it learns that.
+        self.wake(self.lock());
         Ok(())
     }
 

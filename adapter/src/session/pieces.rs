@@ -1,5 +1,7 @@
 //! What a call sends in several pieces: memory and files of the extension (ISAPI.md §4.2, codes 1006 and 1037).
 
+use std::sync::Arc;
+
 use isapi_abi::error::ERROR_HANDLE_EOF;
 
 use super::{Last, Session, Win32};
@@ -117,7 +119,7 @@ impl Session {
     /// # Errors
     /// Those of [`Session::respond`] and [`Session::write`], and those of reading the files.
     pub fn send_pieces(
-        &self,
+        self: &Arc<Self>,
         head: impl FnOnce(&mut Response, &mut Vec<u8>) -> Result<(), Refused>,
         sending: &mut Sending,
     ) -> Result<(), Win32> {

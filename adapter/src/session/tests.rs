@@ -9,7 +9,9 @@ use isapi_abi::status::{HSE_STATUS_PENDING, HSE_STATUS_SUCCESS};
 use super::*;
 use crate::link::Gone;
 
+mod ending;
 mod operation;
+mod threads;
 
 /// What a request does to its connection.
 #[derive(Debug, PartialEq, Eq)]

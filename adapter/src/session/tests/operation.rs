@@ -1,9 +1,9 @@
-use isapi_abi::error::{ERROR_HANDLE_EOF, ERROR_NETNAME_DELETED, ERROR_OPERATION_ABORTED};
+use isapi_abi::error::{ERROR_HANDLE_EOF, ERROR_OPERATION_ABORTED};
 
 use super::*;
 
 /// Bytes and error of one completion.
-type Completed = Receiver<(u32, u32)>;
+pub(super) type Completed = Receiver<(u32, u32)>;
 
 /// Bytes at every place, up to a size.
 struct Zeros(u64);
@@ -33,7 +33,7 @@ impl Drop for Room {
 }
 
 /// Starts an operation whose completion function does nothing but return.
-fn start(session: &Arc<Session>, work: Work) -> Result<Completed, Win32> {
+pub(super) fn start(session: &Arc<Session>, work: Work) -> Result<Completed, Win32> {
     let (sender, completed) = channel();
     let shared = Arc::clone(session);
     let complete = move |bytes, error| {
@@ -44,26 +44,26 @@ fn start(session: &Arc<Session>, work: Work) -> Result<Completed, Win32> {
     Ok(completed)
 }
 
-fn memory(bytes: &'static [u8]) -> Piece {
+pub(super) fn memory(bytes: &'static [u8]) -> Piece {
     Piece::Memory(Box::new(bytes))
 }
 
-fn sending(pieces: Vec<Piece>, last: Option<Last>) -> Work {
+pub(super) fn sending(pieces: Vec<Piece>, last: Option<Last>) -> Work {
     Work::Send(Sending::new(pieces, 0, last))
 }
 
-fn write(session: &Arc<Session>, bytes: &'static [u8]) -> Completed {
+pub(super) fn write(session: &Arc<Session>, bytes: &'static [u8]) -> Completed {
     start(session, sending(vec![memory(bytes)], None)).unwrap()
 }
 
-fn read(session: &Arc<Session>, room: usize) -> (Completed, Receiver<Vec<u8>>) {
+pub(super) fn read(session: &Arc<Session>, room: usize) -> (Completed, Receiver<Vec<u8>>) {
     let (sender, bytes) = channel();
     let work = Work::Receive(Box::new(Room(vec![0; room], sender)));
     (start(session, work).unwrap(), bytes)
 }
 
 /// A request that has returned `HSE_STATUS_PENDING` and has sent its head.
-fn pending(credit: Option<u32>) -> (Arc<Session>, Receiver<Call>) {
+pub(super) fn pending(credit: Option<u32>) -> (Arc<Session>, Receiver<Call>) {
     let (session, calls) = started(credit);
     session.end(Event::Returned(HSE_STATUS_PENDING), 200, b"");
     assert_eq!(calls.recv().unwrap(), Call::Stdout(HEAD.to_vec()));
@@ -71,7 +71,7 @@ fn pending(credit: Option<u32>) -> (Arc<Session>, Receiver<Call>) {
 }
 
 /// A request with a body of unknown length that is being read.
-fn reading() -> (Arc<Session>, Receiver<Call>) {
+pub(super) fn reading() -> (Arc<Session>, Receiver<Call>) {
     let (session, calls) = session(None, Some(1 << 20));
     session.push_body(&[0; 49_152]).unwrap();
     session.begin();
@@ -80,7 +80,7 @@ fn reading() -> (Arc<Session>, Receiver<Call>) {
 }
 
 /// Whether it has been handed to the completion threads since the last look.
-fn is_resumed(calls: &Receiver<Call>) -> bool {
+pub(super) fn is_resumed(calls: &Receiver<Call>) -> bool {
     calls
         .try_iter()
         .filter(|call| *call == Call::Resume)
@@ -228,45 +228,6 @@ fn a_read_of_a_body_that_breaks_off_gets_what_came_before() {
 }
 
 #[test]
-fn done_with_a_write_outstanding_ends_the_answer_behind_it() {
-    let (session, calls) = pending(Some(20));
-    let completed = write(&session, b"0123456789");
-    session.advance();
-    assert!(!session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
-    assert_eq!(session.write(b"late"), Err(Win32(ERROR_INVALID_PARAMETER)));
-    session.add_credit(100).unwrap();
-    session.advance();
-    assert_eq!(completed.recv(), Ok((10, 0)));
-    assert_eq!(answer(&calls), b"0123456789");
-}
-
-#[test]
-fn done_with_a_read_outstanding_cancels_it() {
-    let (session, calls) = reading();
-    session
-        .respond(|response, out| response.send_header(b"200 OK", b"", out))
-        .unwrap();
-    let (completed, _) = read(&session, 10);
-    session.advance();
-    is_resumed(&calls);
-    assert!(!session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
-    assert!(is_resumed(&calls));
-    session.advance();
-    assert_eq!(completed.recv(), Ok((0, ERROR_OPERATION_ABORTED)));
-    assert_eq!(answer(&calls), b"");
-}
-
-#[test]
-fn returning_success_with_an_operation_outstanding_waits_for_it() {
-    let (session, calls) = started(Some(1000));
-    let completed = write(&session, b"body");
-    assert!(!session.end(Event::Returned(HSE_STATUS_SUCCESS), 200, b""));
-    session.advance();
-    assert_eq!(completed.recv(), Ok((4, 0)));
-    assert_eq!(answer(&calls), [HEAD, b"body"].concat());
-}
-
-#[test]
 fn a_cancelled_operation_ends_with_995() {
     let (session, _calls) = reading();
     let (completed, _) = read(&session, 10);
@@ -280,84 +241,6 @@ fn a_cancelled_operation_ends_with_995() {
     assert_eq!(completed.recv(), Ok((1, 0)));
     session.cancel();
     session.advance();
-}
-
-#[test]
-fn closing_ends_operations_with_64_and_cuts_an_answer_that_is_not_whole() {
-    let (session, calls) = pending(Some(20));
-    let completed = write(&session, b"0123456789");
-    session.advance();
-    session.close().unwrap();
-    assert!(is_resumed(&calls));
-    assert!(!session.is_connected());
-    session.advance();
-    assert_eq!(completed.recv().unwrap().1, ERROR_NETNAME_DELETED);
-    let Ok(Call::Finish(_, Ending::Cut(_), _)) = calls.recv() else {
-        panic!("not cut");
-    };
-    assert_eq!(session.write(b"x"), Err(Win32(WSAECONNRESET)));
-    assert!(session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
-    assert!(calls.try_recv().is_err());
-}
-
-#[test]
-fn closing_with_a_read_outstanding_keeps_what_was_written() {
-    let (session, calls) = reading();
-    session
-        .respond(|response, out| response.send_header(b"200 OK", b"", out))
-        .unwrap();
-    let (completed, _) = read(&session, 10);
-    session.advance();
-    session.close().unwrap();
-    session.advance();
-    assert_eq!(completed.recv(), Ok((0, ERROR_NETNAME_DELETED)));
-    let finish = Call::Finish(Vec::new(), Ending::Complete, Vec::new());
-    assert_eq!(calls.try_iter().filter(|call| *call == finish).count(), 1);
-    assert!(session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
-}
-
-#[test]
-fn closing_before_anything_was_sent_cuts() {
-    let (session, calls) = session(Some(0), Some(1000));
-    session.begin();
-    session.close().unwrap();
-    let Ok(Call::Finish(_, Ending::Cut(_), _)) = calls.recv() else {
-        panic!("not cut");
-    };
-    assert!(session.end(Event::Returned(HSE_STATUS_SUCCESS), 200, b""));
-    assert!(calls.try_recv().is_err());
-}
-
-#[test]
-fn closing_frees_a_thread_that_waits_for_credit() {
-    let (session, calls) = pending(Some(20));
-    let writer = Arc::clone(&session);
-    let thread = thread::spawn(move || writer.write(b"0123456789"));
-    calls.recv().unwrap();
-    session.close().unwrap();
-    assert_eq!(thread.join().unwrap(), Err(Win32(WSAECONNRESET)));
-    assert!(
-        calls
-            .iter()
-            .any(|call| matches!(call, Call::Finish(_, Ending::Cut(_), _)))
-    );
-}
-
-#[test]
-fn the_last_part_ends_the_answer_before_the_request() {
-    for (last, error) in [
-        (Last::Final, ERROR_INVALID_PARAMETER),
-        (Last::Disconnect, WSAECONNRESET),
-    ] {
-        let (session, calls) = pending(Some(1000));
-        let completed = start(&session, sending(vec![memory(b"all")], Some(last))).unwrap();
-        session.advance();
-        assert_eq!(completed.recv(), Ok((3, 0)));
-        assert_eq!(answer(&calls), b"all");
-        assert_eq!(session.write(b"more"), Err(Win32(error)));
-        assert!(session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
-        assert!(calls.try_recv().is_err());
-    }
 }
 
 #[test]
@@ -411,43 +294,6 @@ fn a_file_that_has_become_too_short_is_told() {
     let completed = start(&session, sending(vec![file], None)).unwrap();
     session.advance();
     assert_eq!(completed.recv(), Ok((5, ERROR_HANDLE_EOF)));
-}
-
-#[test]
-fn an_end_without_credit_holds_no_thread() {
-    let (session, calls) = started(Some(10));
-    assert!(session.end(Event::Returned(HSE_STATUS_SUCCESS), 200, b"log"));
-    assert_eq!(calls.recv(), Ok(Call::Stdout(HEAD[..10].to_vec())));
-    assert!(calls.try_recv().is_err());
-    session.add_credit(100).unwrap();
-    assert_eq!(calls.try_recv(), Ok(Call::Resume));
-    session.advance();
-    assert_eq!(calls.recv(), Ok(Call::Stdout(HEAD[10..].to_vec())));
-    let finish = Call::Finish(Vec::new(), Ending::Complete, b"log".to_vec());
-    assert_eq!(calls.try_iter().collect::<Vec<_>>(), [finish]);
-}
-
-#[test]
-fn a_pending_request_without_credit_holds_no_thread() {
-    let (session, calls) = started(Some(10));
-    assert!(!session.end(Event::Returned(HSE_STATUS_PENDING), 200, b""));
-    assert_eq!(calls.recv(), Ok(Call::Stdout(HEAD[..10].to_vec())));
-    session.add_credit(100).unwrap();
-    session.advance();
-    session.write(b"more").unwrap();
-    session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b"");
-    assert_eq!(answer(&calls), [&HEAD[10..], b"more"].concat());
-}
-
-#[test]
-fn a_client_that_leaves_ends_an_answer_that_waits_for_credit() {
-    let (session, calls) = started(Some(10));
-    session.end(Event::Returned(HSE_STATUS_SUCCESS), 200, b"");
-    session.abort();
-    assert!(is_resumed(&calls));
-    session.advance();
-    let finish = Call::Finish(Vec::new(), Ending::Complete, Vec::new());
-    assert_eq!(calls.try_iter().collect::<Vec<_>>(), [finish]);
 }
 
 #[test]
