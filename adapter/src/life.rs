@@ -28,6 +28,8 @@ pub enum Event {
 /// What the worker has to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Action {
+    /// The extension may not use the request's callbacks any more.
+    pub close: bool,
     /// Finish the answer with this status.
     pub finish: Option<u32>,
     /// Free the ECB: nothing of the extension may use it any more.
@@ -99,6 +101,7 @@ impl Life {
     /// Moves on. Events that make no sense in a state (a second DONE, a DONE after the return) change nothing: ISAPI.md
     /// §2.1 demands that they never free twice.
     pub fn on(&mut self, event: Event) -> Action {
+        let was_open = self.is_open();
         match event {
             Event::Called if self.call == Call::Waiting => self.call = Call::Running,
             Event::Refused if self.call == Call::Waiting => {
@@ -135,7 +138,11 @@ impl Life {
         if release {
             self.phase = Phase::Released;
         }
-        Action { finish, release }
+        Action {
+            close: was_open && !self.is_open(),
+            finish,
+            release,
+        }
     }
 }
 
@@ -168,33 +175,15 @@ mod tests {
     #[test]
     fn returning_success_finishes_and_releases() {
         let mut life = called();
-        assert_eq!(
-            life.on(Event::Returned(0)),
-            Action {
-                finish: Some(1),
-                release: true
-            }
-        );
+        assert_eq!(life.on(Event::Returned(0)), end(1));
     }
 
     #[test]
     fn done_before_the_return_finishes_once_and_releases_at_the_return() {
         let mut life = called();
-        assert_eq!(
-            life.on(Event::Done(2)),
-            Action {
-                finish: Some(2),
-                release: false
-            }
-        );
+        assert_eq!(life.on(Event::Done(2)), finish(2));
         assert_eq!(life.on(Event::Done(2)), Action::default());
-        assert_eq!(
-            life.on(Event::Returned(3)),
-            Action {
-                finish: None,
-                release: true
-            }
-        );
+        assert_eq!(life.on(Event::Returned(3)), RELEASE);
     }
 
     #[test]
@@ -202,13 +191,7 @@ mod tests {
         let mut life = called();
         assert_eq!(life.on(Event::Returned(3)), Action::default());
         assert!(life.is_open());
-        assert_eq!(
-            life.on(Event::Done(1)),
-            Action {
-                finish: Some(1),
-                release: true
-            }
-        );
+        assert_eq!(life.on(Event::Done(1)), end(1));
     }
 
     #[test]
@@ -228,14 +211,18 @@ mod tests {
         let mut life = called();
         life.on(Event::Started);
         life.on(Event::Returned(3));
-        assert_eq!(life.on(Event::Done(2)), Action::default());
+        let closed = Action {
+            close: true,
+            ..Action::default()
+        };
+        assert_eq!(life.on(Event::Done(2)), closed);
         assert!(!life.is_open() && life.has_ended());
         assert_eq!(life.on(Event::Completing), Action::default());
         assert_eq!(
             life.on(Event::Completed),
             Action {
-                finish: Some(2),
-                release: true
+                close: false,
+                ..end(2)
             }
         );
     }
@@ -250,13 +237,7 @@ mod tests {
         life.on(Event::Started);
         assert_eq!(life.on(Event::Completed), Action::default());
         life.on(Event::Completing);
-        assert_eq!(
-            life.on(Event::Completed),
-            Action {
-                finish: Some(1),
-                release: true
-            }
-        );
+        assert_eq!(life.on(Event::Completed), end(1));
     }
 
     #[test]
@@ -279,14 +260,23 @@ mod tests {
     }
 
     const RELEASE: Action = Action {
+        close: false,
         finish: None,
         release: true,
     };
 
     fn finish(status: u32) -> Action {
         Action {
-            finish: Some(status),
             release: false,
+            ..end(status)
+        }
+    }
+
+    fn end(status: u32) -> Action {
+        Action {
+            close: true,
+            finish: Some(status),
+            release: true,
         }
     }
 
@@ -295,7 +285,7 @@ mod tests {
         /// before the answer was finished, and never while a call, an operation or a completion function is left.
         #[test]
         fn finishes_and_releases_at_most_once(events in proptest::collection::vec(event(), 0..40)) {
-            let (mut life, mut finished, mut released) = (Life::default(), 0, 0);
+            let (mut life, mut closed, mut finished, mut released) = (Life::default(), 0, 0, 0);
             let (mut running, mut operations, mut callbacks) = (false, 0, 0);
             for event in events {
                 match event {
@@ -315,7 +305,8 @@ mod tests {
                 let action = life.on(event);
                 finished += u32::from(action.finish.is_some());
                 released += u32::from(action.release);
-                prop_assert!(finished <= 1 && released <= finished);
+                closed += u32::from(action.close);
+                prop_assert!(closed <= 1 && finished <= closed && released <= finished);
                 prop_assert!(operations <= 1);
                 prop_assert!(!action.release || !running && operations == 0 && callbacks == 0);
             }
@@ -339,6 +330,7 @@ mod tests {
             }
             ends.sort_by_key(|(when, _)| *when);
             let actions: Vec<_> = ends.into_iter().flat_map(|(_, events)| events).map(|event| life.on(event)).collect();
+            prop_assert_eq!(actions.iter().filter(|action| action.close).count(), 1);
             prop_assert_eq!(actions.iter().filter(|action| action.finish.is_some()).count(), 1);
             prop_assert_eq!(actions.iter().filter(|action| action.release).count(), 1);
         }

@@ -1,7 +1,7 @@
 //! The extension control block and its four callbacks: where C meets the worker (ISAPI.md §2, §3).
 //!
-//! Each request that is inside the extension has an entry in one table. `ConnID` is index and generation of that entry,
-//! an untrusted number: a callback after the end of a request finds nothing and fails with 87 (ISAPI.md §2.4).
+//! Each request whose session is open has an entry in one table. `ConnID` is index and generation of that entry, an
+//! untrusted number: a callback after the end of the session finds nothing and fails with 87 (ISAPI.md §2.4).
 #![allow(unsafe_code)]
 
 mod arguments;
@@ -66,8 +66,8 @@ impl Entry {
 pub fn call(extension: &Extension, session: &Arc<Session>) {
     let (data, total) = session.begin();
     let entry = TABLE.insert(Entry::new(session, data, total));
-    // SAFETY: the block is valid and stays at its address until the entry is removed, which happens when the life of the
-    // request allows it.
+    // SAFETY: the block is valid and stays at its address as long as its entry, which the table keeps while the session is
+    // open, this function during the call, and an operation until its completion function has returned.
     let status = unsafe { extension.http_extension_proc(entry.block.ecb()) };
     end(&entry, Event::Returned(status));
 }
@@ -79,8 +79,9 @@ pub fn wait_until_none(deadline: Instant) -> bool {
 
 fn end(entry: &Entry, event: Event) {
     let (http_status, log_data) = entry.block.outcome();
-    if entry.session.end(event, http_status, &log_data) {
-        TABLE.remove(entry.id);
+    let action = entry.session.end(event, http_status, &log_data);
+    if action.close || action.release {
+        TABLE.leave(entry.id, action);
     }
 }
 

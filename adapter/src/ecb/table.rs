@@ -1,4 +1,4 @@
-//! The requests that are inside the extension, by ConnID.
+//! The requests whose session is open, by ConnID, and the number of those that are inside the extension.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -7,6 +7,7 @@ use isapi_abi::types::HCONN;
 
 use super::{Entry, INVALID};
 use crate::bell::Bell;
+use crate::life::Action;
 use crate::session::Win32;
 
 /// The one table of the process: callbacks get nothing but a ConnID.
@@ -14,6 +15,7 @@ pub(super) static TABLE: Table = Table {
     slots: Mutex::new(Slots {
         slots: Vec::new(),
         free: Vec::new(),
+        inside: 0,
     }),
     empty: Bell::new(),
 };
@@ -27,6 +29,8 @@ pub(super) struct Table {
 struct Slots {
     slots: Vec<Slot>,
     free: Vec<u16>,
+    /// Requests whose ECB the extension may still touch.
+    inside: usize,
 }
 
 struct Slot {
@@ -43,6 +47,7 @@ impl Table {
     /// callbacks fail with 87.
     pub(super) fn insert(&self, mut entry: Entry) -> Arc<Entry> {
         let mut table = self.lock();
+        table.inside += 1;
         let index = match table.free.pop() {
             Some(index) => index,
             None => {
@@ -76,23 +81,29 @@ impl Table {
         entry.cloned().ok_or(INVALID)
     }
 
-    /// Forgets a request. Callbacks that are running keep it alive until they return.
-    pub(super) fn remove(&self, id: usize) {
+    /// A request does not use its callbacks any more, or has left the extension, or both. Callbacks that are running keep
+    /// it alive until they return.
+    pub(super) fn leave(&self, id: usize, action: Action) {
         let mut table = self.lock();
-        if let Some(entry) = table.slot(id).and_then(|slot| slot.entry.take()) {
-            table.free.push(index(id));
-            if table.is_empty() {
+        if action.release {
+            table.inside -= 1;
+            if table.inside == 0 {
                 self.empty.ring();
             }
-            drop(table);
-            drop(entry);
         }
+        let slot = table.slot(id).filter(|_| action.close);
+        let entry = slot.and_then(|slot| slot.entry.take());
+        if entry.is_some() {
+            table.free.push(index(id));
+        }
+        drop(table);
+        drop(entry);
     }
 
     /// Waits until no request is inside the extension. Returns whether that came true in time.
     pub(super) fn wait_until_empty(&self, deadline: Instant) -> bool {
         let mut table = self.lock();
-        while !table.is_empty() {
+        while table.inside > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -111,10 +122,6 @@ impl Slots {
     fn slot(&mut self, id: usize) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(usize::from(index(id)))?;
         (usize::from(slot.generation) == id >> 17).then_some(slot)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.free.len() == self.slots.len()
     }
 }
 

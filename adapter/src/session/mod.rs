@@ -280,11 +280,11 @@ impl Session {
     }
 
     /// The extension has ended something: its call, its session, a completion function. `http_status` and `log_data` are
-    /// what the ECB holds now. Returns whether the ECB is free. Never waits for the client where there is credit.
-    pub fn end(self: &Arc<Self>, event: Event, http_status: u32, log_data: &[u8]) -> bool {
+    /// what the ECB holds now. What is left to do is the ECB's part. Never waits for the client where there is credit.
+    pub fn end(self: &Arc<Self>, event: Event, http_status: u32, log_data: &[u8]) -> Action {
         let mut state = self.lock();
-        let Action { finish, release } = state.life.on(event);
-        if let Some(status) = finish {
+        let action = state.life.on(event);
+        if let Some(status) = action.finish {
             state = self.wait_turn(state);
             if state.answer == Answer::Open {
                 state.log.extend_from_slice(log_data);
@@ -298,7 +298,7 @@ impl Session {
             // Nobody flushes for a request that has no thread.
             drop(self.carry_on(state));
         }
-        release
+        action
     }
 
     /// The extension took bytes of the body: the front may send as many again. It is told without the lock: whoever

@@ -118,7 +118,11 @@ fn a_request_becomes_ready_once_however_its_body_arrives() {
 fn a_small_answer_leaves_in_one_piece_with_its_end() {
     let (session, calls) = started(Some(1000));
     session.write(b"hello").unwrap();
-    assert!(session.end(Event::Returned(HSE_STATUS_SUCCESS), 200, b"logged"));
+    assert!(
+        session
+            .end(Event::Returned(HSE_STATUS_SUCCESS), 200, b"logged")
+            .release
+    );
     let whole = [HEAD, b"hello"].concat();
     assert_eq!(
         calls.try_iter().collect::<Vec<_>>(),
@@ -132,7 +136,9 @@ fn output_waits_for_credit() {
     let writer = Arc::clone(&session);
     let thread = thread::spawn(move || {
         writer.write(&[b'x'; 100_000]).unwrap();
-        writer.end(Event::Returned(HSE_STATUS_SUCCESS), 200, b"")
+        writer
+            .end(Event::Returned(HSE_STATUS_SUCCESS), 200, b"")
+            .release
     });
     assert_eq!(calls.recv().unwrap(), Call::Stdout(HEAD[..10].to_vec()));
     session.add_credit(8).unwrap();
@@ -186,13 +192,21 @@ fn more_than_was_granted_is_a_violation() {
 #[test]
 fn after_its_end_a_request_takes_nothing() {
     let (session, calls) = started(None);
-    assert!(!session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
+    assert!(
+        !session
+            .end(Event::Done(HSE_STATUS_SUCCESS), 200, b"")
+            .release
+    );
     assert_eq!(session.write(b"late"), Err(Win32(ERROR_INVALID_PARAMETER)));
     assert_eq!(
         session.read(&mut [0; 4]),
         Err(Win32(ERROR_INVALID_PARAMETER))
     );
-    assert!(session.end(Event::Returned(HSE_STATUS_SUCCESS), 200, b""));
+    assert!(
+        session
+            .end(Event::Returned(HSE_STATUS_SUCCESS), 200, b"")
+            .release
+    );
     assert_eq!(answer(&calls), HEAD);
     assert!(calls.try_recv().is_err());
 }
@@ -200,11 +214,19 @@ fn after_its_end_a_request_takes_nothing() {
 #[test]
 fn a_pending_request_sends_what_it_writes() {
     let (session, calls) = started(None);
-    assert!(!session.end(Event::Returned(HSE_STATUS_PENDING), 200, b""));
+    assert!(
+        !session
+            .end(Event::Returned(HSE_STATUS_PENDING), 200, b"")
+            .release
+    );
     assert_eq!(calls.recv().unwrap(), Call::Stdout(HEAD.to_vec()));
     session.write(b"more").unwrap();
     assert_eq!(calls.recv().unwrap(), Call::Stdout(b"more".to_vec()));
-    assert!(session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
+    assert!(
+        session
+            .end(Event::Done(HSE_STATUS_SUCCESS), 200, b"")
+            .release
+    );
 }
 
 #[test]

@@ -174,7 +174,6 @@ fn connection() -> Vec<Rule> {
         .answers("200 OK", "content-type: text/html\n{framing}", "x")
         .observes("TRUE, TRUE, TRUE, TRUE\n")
         .iis_unknown()
-        .apache("crashes")
-        .deviates("87"),
+        .apache("crashes"),
     ]
 }

@@ -120,7 +120,6 @@ pub fn rules() -> Vec<Rule> {
             "GetServerVariable FALSE 87\nWriteClient FALSE 87\nReadClient FALSE 87\n\
                  ServerSupportFunction FALSE 87\nDONE FALSE 87\n",
         )
-        .deviates("before HttpExtensionProc returns only reads and writes fail")
         .iis("undefined")
         .apache("undefined"),
     ]

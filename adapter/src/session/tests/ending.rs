@@ -10,7 +10,11 @@ fn done_with_a_write_outstanding_ends_the_answer_behind_it() {
     let (session, calls) = pending(Some(20));
     let completed = write(&session, b"0123456789");
     session.advance();
-    assert!(!session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
+    assert!(
+        !session
+            .end(Event::Done(HSE_STATUS_SUCCESS), 200, b"")
+            .release
+    );
     assert_eq!(session.write(b"late"), Err(Win32(ERROR_INVALID_PARAMETER)));
     session.add_credit(100).unwrap();
     session.advance();
@@ -27,7 +31,11 @@ fn done_with_a_read_outstanding_cancels_it() {
     let (completed, _) = read(&session, 10);
     session.advance();
     is_resumed(&calls);
-    assert!(!session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
+    assert!(
+        !session
+            .end(Event::Done(HSE_STATUS_SUCCESS), 200, b"")
+            .release
+    );
     assert!(is_resumed(&calls));
     session.advance();
     assert_eq!(completed.recv(), Ok((0, ERROR_OPERATION_ABORTED)));
@@ -38,7 +46,11 @@ fn done_with_a_read_outstanding_cancels_it() {
 fn returning_success_with_an_operation_outstanding_waits_for_it() {
     let (session, calls) = started(Some(1000));
     let completed = write(&session, b"body");
-    assert!(!session.end(Event::Returned(HSE_STATUS_SUCCESS), 200, b""));
+    assert!(
+        !session
+            .end(Event::Returned(HSE_STATUS_SUCCESS), 200, b"")
+            .release
+    );
     session.advance();
     assert_eq!(completed.recv(), Ok((4, 0)));
     assert_eq!(answer(&calls), [HEAD, b"body"].concat());
@@ -58,7 +70,11 @@ fn closing_ends_operations_with_64_and_cuts_an_answer_that_is_not_whole() {
         panic!("not cut");
     };
     assert_eq!(session.write(b"x"), Err(Win32(WSAECONNRESET)));
-    assert!(session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
+    assert!(
+        session
+            .end(Event::Done(HSE_STATUS_SUCCESS), 200, b"")
+            .release
+    );
     assert!(calls.try_recv().is_err());
 }
 
@@ -75,7 +91,11 @@ fn closing_with_a_read_outstanding_keeps_what_was_written() {
     assert_eq!(completed.recv(), Ok((0, ERROR_NETNAME_DELETED)));
     let finish = Call::Finish(Vec::new(), Ending::Complete, Vec::new());
     assert_eq!(calls.try_iter().filter(|call| *call == finish).count(), 1);
-    assert!(session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
+    assert!(
+        session
+            .end(Event::Done(HSE_STATUS_SUCCESS), 200, b"")
+            .release
+    );
 }
 
 #[test]
@@ -86,7 +106,11 @@ fn closing_before_anything_was_sent_cuts() {
     let Ok(Call::Finish(_, Ending::Cut(_), _)) = calls.recv() else {
         panic!("not cut");
     };
-    assert!(session.end(Event::Returned(HSE_STATUS_SUCCESS), 200, b""));
+    assert!(
+        session
+            .end(Event::Returned(HSE_STATUS_SUCCESS), 200, b"")
+            .release
+    );
     assert!(calls.try_recv().is_err());
 }
 
@@ -117,7 +141,11 @@ fn the_last_part_ends_the_answer_before_the_request() {
         assert_eq!(completed.recv(), Ok((3, 0)));
         assert_eq!(answer(&calls), b"all");
         assert_eq!(session.write(b"more"), Err(Win32(error)));
-        assert!(session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
+        assert!(
+            session
+                .end(Event::Done(HSE_STATUS_SUCCESS), 200, b"")
+                .release
+        );
         assert!(calls.try_recv().is_err());
     }
 }
@@ -133,13 +161,21 @@ fn the_end_of_the_answer_ends_a_read_that_is_outstanding() {
     assert!(is_resumed(&calls));
     session.advance();
     assert_eq!(completed.recv(), Ok((0, ERROR_OPERATION_ABORTED)));
-    assert!(session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
+    assert!(
+        session
+            .end(Event::Done(HSE_STATUS_SUCCESS), 200, b"")
+            .release
+    );
 }
 
 #[test]
 fn an_end_without_credit_holds_no_thread() {
     let (session, calls) = started(Some(10));
-    assert!(session.end(Event::Returned(HSE_STATUS_SUCCESS), 200, b"log"));
+    assert!(
+        session
+            .end(Event::Returned(HSE_STATUS_SUCCESS), 200, b"log")
+            .release
+    );
     assert_eq!(calls.recv(), Ok(Call::Stdout(HEAD[..10].to_vec())));
     assert!(calls.try_recv().is_err());
     session.add_credit(100).unwrap();
@@ -153,7 +189,11 @@ fn an_end_without_credit_holds_no_thread() {
 #[test]
 fn a_pending_request_without_credit_holds_no_thread() {
     let (session, calls) = started(Some(10));
-    assert!(!session.end(Event::Returned(HSE_STATUS_PENDING), 200, b""));
+    assert!(
+        !session
+            .end(Event::Returned(HSE_STATUS_PENDING), 200, b"")
+            .release
+    );
     assert_eq!(calls.recv(), Ok(Call::Stdout(HEAD[..10].to_vec())));
     session.add_credit(100).unwrap();
     session.advance();

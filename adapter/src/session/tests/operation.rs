@@ -97,7 +97,11 @@ fn a_write_completes_outside_the_call_that_started_it() {
     session.advance();
     assert_eq!(completed.recv(), Ok((4, 0)));
     assert_eq!(calls.try_recv(), Ok(Call::Stdout(b"more".to_vec())));
-    assert!(session.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
+    assert!(
+        session
+            .end(Event::Done(HSE_STATUS_SUCCESS), 200, b"")
+            .release
+    );
 }
 
 #[test]
@@ -147,8 +151,8 @@ fn the_next_operation_may_end_before_the_function_of_the_one_before_has_returned
         let other = Arc::clone(&inner);
         thread::spawn(move || other.advance()).join().unwrap();
         assert_eq!(next.recv(), Ok((6, 0)));
-        assert!(!inner.end(Event::Done(HSE_STATUS_SUCCESS), 200, b""));
-        assert!(inner.end(Event::Completed, 200, b""));
+        assert!(!inner.end(Event::Done(HSE_STATUS_SUCCESS), 200, b"").release);
+        assert!(inner.end(Event::Completed, 200, b"").release);
     };
     let work = sending(vec![memory(b"first ")], None);
     outer
@@ -255,7 +259,11 @@ fn pieces_are_sent_in_order_at_once_too() {
     let mut sending = Sending::new(pieces, 0, Some(Last::Final));
     session.send_pieces(|_, _| Ok(()), &mut sending).unwrap();
     assert_eq!(answer(&calls), [HEAD, b"head", &[0; 10], b"tail"].concat());
-    assert!(session.end(Event::Returned(HSE_STATUS_SUCCESS), 200, b""));
+    assert!(
+        session
+            .end(Event::Returned(HSE_STATUS_SUCCESS), 200, b"")
+            .release
+    );
     assert!(calls.try_recv().is_err());
 }
 
