@@ -1,5 +1,7 @@
 //! Windows, and Wine: where the gateway hands over pipes, sockets and paths of Unix.
 
+mod file;
+
 use std::borrow::Cow;
 use std::ffi::c_int;
 use std::fs::File;
@@ -43,6 +45,8 @@ use windows_sys::w;
 use super::{Transport, tcp};
 use crate::drives::Drives;
 use crate::options::Address;
+
+pub use file::ForeignFile;
 
 static DRIVES: OnceLock<Drives> = OnceLock::new();
 

@@ -3,9 +3,7 @@
 use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle};
 
 use isapi_abi::types::HANDLE;
-use windows_sys::Win32::Foundation::{
-    ERROR_HANDLE_EOF, ERROR_INVALID_HANDLE, ERROR_IO_PENDING,
-};
+use windows_sys::Win32::Foundation::{ERROR_HANDLE_EOF, ERROR_INVALID_HANDLE, ERROR_IO_PENDING};
 use windows_sys::Win32::Storage::FileSystem::{GetFileSizeEx, ReadFile};
 use windows_sys::Win32::System::IO::{GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::Threading::CreateEventW;
