@@ -195,6 +195,8 @@ impl Connection {
                     session.add_credit(bytes)?;
                 }
             }
+            // No session asks for a child request.
+            Event::ExecStatus { .. } => {}
         }
         Ok(())
     }

@@ -5,8 +5,8 @@ use std::collections::btree_map::Entry;
 
 use crate::body::fixed;
 use crate::{
-    BeginRequest, Hello, Limits, Params, ParamsDecoder, ProtocolError, ProtocolStatus, Record,
-    RecordType, Role, encode,
+    BeginRequest, ExecStatus, Hello, Limits, Params, ParamsDecoder, ProtocolError, ProtocolStatus,
+    Record, RecordType, Role, encode,
 };
 
 /// What the application's end accepts.
@@ -22,7 +22,7 @@ pub struct Options {
     pub limits: Limits,
     /// Accept the role Authorizer beside Responder.
     pub authorizer: bool,
-    /// The peer is a gateway that speaks the private records Hello and Credit; else they are unknown types.
+    /// The peer is a gateway that speaks the private records; else they are unknown types.
     pub private: bool,
 }
 
@@ -79,6 +79,13 @@ pub enum Event<'a> {
         id: u16,
         /// Additional credit, in bytes.
         bytes: u32,
+    },
+    /// The child request that the request asked for is over.
+    ExecStatus {
+        /// The request that asked.
+        id: u16,
+        /// How the child ended.
+        status: ExecStatus,
     },
 }
 
@@ -142,6 +149,7 @@ impl Application {
             RecordType::Params => self.params(record),
             RecordType::AbortRequest => Ok(self.abort(record.id, out)),
             RecordType::Credit if self.options.private => self.credit(record),
+            RecordType::ExecStatus if self.options.private => self.exec_status(record),
             _ => Ok(None),
         }
     }
@@ -315,10 +323,25 @@ impl Application {
     fn credit<'a>(&self, record: Record<'a>) -> Result<Option<Event<'a>>, ProtocolError> {
         let Record { kind, id, content } = record;
         let bytes = u32::from_be_bytes(fixed(kind, content)?);
+        Ok(self
+            .is_answering(kind, id)?
+            .then_some(Event::Credit { id, bytes }))
+    }
+
+    fn exec_status<'a>(&self, record: Record<'a>) -> Result<Option<Event<'a>>, ProtocolError> {
+        let Record { kind, id, content } = record;
+        let status = ExecStatus::parse(content)?;
+        Ok(self
+            .is_answering(kind, id)?
+            .then_some(Event::ExecStatus { id, status }))
+    }
+
+    /// Whether the application has this request and may be answering it.
+    fn is_answering(&self, kind: RecordType, id: u16) -> Result<bool, ProtocolError> {
         match self.requests.get(&id).map(|request| &request.phase) {
-            None => Ok(None),
+            None => Ok(false),
             Some(Phase::Params(..)) => Err(ProtocolError::BeforeParamsEnd { kind, id }),
-            Some(Phase::Stdin | Phase::StdinEnded) => Ok(Some(Event::Credit { id, bytes })),
+            Some(Phase::Stdin | Phase::StdinEnded) => Ok(true),
         }
     }
 }

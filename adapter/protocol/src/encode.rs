@@ -3,7 +3,8 @@
 use crate::body::KEEP_CONN;
 use crate::params::encode_lengths;
 use crate::{
-    HEADER_LEN, Hello, MAX_CONTENT, ProtocolStatus, RecordType, Role, VERSION, encode_pair,
+    ExecStatus, HEADER_LEN, Hello, MAX_CONTENT, ProtocolStatus, RecordType, Role, VERSION,
+    encode_pair,
 };
 
 /// Content bytes in the records of a long stream: the largest number that needs no padding.
@@ -11,6 +12,9 @@ const CHUNK: usize = 65_528;
 
 /// The most bytes of a reason, a log text or a value of the greeting that are sent.
 const MAX_TEXT: usize = 1024;
+
+/// The most bytes of a value in an event of the trace.
+const MAX_TRACE: usize = 8 * 1024;
 
 /// Appends one record.
 ///
@@ -73,6 +77,7 @@ pub fn get_values<'n>(out: &mut Vec<u8>, names: impl IntoIterator<Item = &'n [u8
     pairs(
         out,
         RecordType::GetValues,
+        0,
         names.into_iter().map(|name| (name, &[][..])),
     );
 }
@@ -82,7 +87,7 @@ pub fn get_values_result<'p>(
     out: &mut Vec<u8>,
     values: impl IntoIterator<Item = (&'p [u8], &'p [u8])>,
 ) {
-    pairs(out, RecordType::GetValuesResult, values);
+    pairs(out, RecordType::GetValuesResult, 0, values);
 }
 
 /// Appends UNKNOWN_TYPE: the answer to a management record of that type.
@@ -98,10 +103,12 @@ pub fn unknown_type(out: &mut Vec<u8>, kind: u8) {
 /// Appends the greeting; at most 1 KiB of each of its values is sent.
 pub fn hello(out: &mut Vec<u8>, hello: &Hello) {
     let params = hello.to_params();
-    let short = params
-        .iter()
-        .map(|(name, value)| (name, &value[..value.len().min(MAX_TEXT)]));
-    pairs(out, RecordType::Hello, short);
+    pairs(
+        out,
+        RecordType::Hello,
+        0,
+        shortened(params.iter(), MAX_TEXT),
+    );
 }
 
 /// Appends credit: the peer may send `bytes` more of this request's stream.
@@ -123,6 +130,37 @@ pub fn log_parameter(out: &mut Vec<u8>, id: u16, text: &[u8]) {
         id,
         &text[..text.len().min(MAX_TEXT)],
     );
+}
+
+/// Appends an event of the callback trace, as pairs of names and values; `id` is 0 where no request is meant. At most
+/// 8 KiB of each value are sent.
+pub fn trace<'p>(
+    out: &mut Vec<u8>,
+    id: u16,
+    event: impl IntoIterator<Item = (&'p [u8], &'p [u8])>,
+) {
+    pairs(out, RecordType::Trace, id, shortened(event, MAX_TRACE));
+}
+
+/// Appends the notice that the request's child request is over.
+pub fn exec_status(out: &mut Vec<u8>, id: u16, status: ExecStatus) {
+    record(out, RecordType::ExecStatus, id, &status.to_bytes());
+}
+
+/// Appends the wish that the server's own page for this error be the answer; at most 1 KiB of the reason phrase is sent.
+pub fn error_page(out: &mut Vec<u8>, id: u16, status: u16, sub_status: u16, reason: &[u8]) {
+    let [s1, s0] = status.to_be_bytes();
+    let [u1, u0] = sub_status.to_be_bytes();
+    let reason = &reason[..reason.len().min(MAX_TEXT)];
+    let content = [&[s1, s0, u1, u0], reason].concat();
+    record(out, RecordType::ErrorPage, id, &content);
+}
+
+/// Appends the notice that the extension wants its worker to be replaced (`ISAPI.md` §4.2, code 1032); at most 1 KiB
+/// of the reason is sent.
+pub fn unhealthy(out: &mut Vec<u8>, reason: &[u8]) {
+    let reason = &reason[..reason.len().min(MAX_TEXT)];
+    record(out, RecordType::Unhealthy, 0, reason);
 }
 
 /// Writes the parameters of a request as PARAMS records, straight into the buffer; pairs may span records.
@@ -199,10 +237,19 @@ impl<'a> ParamsWriter<'a> {
     }
 }
 
-/// Appends one management record of name-value pairs. Pairs for which the record has no room are left out.
+fn shortened<'p>(
+    pairs: impl IntoIterator<Item = (&'p [u8], &'p [u8])>,
+    most: usize,
+) -> impl Iterator<Item = (&'p [u8], &'p [u8])> {
+    let short = move |(name, value): (&'p [u8], &'p [u8])| (name, &value[..value.len().min(most)]);
+    pairs.into_iter().map(short)
+}
+
+/// Appends one record of name-value pairs. Pairs for which the record has no room are left out.
 fn pairs<'p>(
     out: &mut Vec<u8>,
     kind: RecordType,
+    id: u16,
     pairs: impl IntoIterator<Item = (&'p [u8], &'p [u8])>,
 ) {
     out.extend_from_slice(&[0; HEADER_LEN]);
@@ -215,7 +262,7 @@ fn pairs<'p>(
         }
     }
     let length = out.len() - content;
-    patch(out, content, kind, 0);
+    patch(out, content, kind, id);
     pad(out, length);
 }
 

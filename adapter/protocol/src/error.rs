@@ -49,6 +49,20 @@ pub enum ProtocolError {
     /// Parameters for a request whose parameters are complete.
     #[error("more parameters for request {0} after their end")]
     AfterParamsEnd(u16),
+    /// A record of a child request where there can be none, or output of a request whose child has not ended.
+    #[error("{kind:?} record of request {id} out of the order of child requests")]
+    ExecOrder {
+        /// The record's type.
+        kind: RecordType,
+        /// The request.
+        id: u16,
+    },
+    /// A field of a child request is not a number.
+    #[error("the child request's field \"{0}\" is not a number")]
+    BadExec(&'static str),
+    /// The server's error page is asked for after bytes of another answer.
+    #[error("request {0} asks for an error page after it has begun its answer")]
+    LateErrorPage(u16),
     /// A second Hello on the connection.
     #[error("a second Hello on the same connection")]
     DuplicateHello,

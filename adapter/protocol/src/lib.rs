@@ -6,8 +6,8 @@
 //! the same code serves blocking threads, an async runtime, property tests and fuzzers.
 //!
 //! Beside the standard records there are a few private ones for what an ISAPI worker needs and FastCGI lacks: a
-//! greeting ([`Hello`]), credit per request and direction ([`Window`], [`Grant`]), an answer that was cut short, and
-//! text for the access log. They are spoken only where both ends were told so.
+//! greeting ([`Hello`]), credit per request and direction ([`Window`], [`Grant`]), an answer that was cut short, child
+//! requests ([`ChildRequest`]), error pages, and texts for the gateway's logs. They are spoken only where both ends were told so.
 //!
 //! What comes from outside is never trusted: every length is checked before it is used, nothing is buffered without a
 //! bound, and a violation is a [`ProtocolError`], after which the connection must be closed.
@@ -20,6 +20,7 @@ mod buffer;
 mod credit;
 pub mod encode;
 mod error;
+mod exec;
 mod hello;
 mod params;
 mod record;
@@ -30,10 +31,12 @@ pub use body::{BeginRequest, EndRequest, ProtocolStatus, Role};
 pub use buffer::RecordBuffer;
 pub use credit::{Grant, MAX_WINDOW, Window};
 pub use encode::{
-    ParamsWriter, abort_request, begin_request, credit, cut, end_request, end_stream, get_values,
-    get_values_result, hello, log_parameter, record, stream, unknown_type,
+    ParamsWriter, abort_request, begin_request, credit, cut, end_request, end_stream, error_page,
+    exec_status, get_values, get_values_result, hello, log_parameter, record, stream, trace,
+    unhealthy, unknown_type,
 };
 pub use error::ProtocolError;
+pub use exec::{ChildRequest, ExecStatus};
 pub use hello::{HELLO_VERSION, Hello};
 pub use params::{Limits, PAIR_OVERHEAD, Params, ParamsDecoder, encode_pair};
 pub use record::{HEADER_LEN, MAX_CONTENT, Record, RecordType, VERSION, parse};

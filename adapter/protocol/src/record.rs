@@ -44,6 +44,18 @@ pub enum RecordType {
     Cut,
     /// Private (131), application to server: text to be appended to the access log's query field.
     LogParameter,
+    /// Private (132), application to server: one event of the callback trace.
+    Trace,
+    /// Private (133), application to server: stream of name-value pairs, a child request; counts as STDOUT.
+    ExecParams,
+    /// Private (134), application to server: stream, the child request's body; counts as STDOUT.
+    ExecStdin,
+    /// Private (135), server to application: the child request is over.
+    ExecStatus,
+    /// Private (136), application to server: the server's own error page shall be the answer.
+    ErrorPage,
+    /// Private (137), application to server, management: the extension wants to be replaced.
+    Unhealthy,
     /// A type that neither FastCGI 1.0 nor this project defines.
     Other(u8),
 }
@@ -67,6 +79,12 @@ impl From<u8> for RecordType {
             129 => Self::Credit,
             130 => Self::Cut,
             131 => Self::LogParameter,
+            132 => Self::Trace,
+            133 => Self::ExecParams,
+            134 => Self::ExecStdin,
+            135 => Self::ExecStatus,
+            136 => Self::ErrorPage,
+            137 => Self::Unhealthy,
             other => Self::Other(other),
         }
     }
@@ -91,6 +109,12 @@ impl From<RecordType> for u8 {
             RecordType::Credit => 129,
             RecordType::Cut => 130,
             RecordType::LogParameter => 131,
+            RecordType::Trace => 132,
+            RecordType::ExecParams => 133,
+            RecordType::ExecStdin => 134,
+            RecordType::ExecStatus => 135,
+            RecordType::ErrorPage => 136,
+            RecordType::Unhealthy => 137,
             RecordType::Other(number) => number,
         }
     }

@@ -2,7 +2,8 @@
 
 use crate::body::fixed;
 use crate::{
-    EndRequest, Hello, Params, ProtocolError, ProtocolStatus, Record, RecordType, Role, encode,
+    ChildRequest, EndRequest, ExecStatus, Hello, Limits, Params, ParamsDecoder, ProtocolError,
+    ProtocolStatus, Record, RecordType, Role, encode,
 };
 
 /// What a record means to the web server.
@@ -59,6 +60,53 @@ pub enum ServerEvent<'a> {
         /// The text.
         data: &'a [u8],
     },
+    /// An event of the callback trace.
+    Trace {
+        /// The request; 0: none.
+        id: u16,
+        /// The event: `call`, `arguments`, `result` and so on.
+        event: Params,
+    },
+    /// So many bytes of a child request's description have come and been taken; they count as STDOUT.
+    ExecParams {
+        /// The request.
+        id: u16,
+        /// Their number.
+        len: usize,
+    },
+    /// The request wants this child request to be run here in its answer. Its entity follows. To be answered with
+    /// [`Server::end_exec`].
+    Exec {
+        /// The request.
+        id: u16,
+        /// What is to be run.
+        child: ChildRequest,
+    },
+    /// Bytes of the child request's entity, never empty; they count as STDOUT.
+    ExecStdin {
+        /// The request.
+        id: u16,
+        /// The bytes.
+        data: &'a [u8],
+    },
+    /// The entity has ended.
+    ExecStdinEnd {
+        /// The request.
+        id: u16,
+    },
+    /// The answer is the server's own page for this error. Nothing but [`End`](Self::End) follows.
+    ErrorPage {
+        /// The request.
+        id: u16,
+        /// The HTTP status.
+        status: u16,
+        /// The sub-status, 0 if there is none.
+        sub_status: u16,
+        /// The reason phrase; empty: the usual one.
+        reason: &'a [u8],
+    },
+    /// The extension wants its worker to be replaced; why, if it says so.
+    Unhealthy(&'a [u8]),
     /// The answer to [`encode::get_values`].
     Values(Params),
     /// The application does not know the management record of this type.
@@ -76,10 +124,20 @@ pub struct Server {
     active: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 enum Slot {
     Free,
+    /// No byte of the answer has come.
     Open,
+    Answering,
+    /// The description of a child request comes.
+    ExecParams(Box<ParamsDecoder>),
+    /// The child request's entity comes.
+    ExecStdin,
+    /// The entity is whole, the child request runs.
+    Exec,
+    /// The child request has ended before its entity.
+    ExecEnded,
     StdoutEnded,
 }
 
@@ -105,7 +163,9 @@ impl Server {
         }
         // With as many active as there are slots, none of them is free.
         let index = if self.active < self.slots.len() {
-            self.slots.iter().position(|&slot| slot == Slot::Free)?
+            self.slots
+                .iter()
+                .position(|slot| matches!(slot, Slot::Free))?
         } else {
             self.slots.push(Slot::Free);
             self.slots.len() - 1
@@ -115,6 +175,19 @@ impl Server {
         self.active += 1;
         encode::begin_request(out, id, role, keep_conn);
         Some(id)
+    }
+
+    /// Says that the child request of this request is over: appends EXEC_STATUS. Nothing is said when none runs.
+    pub fn end_exec(&mut self, out: &mut Vec<u8>, id: u16, status: ExecStatus) {
+        let Some(slot) = self.slot(id) else {
+            return;
+        };
+        *slot = match slot {
+            Slot::ExecStdin => Slot::ExecEnded,
+            Slot::Exec => Slot::Answering,
+            _ => return,
+        };
+        encode::exec_status(out, id, status);
     }
 
     /// Takes one record and says what it means. Records of requests that are not active and of unknown types mean
@@ -136,16 +209,12 @@ impl Server {
         if id == 0 {
             return self.management(kind, data);
         }
-        let Some(slot) = self.slot(id).filter(|slot| **slot != Slot::Free) else {
+        let private = self.private;
+        let Some(slot) = self.slot(id).filter(|slot| !matches!(slot, Slot::Free)) else {
             return Ok(None);
         };
         let event = match kind {
-            RecordType::Stdout if *slot == Slot::StdoutEnded => return Ok(None),
-            RecordType::Stdout if data.is_empty() => {
-                *slot = Slot::StdoutEnded;
-                ServerEvent::StdoutEnd { id }
-            }
-            RecordType::Stdout => ServerEvent::Stdout { id, data },
+            RecordType::Stdout => return slot.stdout(id, data),
             RecordType::Stderr if !data.is_empty() => ServerEvent::Stderr { id, data },
             RecordType::EndRequest => {
                 let EndRequest { app_status, status } = EndRequest::parse(data)?;
@@ -157,12 +226,7 @@ impl Server {
                     status,
                 }
             }
-            RecordType::Credit if self.private => ServerEvent::Credit {
-                id,
-                bytes: u32::from_be_bytes(fixed(kind, data)?),
-            },
-            RecordType::Cut if self.private => ServerEvent::Cut { id, reason: data },
-            RecordType::LogParameter if self.private => ServerEvent::LogParameter { id, data },
+            _ if private => return slot.private(kind, id, data),
             _ => return Ok(None),
         };
         Ok(Some(event))
@@ -180,7 +244,7 @@ impl Server {
         usize::from(id)
             .checked_sub(1)
             .and_then(|index| self.slots.get(index))
-            .is_some_and(|slot| *slot != Slot::Free)
+            .is_some_and(|slot| !matches!(slot, Slot::Free))
     }
 
     #[inline]
@@ -190,11 +254,11 @@ impl Server {
             .and_then(|index| self.slots.get_mut(index))
     }
 
-    fn management(
+    fn management<'a>(
         &mut self,
         kind: RecordType,
-        content: &[u8],
-    ) -> Result<Option<ServerEvent<'static>>, ProtocolError> {
+        content: &'a [u8],
+    ) -> Result<Option<ServerEvent<'a>>, ProtocolError> {
         let event = match kind {
             RecordType::GetValuesResult => ServerEvent::Values(Params::parse(content)?),
             RecordType::UnknownType => {
@@ -202,6 +266,11 @@ impl Server {
                 ServerEvent::UnknownType(kind)
             }
             RecordType::Hello if self.private => ServerEvent::Hello(self.hello(content)?),
+            RecordType::Unhealthy if self.private => ServerEvent::Unhealthy(content),
+            RecordType::Trace if self.private => ServerEvent::Trace {
+                id: 0,
+                event: Params::parse(content)?,
+            },
             _ => return Ok(None),
         };
         Ok(Some(event))
@@ -215,5 +284,132 @@ impl Server {
         let hello = Hello::parse(content)?;
         self.max_requests = self.max_requests.min(hello.max_requests.into());
         Ok(hello)
+    }
+}
+
+impl Slot {
+    #[inline]
+    fn stdout<'a>(
+        &mut self,
+        id: u16,
+        data: &'a [u8],
+    ) -> Result<Option<ServerEvent<'a>>, ProtocolError> {
+        match self {
+            Self::StdoutEnded => Ok(None),
+            // Also in the middle of a child request: an answer that breaks off.
+            _ if data.is_empty() => {
+                *self = Self::StdoutEnded;
+                Ok(Some(ServerEvent::StdoutEnd { id }))
+            }
+            Self::Open | Self::Answering => {
+                *self = Self::Answering;
+                Ok(Some(ServerEvent::Stdout { id, data }))
+            }
+            _ => Err(ProtocolError::ExecOrder {
+                kind: RecordType::Stdout,
+                id,
+            }),
+        }
+    }
+
+    fn private<'a>(
+        &mut self,
+        kind: RecordType,
+        id: u16,
+        data: &'a [u8],
+    ) -> Result<Option<ServerEvent<'a>>, ProtocolError> {
+        Ok(Some(match kind {
+            RecordType::Credit => ServerEvent::Credit {
+                id,
+                bytes: u32::from_be_bytes(fixed(kind, data)?),
+            },
+            RecordType::Cut => ServerEvent::Cut { id, reason: data },
+            RecordType::LogParameter => ServerEvent::LogParameter { id, data },
+            RecordType::Trace => ServerEvent::Trace {
+                id,
+                event: Params::parse(data)?,
+            },
+            RecordType::ExecParams | RecordType::ExecStdin | RecordType::ErrorPage
+                if matches!(self, Self::StdoutEnded) =>
+            {
+                return Ok(None);
+            }
+            RecordType::ExecParams => return self.exec_params(id, data).map(Some),
+            RecordType::ExecStdin => return self.exec_stdin(id, data),
+            RecordType::ErrorPage => return self.error_page(id, data).map(Some),
+            _ => return Ok(None),
+        }))
+    }
+
+    fn exec_params<'a>(
+        &mut self,
+        id: u16,
+        data: &'a [u8],
+    ) -> Result<ServerEvent<'a>, ProtocolError> {
+        if let Self::Open | Self::Answering = self {
+            *self = Self::ExecParams(Box::new(ParamsDecoder::new(Limits::default())));
+        }
+        let Self::ExecParams(decoder) = self else {
+            let kind = RecordType::ExecParams;
+            return Err(ProtocolError::ExecOrder { kind, id });
+        };
+        if !data.is_empty() {
+            decoder.push(data)?;
+            return Ok(ServerEvent::ExecParams {
+                id,
+                len: data.len(),
+            });
+        }
+        let whole = std::mem::replace(decoder, Box::new(ParamsDecoder::new(Limits::default())));
+        *self = Self::ExecStdin;
+        let child = ChildRequest::parse(&whole.finish()?)?;
+        Ok(ServerEvent::Exec { id, child })
+    }
+
+    fn exec_stdin<'a>(
+        &mut self,
+        id: u16,
+        data: &'a [u8],
+    ) -> Result<Option<ServerEvent<'a>>, ProtocolError> {
+        match self {
+            Self::ExecStdin | Self::ExecEnded if !data.is_empty() => {
+                Ok(Some(ServerEvent::ExecStdin { id, data }))
+            }
+            Self::ExecStdin => {
+                *self = Self::Exec;
+                Ok(Some(ServerEvent::ExecStdinEnd { id }))
+            }
+            Self::ExecEnded => {
+                *self = Self::Answering;
+                Ok(None)
+            }
+            _ => Err(ProtocolError::ExecOrder {
+                kind: RecordType::ExecStdin,
+                id,
+            }),
+        }
+    }
+
+    fn error_page<'a>(
+        &mut self,
+        id: u16,
+        data: &'a [u8],
+    ) -> Result<ServerEvent<'a>, ProtocolError> {
+        let Some((&[s1, s0, u1, u0], reason)) = data.split_first_chunk() else {
+            return Err(ProtocolError::BadLength {
+                kind: RecordType::ErrorPage,
+                len: data.len(),
+            });
+        };
+        if !matches!(self, Self::Open) {
+            return Err(ProtocolError::LateErrorPage(id));
+        }
+        *self = Self::StdoutEnded;
+        Ok(ServerEvent::ErrorPage {
+            id,
+            status: u16::from_be_bytes([s1, s0]),
+            sub_status: u16::from_be_bytes([u1, u0]),
+            reason,
+        })
     }
 }

@@ -4,8 +4,8 @@
 #![no_main]
 
 use fastcgi_protocol::{
-    Application, Event, Limits, Options, PAIR_OVERHEAD, RecordBuffer, Role, Server, ServerEvent,
-    parse,
+    Application, Event, ExecStatus, Limits, Options, PAIR_OVERHEAD, RecordBuffer, Role, Server,
+    ServerEvent, parse,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -71,6 +71,9 @@ fuzz_target!(|input: (u8, [u8; 4], &[u8])| {
             }
             match server.receive(record) {
                 Ok(Some(ServerEvent::End { .. })) => ended += 1,
+                Ok(Some(ServerEvent::Exec { id, .. })) if flags & 32 != 0 => {
+                    server.end_exec(&mut out, id, ExecStatus::default());
+                }
                 Ok(_) => {}
                 Err(_) => return,
             }

@@ -5,6 +5,7 @@
 mod application;
 mod conversation;
 mod credit;
+mod exec;
 mod hello;
 mod params;
 mod records;
@@ -73,7 +74,7 @@ fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
 /// Records as a peer out of its mind might send them: mostly well-formed, few ids, all types.
 fn wild_bytes() -> impl Strategy<Value = Vec<u8>> {
     let version = prop_oneof![200 => Just(1), 1 => any::<u8>()];
-    let kind = prop_oneof![20 => 1_u8..=11, 4 => 128_u8..=131, 1 => any::<u8>()];
+    let kind = prop_oneof![20 => 1_u8..=11, 6 => 128_u8..=137, 1 => any::<u8>()];
     let content = prop_oneof![
         Just(vec![]),
         Just(vec![0, 1, 1, 0, 0, 0, 0, 0]),
