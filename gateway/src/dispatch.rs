@@ -1,22 +1,28 @@
 //! The way of a request through the middle: site, handler, backend, error table.
 
+mod child;
+
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
-use http::{Method, Uri};
+use http::{Method, StatusCode, Uri};
 use tracing::Level;
 
 use crate::backend::Backend;
-use crate::backend::files::Files;
-use crate::body;
-use crate::error::Error;
-use crate::request::Request;
+use crate::backend::files::{self, Files};
+use crate::body::{self, Body};
+use crate::config::ErrorCode;
+use crate::error::{self, Error};
+use crate::request::{Request, RequestHead};
 use crate::response::{Answer, Response};
-use crate::site::{Resolved, Sites};
+use crate::site::{HandlerId, Resolved, Sites};
+
+pub use child::{Caller, ChildAnswer};
 
 /// How often an answer may send the request to another path of this server before it is taken for a loop.
 const LOCAL_REDIRECT_LIMIT: usize = 10;
@@ -25,6 +31,20 @@ const LOCAL_REDIRECT_LIMIT: usize = 10;
 pub struct Dispatch {
     sites: Sites,
     files: Files,
+}
+
+/// A request and where it comes from: what its backend is given, and what it needs to run child requests.
+#[derive(Clone)]
+pub struct Origin {
+    /// Everything but the body.
+    pub head: RequestHead,
+    dispatch: Arc<Dispatch>,
+    /// What asked for it, if it is a child request.
+    caller: Option<Caller>,
+    /// Handlers that it is not for.
+    skip: Vec<HandlerId>,
+    /// Its errors have no pages of the configuration.
+    plain_errors: bool,
 }
 
 /// A failure and the pool it came from, for the log.
@@ -45,54 +65,113 @@ impl Dispatch {
         Self { sites, files }
     }
 
-    /// Answers a request. Every failure is logged once, here, and becomes the error page of its row in the error table.
-    pub async fn run(&self, request: Request) -> Response {
-        let (method, uri) = (request.head.method.clone(), request.head.uri.clone());
-        match catch_panics(self.answer(request)).await {
+    /// Answers a request. Every failure is logged once, here, and becomes the error page of its row in the error table,
+    /// or the one that the configuration has for it.
+    pub async fn run(self: &Arc<Self>, request: Request) -> Response {
+        let origin = Arc::new(Origin::new(request.head, Arc::clone(self)));
+        match origin.answer(request.body).await {
             Ok(response) => response,
-            Err(failure) => {
-                log(&failure, &method, &uri);
-                failure.error.page(&method)
-            }
+            Err(error) => origin.failed(&error).await,
         }
     }
 
-    async fn answer(&self, request: Request) -> Result<Response, Failure> {
-        let Request { mut head, mut body } = request;
+    async fn answer(&self, mut origin: Arc<Origin>, mut body: Body) -> Result<Response, Failure> {
         for _ in 0..=LOCAL_REDIRECT_LIMIT {
-            let target = match self.sites.resolve(&head)? {
+            let target = match self.sites.resolve(&origin.head, &origin.skip)? {
                 Resolved::Handler(target) => target,
-                Resolved::Files(files) => return Ok(self.files.serve(&head, files).await?),
+                Resolved::Files(files) => return Ok(self.files.serve(&origin.head, files).await?),
             };
             let failed = |error| Failure {
                 error,
                 pool: Some(Arc::clone(&target.backend)),
             };
-            let answer = target
-                .backend
-                .call(&head, body, &target)
-                .await
-                .map_err(failed)?;
-            let path = match answer {
+            origin.check_room(&target.backend).map_err(failed)?;
+            let call = target.backend.call(&origin, body, &target);
+            let path = match call.await.map_err(failed)? {
                 Answer::Response(response) => return Ok(response),
                 Answer::LocalRedirect(path) => path,
             };
-            head.uri = Uri::from_maybe_shared(path)
+            let uri = Uri::from_maybe_shared(path)
                 .map_err(|error| failed(Error::BadAnswer(format!("its Location: {error}"))))?;
-            // As if the client had asked for that path itself, without a body (RFC 3875 §6.2.2).
-            if head.method != Method::HEAD {
-                head.method = Method::GET;
-            }
-            for name in [CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING] {
-                head.headers.remove(name);
-            }
+            redirect(&mut Arc::make_mut(&mut origin).head, uri);
             body = body::empty();
         }
         let text = format!(
             "more than {LOCAL_REDIRECT_LIMIT} local redirects, the last to {}",
-            head.uri
+            origin.head.uri
         );
         Err(Error::BadAnswer(text).into())
+    }
+}
+
+impl Origin {
+    /// A request of a client.
+    pub fn new(head: RequestHead, dispatch: Arc<Dispatch>) -> Self {
+        Self {
+            head,
+            dispatch,
+            caller: None,
+            skip: Vec::new(),
+            plain_errors: false,
+        }
+    }
+
+    /// The answer to an error of this request: the page of the configuration, else the gateway's own.
+    pub async fn error_page(
+        &self,
+        status: StatusCode,
+        sub_status: u16,
+        reason: Option<Bytes>,
+    ) -> Response {
+        let mut plain = error::page(status, &self.head.method);
+        plain.reason = reason;
+        self.with_page(plain, sub_status).await
+    }
+
+    async fn failed(&self, error: &Error) -> Response {
+        let plain = error.page(&self.head.method);
+        if self.plain_errors {
+            return plain;
+        }
+        self.with_page(plain, error.sub_status()).await
+    }
+
+    async fn with_page(&self, mut plain: Response, sub_status: u16) -> Response {
+        let status = plain.status.as_u16();
+        let code = ErrorCode { status, sub_status };
+        let Some(file) = self.dispatch.sites.error_page(&self.head, code) else {
+            return plain;
+        };
+        let Some((headers, body)) = files::page(file).await else {
+            tracing::warn!("the error page {} cannot be read", file.display());
+            return plain;
+        };
+        plain.headers.remove(CONTENT_TYPE);
+        plain.headers.extend(headers);
+        if self.head.method != Method::HEAD {
+            plain.body = body;
+        }
+        plain
+    }
+
+    /// Answers the request. A failure is logged.
+    async fn answer(self: &Arc<Self>, body: Body) -> Result<Response, Error> {
+        let answer = self.dispatch.answer(Arc::clone(self), body);
+        catch_panics(answer).await.map_err(|failure| {
+            log(&failure, &self.head.method, &self.head.uri);
+            failure.error
+        })
+    }
+}
+
+/// As if the client had asked for that path itself, without a body (RFC 3875 §6.2.2).
+fn redirect(head: &mut RequestHead, uri: Uri) {
+    head.uri = uri;
+    if head.method != Method::HEAD {
+        head.method = Method::GET;
+    }
+    for name in [CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING] {
+        head.headers.remove(name);
     }
 }
 

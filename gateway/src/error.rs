@@ -19,6 +19,9 @@ pub enum Error {
     /// The request is refused for its form.
     #[error("the request is refused: {0}")]
     BadRequest(String),
+    /// The virtual directory does not permit it.
+    #[error("the virtual directory has no {0} access")]
+    Forbidden(Missing),
     /// The handler does not take this verb.
     #[error("the handler does not take this verb")]
     VerbNotAllowed {
@@ -54,6 +57,24 @@ pub enum Error {
     Panicked,
 }
 
+/// The access that a virtual directory does not give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// To run scripts, extensions and programs (IIS's error 403.1).
+    Execute,
+    /// To read static files (403.2).
+    Read,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Execute => "execute",
+            Self::Read => "read",
+        })
+    }
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -86,6 +107,7 @@ impl Error {
             Error::NotFound => row(StatusCode::NOT_FOUND, Level::DEBUG, "not_found"),
             Error::BadUrl(_) => row(StatusCode::BAD_REQUEST, Level::INFO, "bad_url"),
             Error::BadRequest(_) => row(StatusCode::BAD_REQUEST, Level::INFO, "bad_request"),
+            Error::Forbidden(_) => row(StatusCode::FORBIDDEN, Level::DEBUG, "forbidden"),
             Error::VerbNotAllowed { .. } => {
                 row(StatusCode::METHOD_NOT_ALLOWED, Level::DEBUG, "verb")
             }
@@ -109,42 +131,75 @@ impl Error {
         }
     }
 
-    /// The answer for the client: a small page with the status and its phrase, and nothing of what is inside.
+    /// IIS's sub-status, for the page of the configuration; 0: none.
+    pub fn sub_status(&self) -> u16 {
+        match self {
+            Error::Forbidden(Missing::Execute) => 1,
+            Error::Forbidden(Missing::Read) => 2,
+            _ => 0,
+        }
+    }
+
+    /// What an extension is told whose child request has failed so (ISAPI.md §4.2, code 1027), as Win32 numbers it.
+    pub fn win32(&self) -> u32 {
+        match self {
+            Error::NotFound | Error::FileMissing(_) => 2, // ERROR_FILE_NOT_FOUND
+            Error::BadUrl(_) => 123,                      // ERROR_INVALID_NAME
+            Error::BadRequest(_) => 87,                   // ERROR_INVALID_PARAMETER
+            Error::Forbidden(_) => 5,                     // ERROR_ACCESS_DENIED
+            Error::VerbNotAllowed { .. } => 1,            // ERROR_INVALID_FUNCTION
+            Error::BackendDied(_) => 1067,                // ERROR_PROCESS_ABORTED
+            Error::BadAnswer(_) => 13,                    // ERROR_INVALID_DATA
+            Error::RequestTimeout(_) => 1460,             // ERROR_TIMEOUT
+            Error::CannotStart(_) => 1114,                // ERROR_DLL_INIT_FAILED
+            Error::Overloaded(_) => 170,                  // ERROR_BUSY
+            Error::Stopping => 1115,                      // ERROR_SHUTDOWN_IN_PROGRESS
+            Error::ClientGone => 995,                     // ERROR_OPERATION_ABORTED
+            Error::Panicked => 1359,                      // ERROR_INTERNAL_ERROR
+        }
+    }
+
+    /// The answer for the client: [`page`] with what the error adds to its head.
     pub fn page(&self, method: &Method) -> Response {
         let outcome = self.outcome();
-        let phrase = outcome.status.canonical_reason().unwrap_or("Error");
-        let title = format!("{} {phrase}", outcome.status.as_u16());
-        let page = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
-             <body><h1>{title}</h1></body>\n</html>\n"
-        );
-        let mut headers = HeaderMap::from_iter([
-            (
-                CONTENT_TYPE,
-                HeaderValue::from_static("text/html; charset=utf-8"),
-            ),
-            (CONTENT_LENGTH, HeaderValue::from(page.len())),
-            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        ]);
+        let mut response = page(outcome.status, method);
         if let Some(seconds) = outcome.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            let seconds = HeaderValue::from(seconds);
+            response.headers.insert(RETRY_AFTER, seconds);
         }
         if let Error::VerbNotAllowed { allow } = self {
             let verbs: Vec<_> = allow.iter().map(Method::as_str).collect();
             if let Ok(verbs) = HeaderValue::try_from(verbs.join(", ")) {
-                headers.insert(ALLOW, verbs);
+                response.headers.insert(ALLOW, verbs);
             }
         }
-        let bodiless = method == Method::HEAD;
-        Response {
-            status: outcome.status,
-            reason: None,
-            headers,
-            body: if bodiless {
-                body::empty()
-            } else {
-                body::full(page)
-            },
-        }
+        response
+    }
+}
+
+/// A small page with the status and its phrase, and nothing of what is inside.
+pub fn page(status: StatusCode, method: &Method) -> Response {
+    let phrase = status.canonical_reason().unwrap_or("Error");
+    let title = format!("{} {phrase}", status.as_u16());
+    let page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
+         <body><h1>{title}</h1></body>\n</html>\n"
+    );
+    let headers = HeaderMap::from_iter([
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        ),
+        (CONTENT_LENGTH, HeaderValue::from(page.len())),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ]);
+    Response {
+        status,
+        reason: None,
+        headers,
+        body: match *method {
+            Method::HEAD => body::empty(),
+            _ => body::full(page),
+        },
     }
 }

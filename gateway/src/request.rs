@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use fastcgi_protocol::Params;
 use http::{HeaderMap, Method, Uri, Version};
 
 use crate::body::Body;
@@ -27,6 +28,15 @@ pub struct RequestHead {
     pub headers: HeaderMap,
     /// Facts about the connection that the request came on.
     pub connection: Connection,
+    /// What a web server before us says beside; empty for clients that we talk to ourselves.
+    pub front: Front,
+}
+
+/// What a web server that is trusted says of a request, beside what HTTP can say.
+#[derive(Clone, Debug, Default)]
+pub struct Front {
+    /// CGI variables that tell who asks and over what: REMOTE_USER, AUTH_TYPE, SSL_CLIENT_S_DN …
+    pub variables: Params,
 }
 
 /// What is known about the client's connection.
@@ -55,6 +65,7 @@ impl RequestHead {
                 local: anywhere,
                 secure: false,
             },
+            front: Front::default(),
         }
     }
 }

@@ -24,6 +24,11 @@ pub struct Site {
 impl Site {
     /// `programs`: name, under which it is also found in the URL, and shell script.
     pub fn new(programs: &[(&str, &str)]) -> Self {
+        Self::with(programs, |_, _| {})
+    }
+
+    /// With a configuration that has been changed; `change` also gets the folder that holds the two.
+    pub fn with(programs: &[(&str, &str)], change: impl FnOnce(&Path, &mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (root, beside) = (folder.path().join("root"), folder.path().join("programs"));
         std::fs::create_dir(&root).unwrap();
@@ -42,7 +47,7 @@ impl Site {
             pool: (*name).to_owned(),
             path_info: true,
         };
-        let config = Config {
+        let mut config = Config {
             server: config::Server::default(),
             sites: vec![config::Site {
                 root: Some(root),
@@ -50,7 +55,9 @@ impl Site {
                 ..config::Site::default()
             }],
             pools: programs.iter().map(pool).collect(),
+            error_pages: config::ErrorPages::new(),
         };
+        change(folder.path(), &mut config);
         let sites = Sites::new(&config, |name| {
             let pool = &config.pools[name];
             Arc::new(Backend::Cgi(Box::new(Cgi::new(pool, pool.kind.program()))))
@@ -60,9 +67,11 @@ impl Site {
         Self { folder, dispatch }
     }
 
-    /// Writes a static file.
+    /// Writes a static file; a name that begins with `../` lies beside the root.
     pub fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.folder.path().join("root").join(name), text).unwrap();
+        let file = self.folder.path().join("root").join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
     }
 
     /// Reads a file that a program has written beside the folders.

@@ -25,6 +25,7 @@ mod hello;
 mod params;
 mod record;
 mod server;
+mod slot;
 
 pub use application::{Application, Event, Options};
 pub use body::{BeginRequest, EndRequest, ProtocolStatus, Role};

@@ -1,9 +1,10 @@
 //! The web server's end of a connection: requests out, records in, events out (FastCGI 1.0 §3.5, §4, §5).
 
 use crate::body::fixed;
+use crate::slot::Slot;
 use crate::{
-    ChildRequest, EndRequest, ExecStatus, Hello, Limits, Params, ParamsDecoder, ProtocolError,
-    ProtocolStatus, Record, RecordType, Role, encode,
+    ChildRequest, EndRequest, ExecStatus, Hello, Params, ProtocolError, ProtocolStatus, Record,
+    RecordType, Role, encode,
 };
 
 /// What a record means to the web server.
@@ -124,23 +125,6 @@ pub struct Server {
     active: usize,
 }
 
-#[derive(Debug)]
-enum Slot {
-    Free,
-    /// No byte of the answer has come.
-    Open,
-    Answering,
-    /// The description of a child request comes.
-    ExecParams(Box<ParamsDecoder>),
-    /// The child request's entity comes.
-    ExecStdin,
-    /// The entity is whole, the child request runs.
-    Exec,
-    /// The child request has ended before its entity.
-    ExecEnded,
-    StdoutEnded,
-}
-
 impl Server {
     /// The end of a new connection on which up to `max_requests` (at most 65535) may be active at once. `private`: the
     /// peer is a worker that speaks the private records; else they are ignored.
@@ -182,12 +166,9 @@ impl Server {
         let Some(slot) = self.slot(id) else {
             return;
         };
-        *slot = match slot {
-            Slot::ExecStdin => Slot::ExecEnded,
-            Slot::Exec => Slot::Answering,
-            _ => return,
-        };
-        encode::exec_status(out, id, status);
+        if slot.end_exec() {
+            encode::exec_status(out, id, status);
+        }
     }
 
     /// Takes one record and says what it means. Records of requests that are not active and of unknown types mean
@@ -284,132 +265,5 @@ impl Server {
         let hello = Hello::parse(content)?;
         self.max_requests = self.max_requests.min(hello.max_requests.into());
         Ok(hello)
-    }
-}
-
-impl Slot {
-    #[inline]
-    fn stdout<'a>(
-        &mut self,
-        id: u16,
-        data: &'a [u8],
-    ) -> Result<Option<ServerEvent<'a>>, ProtocolError> {
-        match self {
-            Self::StdoutEnded => Ok(None),
-            // Also in the middle of a child request: an answer that breaks off.
-            _ if data.is_empty() => {
-                *self = Self::StdoutEnded;
-                Ok(Some(ServerEvent::StdoutEnd { id }))
-            }
-            Self::Open | Self::Answering => {
-                *self = Self::Answering;
-                Ok(Some(ServerEvent::Stdout { id, data }))
-            }
-            _ => Err(ProtocolError::ExecOrder {
-                kind: RecordType::Stdout,
-                id,
-            }),
-        }
-    }
-
-    fn private<'a>(
-        &mut self,
-        kind: RecordType,
-        id: u16,
-        data: &'a [u8],
-    ) -> Result<Option<ServerEvent<'a>>, ProtocolError> {
-        Ok(Some(match kind {
-            RecordType::Credit => ServerEvent::Credit {
-                id,
-                bytes: u32::from_be_bytes(fixed(kind, data)?),
-            },
-            RecordType::Cut => ServerEvent::Cut { id, reason: data },
-            RecordType::LogParameter => ServerEvent::LogParameter { id, data },
-            RecordType::Trace => ServerEvent::Trace {
-                id,
-                event: Params::parse(data)?,
-            },
-            RecordType::ExecParams | RecordType::ExecStdin | RecordType::ErrorPage
-                if matches!(self, Self::StdoutEnded) =>
-            {
-                return Ok(None);
-            }
-            RecordType::ExecParams => return self.exec_params(id, data).map(Some),
-            RecordType::ExecStdin => return self.exec_stdin(id, data),
-            RecordType::ErrorPage => return self.error_page(id, data).map(Some),
-            _ => return Ok(None),
-        }))
-    }
-
-    fn exec_params<'a>(
-        &mut self,
-        id: u16,
-        data: &'a [u8],
-    ) -> Result<ServerEvent<'a>, ProtocolError> {
-        if let Self::Open | Self::Answering = self {
-            *self = Self::ExecParams(Box::new(ParamsDecoder::new(Limits::default())));
-        }
-        let Self::ExecParams(decoder) = self else {
-            let kind = RecordType::ExecParams;
-            return Err(ProtocolError::ExecOrder { kind, id });
-        };
-        if !data.is_empty() {
-            decoder.push(data)?;
-            return Ok(ServerEvent::ExecParams {
-                id,
-                len: data.len(),
-            });
-        }
-        let whole = std::mem::replace(decoder, Box::new(ParamsDecoder::new(Limits::default())));
-        *self = Self::ExecStdin;
-        let child = ChildRequest::parse(&whole.finish()?)?;
-        Ok(ServerEvent::Exec { id, child })
-    }
-
-    fn exec_stdin<'a>(
-        &mut self,
-        id: u16,
-        data: &'a [u8],
-    ) -> Result<Option<ServerEvent<'a>>, ProtocolError> {
-        match self {
-            Self::ExecStdin | Self::ExecEnded if !data.is_empty() => {
-                Ok(Some(ServerEvent::ExecStdin { id, data }))
-            }
-            Self::ExecStdin => {
-                *self = Self::Exec;
-                Ok(Some(ServerEvent::ExecStdinEnd { id }))
-            }
-            Self::ExecEnded => {
-                *self = Self::Answering;
-                Ok(None)
-            }
-            _ => Err(ProtocolError::ExecOrder {
-                kind: RecordType::ExecStdin,
-                id,
-            }),
-        }
-    }
-
-    fn error_page<'a>(
-        &mut self,
-        id: u16,
-        data: &'a [u8],
-    ) -> Result<ServerEvent<'a>, ProtocolError> {
-        let Some((&[s1, s0, u1, u0], reason)) = data.split_first_chunk() else {
-            return Err(ProtocolError::BadLength {
-                kind: RecordType::ErrorPage,
-                len: data.len(),
-            });
-        };
-        if !matches!(self, Self::Open) {
-            return Err(ProtocolError::LateErrorPage(id));
-        }
-        *self = Self::StdoutEnded;
-        Ok(ServerEvent::ErrorPage {
-            id,
-            status: u16::from_be_bytes([s1, s0]),
-            sub_status: u16::from_be_bytes([u1, u0]),
-            reason,
-        })
     }
 }

@@ -5,14 +5,15 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use http::header::LOCATION;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tower::ServiceExt as _;
 use tower_http::services::ServeFile;
+use tower_http::services::fs::ServeFileSystemResponseBody;
 
-use crate::body::{self, BodyError};
+use crate::body::{self, Body, BodyError};
 use crate::error::Error;
 use crate::request::RequestHead;
 use crate::response::Response;
@@ -66,19 +67,36 @@ impl Files {
             let allow = vec![Method::GET, Method::HEAD];
             return Err(Error::VerbNotAllowed { allow });
         }
-        let path = files.path.clone();
+        let url = files.path.clone();
         let private = Arc::clone(&self.private);
         let found = tokio::task::spawn_blocking(move || find(&files, &private)).await;
         match found.map_err(|_| Error::Stopping)?? {
             Found::File(file) => send(head, &file).await,
-            Found::Folder => redirect(head, &path),
+            Found::Folder => redirect(head, &url),
         }
     }
 }
 
+/// A page for errors: type, length and content of a file, whichever that is. `None` when it cannot be read.
+pub async fn page(file: &Path) -> Option<(HeaderMap, Body)> {
+    let request = http::Request::new(body::empty());
+    let sent = ServeFile::new(file).oneshot(request).await;
+    let (parts, content) = sent.unwrap_or_else(|never| match never {}).into_parts();
+    if parts.status != StatusCode::OK {
+        return None;
+    }
+    let mut headers = parts.headers;
+    let own = [CONTENT_TYPE, CONTENT_LENGTH].map(|name| (headers.remove(&name), name));
+    let own = own
+        .into_iter()
+        .filter_map(|(value, name)| Some((name, value?)));
+    Some((own.collect(), readable(content)))
+}
+
 /// Looks the path up in the file system.
 fn find(files: &site::Files, private: &[PathBuf]) -> Result<Found, Error> {
-    let relative = files.path.strip_prefix(b"/").unwrap_or(&files.path);
+    let below = &files.path[files.prefix..];
+    let relative = below.strip_prefix(b"/").unwrap_or(below);
     if relative.split(|byte| *byte == b'/').any(is_hidden) {
         return Err(Error::NotFound);
     }
@@ -93,7 +111,7 @@ fn find(files: &site::Files, private: &[PathBuf]) -> Result<Found, Error> {
             .map(Found::File)
             .ok_or(Error::NotFound);
     }
-    if !relative.is_empty() && !relative.ends_with(b"/") {
+    if !below.ends_with(b"/") {
         return Ok(Found::Folder);
     }
     let documents = files.folder.default_documents.iter();
@@ -134,13 +152,17 @@ async fn send(head: &RequestHead, file: &Path) -> Result<Response, Error> {
     if parts.status == StatusCode::NOT_FOUND {
         return Err(Error::NotFound);
     }
-    let body = body.map_err(|error| BodyError::Cut(format!("the file cannot be read: {error}")));
     Ok(Response {
         status: parts.status,
         reason: None,
         headers: parts.headers,
-        body: body.boxed_unsync(),
+        body: readable(body),
     })
+}
+
+fn readable(file: ServeFileSystemResponseBody) -> Body {
+    file.map_err(|error| BodyError::Cut(format!("the file cannot be read: {error}")))
+        .boxed_unsync()
 }
 
 /// Sends the client to the same folder with a slash behind it.
@@ -211,6 +233,7 @@ mod tests {
                     default_documents: vec!["start.html".into(), "index.html".into()],
                 }),
                 path: percent_encoding::percent_decode(head.uri.path().as_bytes()).collect(),
+                prefix: 0,
             };
             self.files.serve(&head, files).await
         }

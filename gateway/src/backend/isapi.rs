@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use http_body::Body as _;
 
-use super::head::Head;
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::config;
+use crate::dispatch::{Caller, Origin};
 use crate::error::Error;
-use crate::pool::{Launcher, Pool, Pump, Reply};
-use crate::request::RequestHead;
+use crate::pool::{Begun, Launcher, Pool, Pump, Reply};
 use crate::response::Answer;
 use crate::runtime::Runtimes;
 use crate::site::Target;
@@ -52,30 +51,43 @@ impl Isapi {
     /// When no worker answers.
     pub async fn call(
         &self,
-        head: &RequestHead,
+        origin: &Arc<Origin>,
         body: Body,
         target: &Target,
     ) -> Result<Answer, Error> {
         let has_body = !body.is_end_stream();
-        let (lane, exchange) = self.pool.begin(head, target, has_body).await?;
+        let (lane, exchange) = self.pool.begin(&origin.head, target, has_body).await?;
         let mut pump = has_body.then(|| Pump::new(lane.clone(), exchange.clone(), body));
-        let mut reply = Reply::new(lane, exchange);
-        let document = match reply.head(&mut pump).await? {
-            Head::LocalRedirect(path) => return Ok(Answer::LocalRedirect(path)),
-            Head::Document(document) => document,
-        };
+        let mut reply = Reply::new(lane, exchange, Caller::new(origin, target));
+        let begun = reply.head(&mut pump).await?;
         if let Some(pump) = pump {
             // The answer has begun and the body still comes: from here each has its own pace.
             tokio::spawn(pump);
         }
-        Ok(Answer::Response(
-            document.into_response(reply, &head.method),
-        ))
+        Ok(match begun {
+            Begun::LocalRedirect(path) => {
+                body::discard(reply);
+                Answer::LocalRedirect(path)
+            }
+            Begun::Document(document) => {
+                Answer::Response(document.into_response(reply, &origin.head.method))
+            }
+            Begun::ErrorPage(page) => {
+                body::discard(reply);
+                let response = origin.error_page(page.status, page.sub_status, page.reason);
+                Answer::Response(response.await)
+            }
+        })
     }
 
     /// Name of the pool.
     pub fn pool(&self) -> &str {
         self.pool.name()
+    }
+
+    /// How many requests may be in its workers at the same time.
+    pub fn room(&self) -> usize {
+        self.pool.room()
     }
 
     /// Ends the pool: no new requests, those in the workers finish, the workers end. Bounded by the pool's

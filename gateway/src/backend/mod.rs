@@ -5,11 +5,12 @@ pub mod files;
 pub mod head;
 pub mod isapi;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::body::Body;
+use crate::dispatch::Origin;
 use crate::error::Error;
-use crate::request::RequestHead;
 use crate::response::Answer;
 use crate::site::Target;
 
@@ -28,13 +29,13 @@ impl Backend {
     /// Every way in which the backend fails to answer; [`Error::outcome`] says what the client gets.
     pub async fn call(
         &self,
-        head: &RequestHead,
+        origin: &Arc<Origin>,
         body: Body,
         target: &Target,
     ) -> Result<Answer, Error> {
         match self {
-            Backend::Isapi(isapi) => isapi.call(head, body, target).await,
-            Backend::Cgi(cgi) => cgi.call(head, body, target).await,
+            Backend::Isapi(isapi) => isapi.call(origin, body, target).await,
+            Backend::Cgi(cgi) => cgi.call(&origin.head, body, target).await,
         }
     }
 
@@ -43,6 +44,14 @@ impl Backend {
         match self {
             Backend::Isapi(isapi) => isapi.pool(),
             Backend::Cgi(cgi) => cgi.pool(),
+        }
+    }
+
+    /// How many requests may be in it at the same time, where a request in it can wait for another one.
+    pub fn room(&self) -> usize {
+        match self {
+            Backend::Isapi(isapi) => isapi.room(),
+            Backend::Cgi(_) => usize::MAX,
         }
     }
 

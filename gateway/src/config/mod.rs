@@ -3,10 +3,13 @@
 //! type cannot say, `diagnostic` shows what is wrong and where.
 
 mod diagnostic;
+mod error_page;
 mod parse;
 mod section;
+mod trace;
 mod validate;
 mod value;
+mod virtual_directory;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +24,9 @@ use http::Method;
 
 pub use diagnostic::{ConfigErrors, Diagnostic};
 use diagnostic::{Findings, Source};
+pub use error_page::{ErrorCode, ErrorPages};
+pub use trace::{TraceHeader, TraceLevel};
+pub use virtual_directory::{Access, VirtualDirectory};
 
 use crate::wine::{self, Drive, WineError};
 
@@ -29,6 +35,8 @@ use crate::wine::{self, Drive, WineError};
 pub struct Config {
     /// Listeners and limits of the gateway itself.
     pub server: Server,
+    /// `[error_pages]`, for all sites.
+    pub error_pages: ErrorPages,
     /// Sites, in the order of the file; a request's host chooses one.
     pub sites: Vec<Site>,
     /// Pools by name.
@@ -59,12 +67,20 @@ pub struct Server {
 /// `[[site]]`: what one host, or every host, serves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Site {
+    /// INSTANCE_ID (ISAPI.md §5.2). Default: 1 for the first site of the file, and so on.
+    pub id: Option<usize>,
+    /// INSTANCE_NAME. Default: the first host name, or "Default Web Site".
+    pub name: Option<String>,
     /// Host names without port, in lower case; `*.example.org` matches one or more labels. Empty: any host.
     pub hosts: Vec<String>,
     /// Folder of static files, and the root that URLs are mapped to (PATH_TRANSLATED). Absolute.
     pub root: Option<PathBuf>,
     /// File names tried for a URL that names a folder. Default `index.html`.
     pub default_documents: Vec<String>,
+    /// Folders that stand at URLs of the site.
+    pub virtual_directories: Vec<VirtualDirectory>,
+    /// Pages for errors, before those of all sites.
+    pub error_pages: ErrorPages,
     /// Handlers, in the order of the file: the first whose path and verb fit answers.
     pub handlers: Vec<Handler>,
 }
@@ -126,6 +142,24 @@ pub struct Pool {
     pub drives: BTreeMap<Drive, PathBuf>,
     /// Working folder. Default: the folder of the extension or program.
     pub working_directory: Option<PathBuf>,
+    /// What HSE_REQ_SEND_URL does with a URL of the site. Default: redirect. Only for `extension`.
+    pub send_url: SendUrl,
+    /// Which callbacks are logged. Default: none. Only for `extension`.
+    pub trace: TraceLevel,
+    /// By which header single requests are traced. Only for `extension`.
+    pub trace_header: Option<TraceHeader>,
+    /// Errors for which all sites of the pool have a page.
+    pub error_pages: Vec<ErrorCode>,
+}
+
+/// What HSE_REQ_SEND_URL does with a URL that begins with a slash (ISAPI.md §4.2, code 2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SendUrl {
+    /// Redirects the client, as IIS since version 5.
+    #[default]
+    Redirect,
+    /// Answers with the document at that URL.
+    Internal,
 }
 
 /// What runs in a pool; exactly one of the keys is given.
@@ -199,6 +233,7 @@ impl Config {
             },
             sites: vec![site],
             pools: BTreeMap::from([(pool.name.clone(), pool)]),
+            error_pages: ErrorPages::new(),
         };
         let mut findings = Findings::default();
         validate::config(&config, &mut findings);
@@ -247,9 +282,13 @@ impl Server {
 impl Default for Site {
     fn default() -> Self {
         Self {
+            id: None,
+            name: None,
             hosts: Vec::new(),
             root: None,
             default_documents: vec!["index.html".to_owned()],
+            virtual_directories: Vec::new(),
+            error_pages: ErrorPages::new(),
             handlers: Vec::new(),
         }
     }
@@ -276,6 +315,20 @@ impl Pool {
             environment: BTreeMap::new(),
             drives: BTreeMap::new(),
             working_directory: None,
+            send_url: SendUrl::default(),
+            trace: TraceLevel::default(),
+            trace_header: None,
+            error_pages: Vec::new(),
+        }
+    }
+}
+
+impl SendUrl {
+    /// Its name in the configuration and towards workers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redirect => "redirect",
+            Self::Internal => "internal",
         }
     }
 }

@@ -10,7 +10,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Findings, Wrong};
 use super::section::{Section, listed, note, suggest};
-use super::{Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, validate, value};
+use super::{
+    Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, TraceHeader, TraceLevel,
+    error_page, validate, value, virtual_directory,
+};
 use crate::wine::Drive;
 
 /// Time-outs that may be zero.
@@ -23,10 +26,13 @@ const FROM_A_MOMENT: RangeInclusive<Duration> = Duration::from_millis(1)..=value
 const KINDS: [&str; 3] = ["extension", "cgi", "fastcgi"];
 
 /// Keys that only a pool of workers has.
-const WORKER_KEYS: [&str; 5] = [
+const WORKER_KEYS: [&str; 8] = [
     "drives",
     "processes",
+    "send_url",
     "threads",
+    "trace",
+    "trace_header",
     "startup_timeout",
     "shutdown_timeout",
 ];
@@ -48,19 +54,24 @@ pub fn config(text: &str, folder: &Path, findings: &mut Findings) -> Option<Conf
     };
     let sections = root.named_sections(findings, "pool");
     let names: Vec<String> = sections.iter().map(|(name, _)| name.clone()).collect();
-    let pools: BTreeMap<String, Pool> = sections
+    let error_pages = error_page::read(&mut root, folder, findings);
+    let mut pools: BTreeMap<String, Pool> = sections
         .into_iter()
         .filter_map(|(name, section)| pool(name, section, folder, findings))
         .map(|pool| (pool.name.clone(), pool))
         .collect();
-    let sites = root
+    let sites: Vec<Site> = root
         .sections(findings, "site")
         .into_iter()
         .map(|section| site(section, folder, &names, &pools, findings))
         .collect();
     root.finish(findings);
+    for pool in pools.values_mut() {
+        pool.error_pages = error_page::common(&sites, &error_pages, &pool.name);
+    }
     Some(Config {
         server,
+        error_pages,
         sites,
         pools,
     })
@@ -108,7 +119,10 @@ fn site(
     pools: &BTreeMap<String, Pool>,
     findings: &mut Findings,
 ) -> Site {
-    if !section.has("root") && !section.has("handler") {
+    if !["root", "handler", "virtual"]
+        .iter()
+        .any(|key| section.has(key))
+    {
         let wrong = Wrong::with_remedy(
             "this site has neither a `root` nor a handler: it would answer nothing",
             "add `root = \"FOLDER\"` for static files, or a [[site.handler]] below it",
@@ -117,6 +131,10 @@ fn site(
     }
     let default = Site::default();
     let site = Site {
+        id: section.get(findings, "id", |value| {
+            value::integer(value, &(1..=validate::LARGEST_ID))
+        }),
+        name: section.get(findings, "name", value::line),
         hosts: section
             .some_of(findings, "hosts", value::host)
             .unwrap_or(default.hosts),
@@ -124,6 +142,12 @@ fn site(
         default_documents: section
             .list(findings, "default_documents", value::file_name)
             .unwrap_or(default.default_documents),
+        virtual_directories: section
+            .sections(findings, "virtual")
+            .into_iter()
+            .filter_map(|section| virtual_directory::read(section, folder, findings))
+            .collect(),
+        error_pages: error_page::read(&mut section, folder, findings),
         handlers: section
             .sections(findings, "handler")
             .into_iter()
@@ -227,6 +251,13 @@ fn pool(
         environment: environment(&mut section, findings),
         drives: drives(&mut section, folder, findings),
         working_directory: section.get(findings, "working_directory", |value| path(value, folder)),
+        send_url: section
+            .get(findings, "send_url", value::send_url)
+            .unwrap_or(default.send_url),
+        trace: section
+            .get(findings, "trace", TraceLevel::read)
+            .unwrap_or(default.trace),
+        trace_header: section.get(findings, "trace_header", TraceHeader::read),
         ..default
     };
     section.finish(findings);
@@ -353,7 +384,7 @@ fn pool_of(value: &DeValue, names: &[String]) -> Result<String, Wrong> {
 }
 
 /// A path; a relative one starts from `folder`.
-fn path(value: &DeValue, folder: &Path) -> Result<PathBuf, Wrong> {
+pub fn path(value: &DeValue, folder: &Path) -> Result<PathBuf, Wrong> {
     let mut path = PathBuf::new();
     // Without `..`, so that logs and messages are readable; symbolic links stay.
     for part in folder.join(value::text(value)?).components() {

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod mistakes;
+mod sites;
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -94,6 +95,8 @@ fn reads_everything() {
         shutdown_timeout = "500ms"
         environment = { A = "1", B = "" }
         working_directory = "www"
+        send_url = "internal"
+        trace = "failed"
 
         [pool.program]
         cgi = "x.cgi"
@@ -138,6 +141,7 @@ fn reads_everything() {
             handler(HandlerPath::Prefix("/cgi".to_owned()), &[], "program", true),
             handler(HandlerPath::Wildcard, &[], "hello", false),
         ],
+        ..Site::default()
     };
     let any = Site {
         root: Some("/".into()),
@@ -160,6 +164,9 @@ fn reads_everything() {
             .into(),
         drives: BTreeMap::new(),
         working_directory: Some(folder.path("www")),
+        send_url: SendUrl::Internal,
+        trace: TraceLevel::Failed,
+        ..Pool::new(String::new(), PoolKind::Extension(PathBuf::new()))
     };
     let program = Pool::new("program".to_owned(), PoolKind::Cgi(folder.path("x.cgi")));
     assert_eq!(program.concurrency, 64);

@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::diagnostic::{Findings, Wrong};
-use super::{Config, Handler, HandlerPath, PoolKind, Site};
+use super::{Config, Handler, HandlerPath, PoolKind, Site, VirtualDirectory};
 use crate::library::{self, Platform};
 use crate::site::path::divide;
 use crate::wine::{self, Wine, WineError};
 
 /// Most threads of a worker, and of the gateway.
 pub const MOST_THREADS: usize = 256;
+
+/// Largest number of a site: IIS's are 32 bits long.
+pub const LARGEST_ID: usize = 0xFFFF_FFFF;
 
 /// Notes everything that keeps a configuration from being run, and what is odd in it. When something has been noted
 /// already, parts may be missing: then only what each part says by itself is checked.
@@ -27,7 +31,9 @@ pub fn config(config: &Config, findings: &mut Findings) {
     drives(config, findings);
     listeners(config, findings);
     sites(config, findings);
+    site_ids(&config.sites, findings);
     for (index, site) in config.sites.iter().enumerate() {
+        virtual_directories(index, site, findings);
         handlers(index, site, findings);
     }
     unused_pools(config, findings);
@@ -46,6 +52,17 @@ fn files(config: &Config, findings: &mut Findings) {
         if let Some(root) = &site.root {
             check(&format!("site[{index}].root"), folder(root));
         }
+        for (at, directory) in site.virtual_directories.iter().enumerate() {
+            let key = format!("site[{index}].virtual[{at}].root");
+            check(&key, mapped_folder(&directory.root));
+        }
+        for (code, page) in &site.error_pages {
+            let key = format!("site[{index}].error_pages.{code}");
+            check(&key, file(page).map(drop));
+        }
+    }
+    for (code, page) in &config.error_pages {
+        check(&format!("error_pages.{code}"), file(page).map(drop));
     }
     for pool in config.pools.values() {
         let key = |key: &str| format!("pool.{}.{key}", pool.name);
@@ -186,6 +203,36 @@ fn sites(config: &Config, findings: &mut Findings) {
     }
 }
 
+/// Extensions tell sites apart by their numbers.
+fn site_ids(sites: &[Site], findings: &mut Findings) {
+    let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
+    for (index, site) in sites.iter().enumerate() {
+        let Some(first) = seen.insert(site.id.unwrap_or(index + 1), index) else {
+            continue;
+        };
+        let wrong = Wrong::with_remedy(
+            format!("sites {} and {} have the same `id`", first + 1, index + 1),
+            "give it another number; a site without `id` has its place in the file as number",
+        );
+        let explicit = site.id.map_or(first, |_| index);
+        findings.error(&format!("site[{explicit}].id"), wrong);
+    }
+}
+
+fn virtual_directories(site_index: usize, site: &Site, findings: &mut Findings) {
+    let directories = &site.virtual_directories;
+    for (index, directory) in directories.iter().enumerate() {
+        let is_same = |other: &VirtualDirectory| other.path.eq_ignore_ascii_case(&directory.path);
+        if let Some(first) = directories[..index].iter().position(is_same) {
+            let wrong = Wrong::new(format!(
+                "virtual directory {} of the site has this path already",
+                first + 1
+            ));
+            findings.error(&format!("site[{site_index}].virtual[{index}].path"), wrong);
+        }
+    }
+}
+
 /// A handler behind another that takes all its requests is a mistake: it would never run.
 fn handlers(site_index: usize, site: &Site, findings: &mut Findings) {
     for (index, handler) in site.handlers.iter().enumerate() {
@@ -263,6 +310,14 @@ fn folder(path: &Path) -> Result<(), Wrong> {
     } else {
         Err(Wrong::new(format!("{} is not a folder", path.display())))
     }
+}
+
+/// A folder whose path can be told to workers, line by line.
+fn mapped_folder(path: &Path) -> Result<(), Wrong> {
+    if path.as_os_str().as_bytes().iter().any(u8::is_ascii_control) {
+        return Err(Wrong::new("the path has a control character"));
+    }
+    folder(path)
 }
 
 fn metadata(path: &Path) -> Result<Metadata, Wrong> {

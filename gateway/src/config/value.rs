@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::Method;
 use toml::de::DeValue;
 
-use super::HandlerPath;
 use super::diagnostic::Wrong;
+use super::{HandlerPath, SendUrl};
 use crate::site::{host, path};
 
 /// Longest time-out, 30 days as in IIS: more would be a mistake.
@@ -248,9 +248,38 @@ pub fn handler_path(text: &str) -> Result<HandlerPath, Wrong> {
 }
 
 /// Whether some URL has this path after its decoding.
-fn is_url(decoded: &str) -> bool {
+pub fn is_url(decoded: &str) -> bool {
     let encoded = decoded.replace('%', "%25");
     path::decode(&encoded).is_ok_and(|url| *url == *decoded.as_bytes())
+}
+
+/// What HSE_REQ_SEND_URL does.
+///
+/// # Errors
+/// Anything but the two names.
+pub fn send_url(value: &DeValue) -> Result<SendUrl, Wrong> {
+    let text = string(value)?;
+    [SendUrl::Redirect, SendUrl::Internal]
+        .into_iter()
+        .find(|choice| choice.name() == text)
+        .ok_or_else(|| {
+            Wrong::with_remedy(
+                format!("\"{text}\" is not a choice"),
+                r#"write "redirect" or "internal""#,
+            )
+        })
+}
+
+/// A text that goes into a variable: one line.
+///
+/// # Errors
+/// Any other type, the empty string, and control characters.
+pub fn line(value: &DeValue) -> Result<String, Wrong> {
+    let text = text(value)?;
+    if text.contains(char::is_control) {
+        return Err(Wrong::new("the string has a control character"));
+    }
+    Ok(text)
 }
 
 /// The name of a pool: it appears in logs and in the worker's environment.

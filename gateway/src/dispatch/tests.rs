@@ -4,6 +4,7 @@ use http::HeaderValue;
 use http_body_util::BodyExt as _;
 
 use super::*;
+use crate::config::{Access, HandlerPath, VirtualDirectory};
 use crate::request::RequestHead;
 use crate::sample::Site;
 
@@ -94,6 +95,102 @@ async fn error_pages_tell_nothing_of_the_inside() {
         "5"
     );
     assert_eq!(text(Error::Stopping.page(&Method::HEAD)).await, "");
+}
+
+#[tokio::test]
+async fn error_pages_of_the_configuration() {
+    let site = Site::with(&[], |folder, config| {
+        let code = |status, sub_status| ErrorCode { status, sub_status };
+        config
+            .error_pages
+            .insert(code(404, 0), folder.join("general.html"));
+        config
+            .error_pages
+            .insert(code(405, 0), folder.join("general.html"));
+        let own = &mut config.sites[0].error_pages;
+        own.insert(code(405, 0), folder.join("own.txt"));
+        own.insert(code(400, 0), folder.join("gone.html"));
+    });
+    site.write("../general.html", "<p>general");
+    site.write("../own.txt", "own");
+    let response = ask(&site, Method::GET, "/none").await;
+    assert_eq!(response.status, 404);
+    assert_eq!(response.headers["content-type"], "text/html");
+    assert_eq!(response.headers["content-length"], "10");
+    assert_eq!(text(response).await, "<p>general");
+    let response = ask(&site, Method::HEAD, "/none").await;
+    assert_eq!(response.headers["content-length"], "10");
+    assert_eq!(text(response).await, "");
+    site.write("x", "");
+    let response = ask(&site, Method::PUT, "/x").await;
+    assert_eq!(response.headers["allow"], "GET, HEAD");
+    assert_eq!(response.headers["content-type"], "text/plain");
+    assert_eq!(text(response).await, "own");
+    let unreadable = ask(&site, Method::GET, "/%00").await;
+    assert_eq!(unreadable.status, 400);
+    assert!(text(unreadable).await.contains("400 Bad Request"));
+}
+
+#[tokio::test]
+async fn virtual_directories_hold_files_and_scripts() {
+    let program = "printf 'X: y\\n\\n'; echo $PATH_TRANSLATED";
+    let site = Site::with(
+        &[("x.cgi", program), ("map.cgi", program)],
+        |folder, config| {
+            let site = &mut config.sites[0];
+            for (path, root, read, script) in [
+                ("/app", "app", true, false),
+                ("/app/scripts", "scripts", false, true),
+            ] {
+                site.virtual_directories.push(VirtualDirectory {
+                    path: path.to_owned(),
+                    root: folder.join(root),
+                    access: Access {
+                        read,
+                        script,
+                        execute: false,
+                    },
+                    application: false,
+                });
+            }
+            site.handlers[1].path = HandlerPath::ScriptMap(".abc".to_owned());
+            site.handlers[1].path_info = false;
+        },
+    );
+    site.write("app/a.txt", "in the root");
+    site.write("../app/a.txt", "in the virtual directory");
+    site.write("../app/index.html", "document");
+    site.write("../scripts/a.txt", "not to be read");
+    assert_eq!(
+        text(ask(&site, Method::GET, "/APP/a.txt").await).await,
+        "in the virtual directory"
+    );
+    assert_eq!(
+        text(ask(&site, Method::GET, "/app/").await).await,
+        "document"
+    );
+    assert_eq!(
+        ask(&site, Method::GET, "/app?q").await.headers["location"],
+        "/app/?q"
+    );
+    assert_eq!(
+        ask(&site, Method::GET, "/app/scripts/a.txt").await.status,
+        403
+    );
+    assert_eq!(ask(&site, Method::GET, "/apps/a.txt").await.status, 404);
+    for (url, ending) in [
+        ("/x.cgi/app/scripts/y", "/scripts/y\n"),
+        ("/x.cgi/app", "/app\n"),
+        ("/x.cgi/other", "/root/other\n"),
+        ("/app/scripts/z.abc", "/scripts/z.abc\n"),
+    ] {
+        let told = text(ask(&site, Method::GET, url).await).await;
+        assert!(
+            told.ends_with(ending) && !told.ends_with("/root/app\n"),
+            "{url}: {told}"
+        );
+    }
+    assert_eq!(ask(&site, Method::GET, "/app/z.abc").await.status, 403);
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ use crate::body::{self, Body, BodyError};
 use crate::config;
 use crate::dispatch::Dispatch;
 use crate::error::Error;
-use crate::request::{Connection, Request, RequestHead};
+use crate::request::{Connection, Front, Request, RequestHead};
 use crate::response::Response;
 use crate::shutdown::Stage;
 
@@ -197,6 +197,7 @@ fn into_request(
             version: parts.version,
             headers,
             connection,
+            front: Front::default(),
         },
         body,
     })

@@ -5,7 +5,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use fastcgi_protocol::{Grant, ProtocolError, Window};
+use fastcgi_protocol::{ChildRequest, Grant, ProtocolError, Window};
+use http::StatusCode;
 
 use super::lock;
 use crate::body::BodyError;
@@ -38,6 +39,14 @@ impl Ending {
         }
     }
 
+    /// How an answer ends whose child request broke off.
+    pub fn of_child(error: BodyError) -> Self {
+        match error {
+            BodyError::Cut(reason) => Ending::Cut(format!("its child request: {reason}")),
+            BodyError::Client(reason) => Ending::ClientGone(reason),
+        }
+    }
+
     /// How the body of an answer ends whose head is out.
     pub fn after_head(self) -> Result<(), BodyError> {
         match self {
@@ -52,6 +61,31 @@ impl Ending {
     }
 }
 
+/// Bytes that have been read, and credit to send for them.
+pub type Granted = (Bytes, Option<u32>);
+
+/// The next part of an answer.
+#[derive(Debug, PartialEq)]
+pub enum Part {
+    /// Bytes of it.
+    Bytes(Granted),
+    /// A child request to be run here.
+    Child(ChildRequest),
+    /// The whole answer is a page of the gateway.
+    ErrorPage(ErrorPage),
+}
+
+/// An error that the gateway's page shall tell the client of (ISAPI.md §4.2, code 1028).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorPage {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The sub-status, 0 if there is none.
+    pub sub_status: u16,
+    /// The reason phrase, where it is not the usual one.
+    pub reason: Option<Bytes>,
+}
+
 /// A request on its lane, shared by the lane, the answer's reader and the body's pump.
 #[derive(Debug)]
 pub struct Exchange {
@@ -64,6 +98,9 @@ pub struct Exchange {
 struct Streams {
     /// STDOUT that has arrived and not been read, at most the window.
     output: BytesMut,
+    /// What comes behind the output: the worker sends nothing more before it has been dealt with.
+    next: Option<Part>,
+    entity: Entity,
     grant: Grant,
     window: Window,
     ending: Option<Ending>,
@@ -73,6 +110,17 @@ struct Streams {
     pump: Option<Waker>,
 }
 
+/// The entity of a child request, as it comes from the worker; it counts as output.
+#[derive(Debug, Default)]
+struct Entity {
+    /// What has arrived and not been read.
+    buffer: BytesMut,
+    ended: bool,
+    /// Somebody reads it, or will.
+    wanted: bool,
+    reader: Option<Waker>,
+}
+
 impl Exchange {
     /// A request that begins, with the windows of its lane in bytes.
     pub fn new(id: u16, stdin_window: u32, stdout_window: u32) -> Self {
@@ -80,6 +128,8 @@ impl Exchange {
             id,
             streams: Mutex::new(Streams {
                 output: BytesMut::new(),
+                next: None,
+                entity: Entity::default(),
                 grant: Grant::new(stdout_window),
                 window: Window::new(stdin_window),
                 ending: None,
@@ -105,6 +155,52 @@ impl Exchange {
         Ok(None)
     }
 
+    /// Bytes of a child request's description have arrived. Returns credit to send at once: they are decoded already.
+    ///
+    /// # Errors
+    /// When the worker had no credit for them.
+    pub fn receive_params(&self, count: usize) -> Result<Option<u32>, ProtocolError> {
+        let mut streams = lock(&self.streams);
+        streams.grant.received(count)?;
+        Ok(streams.grant.consumed(count))
+    }
+
+    /// A child request, or what stands for the whole answer. Its entity follows in the case of a child request.
+    pub fn receive_part(&self, part: Part) {
+        let mut streams = lock(&self.streams);
+        if streams.abandoned || streams.ending.is_some() {
+            return;
+        }
+        streams.entity = Entity {
+            wanted: matches!(part, Part::Child(_)),
+            ..Entity::default()
+        };
+        streams.next = Some(part);
+        wake(&mut streams.reader);
+    }
+
+    /// Bytes of a child request's entity have arrived. Returns credit to send at once, for bytes that nobody will read.
+    ///
+    /// # Errors
+    /// When the worker had no credit for them.
+    pub fn receive_entity(&self, data: &[u8]) -> Result<Option<u32>, ProtocolError> {
+        let mut streams = lock(&self.streams);
+        streams.grant.received(data.len())?;
+        if !streams.entity.wanted {
+            return Ok(streams.grant.consumed(data.len()));
+        }
+        streams.entity.buffer.extend_from_slice(data);
+        wake(&mut streams.entity.reader);
+        Ok(None)
+    }
+
+    /// The entity is whole.
+    pub fn end_entity(&self) {
+        let mut streams = lock(&self.streams);
+        streams.entity.ended = true;
+        wake(&mut streams.entity.reader);
+    }
+
     /// The worker takes `bytes` more of the body.
     ///
     /// # Errors
@@ -121,6 +217,7 @@ impl Exchange {
         let mut streams = lock(&self.streams);
         streams.ending.get_or_insert(ending);
         wake(&mut streams.reader);
+        wake(&mut streams.entity.reader);
         wake(&mut streams.pump);
     }
 
@@ -129,20 +226,22 @@ impl Exchange {
         let mut streams = lock(&self.streams);
         streams.abandoned = true;
         let unread = std::mem::take(&mut streams.output).len();
+        let entity = std::mem::take(&mut streams.entity).buffer.len();
+        streams.next = None;
         wake(&mut streams.pump);
-        streams.grant.consumed(unread)
+        streams.grant.consumed(unread + entity)
     }
 
-    /// What has arrived of the answer, with credit to send for it; the ending once all has been read.
-    pub fn poll_read(
-        &self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<(Bytes, Option<u32>), Ending>> {
+    /// The next part of the answer that has arrived; the ending once all has been read.
+    pub fn poll_read(&self, context: &mut Context<'_>) -> Poll<Result<Part, Ending>> {
         let mut streams = lock(&self.streams);
         if !streams.output.is_empty() {
             let bytes = streams.output.split().freeze();
             let credit = streams.grant.consumed(bytes.len());
-            return Poll::Ready(Ok((bytes, credit)));
+            return Poll::Ready(Ok(Part::Bytes((bytes, credit))));
+        }
+        if let Some(part) = streams.next.take() {
+            return Poll::Ready(Ok(part));
         }
         match &streams.ending {
             Some(ending) => Poll::Ready(Err(ending.clone())),
@@ -153,10 +252,66 @@ impl Exchange {
         }
     }
 
+    /// How the answer breaks off while a child request runs. If it does not, its reader is woken when that changes.
+    pub fn poll_break(&self, context: &mut Context<'_>) -> Poll<Ending> {
+        let mut streams = lock(&self.streams);
+        match &streams.ending {
+            Some(ending) if *ending != Ending::Complete => Poll::Ready(ending.clone()),
+            _ => {
+                streams.reader = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// What has arrived of a child request's entity, with credit to send for it; `None` at its end.
+    pub fn poll_entity(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Granted, BodyError>>> {
+        let mut streams = lock(&self.streams);
+        let Streams {
+            entity,
+            grant,
+            ending,
+            ..
+        } = &mut *streams;
+        if !entity.buffer.is_empty() {
+            let bytes = entity.buffer.split().freeze();
+            let credit = grant.consumed(bytes.len());
+            return Poll::Ready(Some(Ok((bytes, credit))));
+        }
+        if entity.ended {
+            return Poll::Ready(None);
+        }
+        if !entity.wanted || ending.is_some() {
+            let reason = "the request that asks for this one has ended".into();
+            return Poll::Ready(Some(Err(BodyError::Client(reason))));
+        }
+        entity.reader = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Whether the entity is whole and has been read.
+    pub fn is_entity_read(&self) -> bool {
+        let streams = lock(&self.streams);
+        streams.entity.ended && streams.entity.buffer.is_empty()
+    }
+
+    /// Nobody reads the entity any more. Returns credit to send, for bytes that had arrived.
+    pub fn leave_entity(&self) -> Option<u32> {
+        let mut streams = lock(&self.streams);
+        streams.entity.wanted = false;
+        let unread = std::mem::take(&mut streams.entity.buffer).len();
+        streams.grant.consumed(unread)
+    }
+
     /// Whether the answer is whole and has been read.
     pub fn is_read(&self) -> bool {
         let streams = lock(&self.streams);
-        streams.output.is_empty() && streams.ending == Some(Ending::Complete)
+        streams.output.is_empty()
+            && streams.next.is_none()
+            && streams.ending == Some(Ending::Complete)
     }
 
     /// Takes from the body what may be sent now. Without credit, or while `blocked`, the pump is woken later.

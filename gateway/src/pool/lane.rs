@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fastcgi_protocol::{HELLO_VERSION, Hello, Params, RecordType, Role, Server, encode};
+use fastcgi_protocol::{ExecStatus, HELLO_VERSION, Hello, RecordType, Role, Server, encode};
 use tokio::sync::oneshot;
 
 use super::entries::{Entries, Entry};
@@ -31,6 +31,12 @@ const STDOUT_WINDOW: u32 = 256 * 1024;
 const STDIN_WINDOW: u32 = 128 * 1024;
 /// Bytes waiting to be written above which the lane takes no more requests and bodies: the worker does not keep up.
 const CONGESTED: usize = 256 * 1024;
+/// What a worker is told of a child request whose own request has been given up (ERROR_OPERATION_ABORTED).
+const ABORTED: ExecStatus = ExecStatus {
+    status: 0,
+    sub_status: 0,
+    error: 995,
+};
 
 /// One connection to a worker.
 pub struct Lane {
@@ -68,7 +74,7 @@ impl Lane {
             stdin_window: STDIN_WINDOW,
             stdout_window: STDOUT_WINDOW,
             max_requests,
-            fields: Params::new(),
+            fields: pool.greeting.clone(),
         };
         let mut out = Vec::new();
         encode::hello(&mut out, &offer);
@@ -122,7 +128,7 @@ impl Lane {
             ));
         };
         let begun = table.out.len();
-        let written = variables::write(&mut table.out, id, &self.pool.name, head, target);
+        let written = variables::write(&mut table.out, id, &self.pool, head, target);
         if written.is_err() {
             // An abort before the end of the parameters: the worker ends the request by itself.
             table.out.truncate(begun);
@@ -178,16 +184,35 @@ impl Lane {
         self.append(exchange, |out, id| encode::credit(out, id, bytes));
     }
 
+    /// The child request that this request has asked for is over.
+    pub fn end_exec(&self, exchange: &Arc<Exchange>, status: ExecStatus) {
+        let mut guard = lock(&self.table);
+        let table = &mut *guard;
+        if table.entries.of(exchange).is_some() {
+            table.wake_driver();
+            table.server.end_exec(&mut table.out, exchange.id, status);
+        }
+    }
+
+    /// Nobody reads the entity of its child request any more.
+    pub fn leave_entity(&self, exchange: &Arc<Exchange>) {
+        if let Some(credit) = exchange.leave_entity() {
+            self.grant(exchange, credit);
+        }
+    }
+
     /// Nobody wants the answer any more. Its number and its room stay taken until the worker has ended it.
     pub fn abort(&self, exchange: &Arc<Exchange>) {
         let credit = exchange.abandon();
-        let mut table = lock(&self.table);
+        let mut guard = lock(&self.table);
+        let table = &mut *guard;
         let Some(entry) = table.entries.of(exchange) else {
             return;
         };
         if !std::mem::replace(&mut entry.aborted, true) {
             table.wake_driver();
             encode::abort_request(&mut table.out, exchange.id);
+            table.server.end_exec(&mut table.out, exchange.id, ABORTED);
         }
         if let Some(bytes) = credit {
             table.wake_driver();
@@ -265,7 +290,9 @@ impl Lane {
             entry.exchange.end(Ending::TimedOut(limit));
             entry.slot.give_up();
             if !std::mem::replace(&mut entry.aborted, true) {
-                encode::abort_request(&mut table.out, entry.exchange.id);
+                let id = entry.exchange.id;
+                encode::abort_request(&mut table.out, id);
+                table.server.end_exec(&mut table.out, id, ABORTED);
             }
         }
         next

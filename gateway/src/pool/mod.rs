@@ -3,8 +3,9 @@
 //! `state` decides which processes there should be, `supervisor` carries it out, `launch` and `process` know how one
 //! is started and watched. To a request a pool is a set of workers (`worker`), each with one connection for every
 //! runtime thread (`lane`, moved by `driver`); on it the request is an `exchange`, whose body comes from a `pump` and
-//! whose answer is a `reply`. Requests for which there is no room wait in the `queue`.
+//! whose answer is a `reply`, with the answers of its `child` requests in it. Requests for which there is no room wait in the `queue`.
 
+mod child;
 mod crash;
 mod driver;
 mod entries;
@@ -24,13 +25,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fastcgi_protocol::Params;
 use tokio::sync::{mpsc, watch};
 
 pub use exchange::Exchange;
 pub use lane::Lane;
 pub use launch::Launcher;
 pub use pump::Pump;
-pub use reply::Reply;
+pub use reply::{Begun, Reply};
 pub use worker::About;
 
 use crate::config;
@@ -48,8 +50,13 @@ use worker::{Slot, Worker};
 pub struct Pool {
     name: String,
     extension: PathBuf,
+    processes: usize,
     /// Requests in one worker at the same time.
     concurrency: usize,
+    /// What its workers are told in the greeting.
+    greeting: Params,
+    /// By which header a request is traced.
+    trace_header: Option<config::TraceHeader>,
     /// How long a request may run.
     request_timeout: Option<Duration>,
     /// How long it may wait before.
@@ -93,6 +100,11 @@ impl Pool {
     /// Name of the pool in the configuration.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How many requests may be in its workers at the same time.
+    pub fn room(&self) -> usize {
+        self.processes * self.concurrency
     }
 
     /// Begins a request on a worker with room, as soon as there is one.
@@ -166,7 +178,10 @@ impl Pool {
         let pool = Self {
             name: config.name.clone(),
             extension: extension.to_owned(),
+            processes: config.processes.max(1),
             concurrency: config.concurrency.max(1),
+            greeting: variables::greeting(config),
+            trace_header: config.trace_header.clone(),
             request_timeout: limited(config.request_timeout),
             queue_timeout: config.queue_timeout,
             queue: Queue::new(config.queue_length),

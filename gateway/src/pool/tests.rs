@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod children;
 mod fake;
 mod launched;
 mod requests;
 mod room;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -20,9 +20,11 @@ use crate::backend::Backend;
 use crate::backend::isapi::Isapi;
 use crate::body::{self, Body, BodyError};
 use crate::config::PoolKind;
-use crate::request::{Connection, Request};
+use crate::dispatch::Origin;
+use crate::request::{Connection, Front, Request};
 use crate::response::{Answer, Response};
-use crate::site::{Script, SiteFacts};
+use crate::sample;
+use crate::site::{HandlerId, Script, SiteFacts};
 use fake::Fake;
 use state::WorkerId;
 
@@ -30,20 +32,15 @@ use state::WorkerId;
 const LONG: Duration = Duration::from_secs(60);
 
 fn config() -> config::Pool {
+    let kind = PoolKind::Extension("/nowhere/fake.so".into());
     config::Pool {
-        name: "fakes".into(),
-        kind: PoolKind::Extension("/nowhere/fake.so".into()),
-        processes: 1,
         threads: 2,
         concurrency: 8,
         queue_length: 4,
         queue_timeout: LONG,
-        request_timeout: Duration::ZERO,
         startup_timeout: LONG,
         shutdown_timeout: LONG,
-        environment: BTreeMap::new(),
-        drives: BTreeMap::new(),
-        working_directory: None,
+        ..config::Pool::new("fakes".into(), kind)
     }
 }
 
@@ -52,11 +49,18 @@ struct Bench {
     pool: Arc<Pool>,
     worker: Arc<Worker>,
     driver: JoinHandle<Option<String>>,
+    /// Where child requests go.
+    site: sample::Site,
     events: mpsc::UnboundedReceiver<Event>,
 }
 
 impl Bench {
     async fn start(config: &config::Pool) -> (Self, Fake) {
+        Self::with(config, &[]).await
+    }
+
+    /// With these CGI programs, too.
+    async fn with(config: &config::Pool, programs: &[(&str, &str)]) -> (Self, Fake) {
         let (pool, events) = Pool::new(config, Path::new("/nowhere/fake.so"));
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
@@ -80,6 +84,7 @@ impl Bench {
             pool,
             worker,
             driver,
+            site: sample::Site::new(programs),
             events,
         };
         (bench, fake)
@@ -89,10 +94,10 @@ impl Bench {
     fn call(&self, request: Request) -> JoinHandle<Result<Answer, Error>> {
         let pool = self.pool.clone();
         let isapi = Isapi::new(pool.clone());
+        let dispatch = Arc::clone(&self.site.dispatch);
         tokio::spawn(async move {
-            isapi
-                .call(&request.head, request.body, &target(&pool))
-                .await
+            let origin = Arc::new(Origin::new(request.head, dispatch));
+            isapi.call(&origin, request.body, &target(&pool)).await
         })
     }
 
@@ -114,6 +119,7 @@ fn request(method: Method, path: &'static str, body: Body) -> Request {
                 local: address,
                 secure: false,
             },
+            front: Front::default(),
         },
         body,
     }
@@ -122,10 +128,12 @@ fn request(method: Method, path: &'static str, body: Body) -> Request {
 fn target(pool: &Arc<Pool>) -> Target {
     Target {
         backend: Arc::new(Backend::Isapi(Isapi::new(pool.clone()))),
+        handler: HandlerId::default(),
         site: Arc::new(SiteFacts {
             id: 7,
             name: "bench".into(),
             root: "/nowhere".into(),
+            directories: Arc::default(),
         }),
         script: Script {
             name: b"/fake.so".to_vec(),

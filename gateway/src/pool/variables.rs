@@ -1,19 +1,49 @@
-//! The parameters of a request to a worker: its CGI variables and what the pool adds.
+//! What workers are told: of their pool, in the greeting, and of a request, in its parameters.
 
-use fastcgi_protocol::{Limits, PAIR_OVERHEAD, ParamsWriter};
+use std::os::unix::ffi::OsStrExt as _;
 
+use fastcgi_protocol::{Limits, PAIR_OVERHEAD, Params, ParamsWriter};
+
+use super::Pool;
+use crate::config;
 use crate::error::Error;
 use crate::request::RequestHead;
 use crate::site::{self, Target};
 
-/// Appends the parameters of request `id`, INSTANCE_ID, INSTANCE_NAME and APP_POOL_ID (ISAPI.md §5.2) among them.
+/// Most bytes of the list of error pages, less than what a value of the greeting can hold.
+const MOST_CODES: usize = 1000;
+
+/// The greeting's fields for the workers of a pool: `pool`, `send-url`, `trace`, and `error-pages`, the errors for which
+/// there is a page.
+pub fn greeting(pool: &config::Pool) -> Params {
+    let mut codes = String::new();
+    for code in &pool.error_pages {
+        let code = code.to_string();
+        if codes.len() + code.len() < MOST_CODES {
+            codes.push_str(&code);
+            codes.push(' ');
+        }
+    }
+    [
+        ("pool", pool.name.as_str()),
+        ("send-url", pool.send_url.name()),
+        ("trace", pool.trace.name()),
+        ("error-pages", codes.trim_end()),
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// Appends the parameters of request `id`: its CGI variables, INSTANCE_ID, INSTANCE_NAME and APP_POOL_ID; where they
+/// differ from those of the site's root, APPL_MD_PATH and APPL_PHYSICAL_PATH (ISAPI.md §5.2);
+/// ISAPI_VIRTUAL_DIRECTORIES if the site has any; ISAPI_TRACE if the client may and does ask for a trace.
 ///
 /// # Errors
 /// [`Error::BadRequest`] when the worker would not take them; `out` then holds an unfinished record.
 pub fn write(
     out: &mut Vec<u8>,
     id: u16,
-    pool: &str,
+    pool: &Pool,
     head: &RequestHead,
     target: &Target,
 ) -> Result<(), Error> {
@@ -28,10 +58,38 @@ pub fn write(
             params.pair(name, value);
         }
     };
-    site::variables::visit(head, target, &mut pair)?;
-    pair(b"INSTANCE_ID", target.site.id.to_string().as_bytes());
-    pair(b"INSTANCE_NAME", target.site.name.as_bytes());
-    pair(b"APP_POOL_ID", pool.as_bytes());
+    let trace = pool.trace_header.as_ref();
+    // The secret is not the extension's business; a variable of the same name is no header then.
+    let secret = trace.map(|header| variable(header.name().as_str()));
+    site::variables::visit(head, target, &mut |name, value| {
+        if secret.as_deref() != Some(name) {
+            pair(name, value);
+        }
+    })?;
+    let site = &target.site;
+    pair(b"INSTANCE_ID", site.id.to_string().as_bytes());
+    pair(b"INSTANCE_NAME", site.name.as_bytes());
+    pair(b"APP_POOL_ID", pool.name.as_bytes());
+    if !site.directories.lines().is_empty() {
+        pair(b"ISAPI_VIRTUAL_DIRECTORIES", site.directories.lines());
+    }
+    let script = &target.script;
+    let url = match script.name.as_slice() {
+        [] => &script.path_info,
+        _ => &script.name,
+    };
+    if let Some(application) = site.directories.application(url) {
+        let path = format!("/LM/W3SVC/{}/ROOT{}", site.id, application.path);
+        pair(b"APPL_MD_PATH", path.as_bytes());
+        pair(
+            b"APPL_PHYSICAL_PATH",
+            application.root.as_os_str().as_bytes(),
+        );
+    }
+    let asked = trace.and_then(|header| header.level(head.headers.get(header.name())?.as_bytes()));
+    if let Some(level) = asked {
+        pair(b"ISAPI_TRACE", level.name().as_bytes());
+    }
     if long_name {
         let reason = format!("the name of a header exceeds {} bytes", limits.name);
         return Err(Error::BadRequest(reason));
@@ -42,4 +100,17 @@ pub fn write(
     }
     params.finish();
     Ok(())
+}
+
+/// The variable of a header.
+fn variable(header: &str) -> Vec<u8> {
+    let upper = |byte: u8| match byte {
+        b'-' => b'_',
+        byte => byte.to_ascii_uppercase(),
+    };
+    b"HTTP_"
+        .iter()
+        .copied()
+        .chain(header.bytes().map(upper))
+        .collect()
 }

@@ -4,21 +4,25 @@ use http::Method;
 
 use super::Script;
 use super::path::{Division, divide};
-use crate::config::Handler;
-use crate::error::Error;
+use crate::config::{Access, Handler, HandlerPath};
+use crate::error::{Error, Missing};
 
-/// The first handler whose path and verb fit, with the URL path, which is decoded, divided by its path. `None` when
+/// The first handler whose path and verb fit, without those that `skip` leaves out, with the URL path, which is decoded, divided by its path. `None` when
 /// no handler is for this path.
 ///
 /// # Errors
 /// [`Error::VerbNotAllowed`] when handlers are for this path but none takes the verb.
 pub fn choose<'a>(
     handlers: &[Handler],
+    skip: impl Fn(usize) -> bool,
     method: &Method,
     url: &'a [u8],
 ) -> Result<Option<(usize, Division<'a>)>, Error> {
     let mut allow: Vec<Method> = Vec::new();
     for (index, handler) in handlers.iter().enumerate() {
+        if skip(index) {
+            continue;
+        }
         let Some(division) = divide(&handler.path, handler.path_info, url) else {
             continue;
         };
@@ -38,12 +42,29 @@ pub fn choose<'a>(
     }
 }
 
-/// The rows of ISAPI.md §5.4 for a divided URL; `root` is the site's folder, `program` the extension or program.
+/// Whether a virtual directory with this access lets a handler run in it: one that is named in the URL wants execute,
+/// a script map script or execute, and what stands for all URLs nothing.
+///
+/// # Errors
+/// [`Error::Forbidden`] when it does not.
+pub fn permit(path: &HandlerPath, access: Access) -> Result<(), Error> {
+    let permitted = match path {
+        HandlerPath::Exact(_) => access.execute,
+        HandlerPath::ScriptMap(_) => access.script || access.execute,
+        HandlerPath::Prefix(_) | HandlerPath::Wildcard => true,
+    };
+    permitted
+        .then_some(())
+        .ok_or(Error::Forbidden(Missing::Execute))
+}
+
+/// The rows of ISAPI.md §5.4 for a divided URL; `map` gives the physical path of a URL path, `program` is the extension
+/// or program.
 ///
 /// # Errors
 /// [`Error::BadUrl`] when the part of the URL that names a file names a stream of it (`a.abc:b`).
 pub fn script(
-    root: &[u8],
+    map: impl Fn(&[u8]) -> Vec<u8>,
     program: &[u8],
     path_info: bool,
     url: &[u8],
@@ -54,7 +75,7 @@ pub fn script(
         Division::Itself { name, extra } => Script {
             name: name.to_vec(),
             path_info: extra.to_vec(),
-            path_translated: below(root, extra),
+            path_translated: map(extra),
             filename: program.to_vec(),
         },
         Division::File { name, .. } if name.contains(&b':') => {
@@ -64,23 +85,15 @@ pub fn script(
         Division::File { name, extra } if path_info => Script {
             name: name.to_vec(),
             path_info: extra.to_vec(),
-            path_translated: below(root, extra),
-            filename: below(root, name),
+            path_translated: map(extra),
+            filename: map(name),
         },
         // B, B0, D
         Division::File { name, .. } => Script {
             name: name.to_vec(),
             path_info: url.to_vec(),
-            path_translated: below(root, name),
-            filename: below(root, name),
+            path_translated: map(name),
+            filename: map(name),
         },
     })
-}
-
-/// The physical path of a URL path, which has neither `..` nor NUL; of the empty one, the root itself.
-fn below(root: &[u8], url: &[u8]) -> Vec<u8> {
-    if url.is_empty() {
-        return root.to_vec();
-    }
-    [root.strip_suffix(b"/").unwrap_or(root), url].concat()
 }

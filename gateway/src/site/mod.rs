@@ -1,5 +1,6 @@
 //! Sites: which handler answers a URL, and what the URL means to it.
 
+mod directories;
 mod handler;
 pub mod host;
 pub mod path;
@@ -9,21 +10,21 @@ pub mod variables;
 mod tests;
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use http::Method;
-
 use crate::backend::Backend;
-use crate::config::{self, Config};
-use crate::error::Error;
+use crate::config::{self, Config, ErrorCode, ErrorPages};
+use crate::error::{Error, Missing};
 use crate::request::RequestHead;
+pub use directories::Directories;
 use host::Hosts;
 
 /// Every configured site with its handlers and their backends: the routing table.
 pub struct Sites {
     hosts: Hosts,
     sites: Vec<Site>,
+    error_pages: ErrorPages,
 }
 
 /// Where a request goes.
@@ -41,9 +42,11 @@ pub struct Files {
     pub folder: Arc<Folder>,
     /// The URL path: decoded, with neither `..` nor `\`, NUL or empty segments; begins with a slash.
     pub path: Vec<u8>,
+    /// How many bytes of it stand for the folder.
+    pub prefix: usize,
 }
 
-/// A site's folder of static files.
+/// A folder of static files: a site's root, or a virtual directory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Folder {
     /// The folder; absolute.
@@ -57,21 +60,32 @@ pub struct Folder {
 pub struct Target {
     /// What runs it.
     pub backend: Arc<Backend>,
+    /// The handler that it is for.
+    pub handler: HandlerId,
     /// Facts about the site that server variables tell.
     pub site: Arc<SiteFacts>,
     /// What the URL means to the handler.
     pub script: Script,
 }
 
+/// One handler among those of all sites.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandlerId {
+    site: usize,
+    handler: usize,
+}
+
 /// What server variables tell about a site (ISAPI.md §5.2).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SiteFacts {
-    /// INSTANCE_ID: 1 for the first site of the configuration, and so on.
+    /// INSTANCE_ID.
     pub id: usize,
-    /// INSTANCE_NAME: the first host name, or "Default Web Site".
+    /// INSTANCE_NAME.
     pub name: String,
     /// DOCUMENT_ROOT: the folder that URLs map to; without a configured root the folder of the extension.
     pub root: PathBuf,
+    /// Folders elsewhere.
+    pub directories: Arc<Directories>,
 }
 
 /// A URL split by the rules of ISAPI.md §5.4. All values are decoded bytes.
@@ -91,7 +105,12 @@ struct Site {
     handlers: Vec<config::Handler>,
     /// Where each of the handlers leads.
     destinations: Vec<Destination>,
+    /// The root's static files.
     folder: Option<Arc<Folder>>,
+    directories: Arc<Directories>,
+    /// The static files of each virtual directory.
+    folders: Vec<Arc<Folder>>,
+    error_pages: ErrorPages,
 }
 
 struct Destination {
@@ -107,45 +126,54 @@ impl Sites {
         Self {
             hosts: Hosts::new(&config.sites),
             sites: sites
-                .map(|(index, site)| Site::new(index + 1, site, config, &backend))
+                .map(|(index, site)| Site::new(index, site, config, &backend))
                 .collect(),
+            error_pages: config.error_pages.clone(),
         }
     }
 
     /// Finds the destination of a request: its host chooses the site; the first handler whose path and verb fit
-    /// answers, and the site's static files where no handler's path fits.
+    /// answers, and the site's static files where no handler's path fits. The handlers in `skip` count as not there.
     ///
     /// # Errors
     /// [`Error::BadRequest`] for a missing or malformed Host, [`Error::BadUrl`] for a refused path,
-    /// [`Error::VerbNotAllowed`] when handlers are for this path but none takes the verb, [`Error::NotFound`] else.
-    pub fn resolve(&self, head: &RequestHead) -> Result<Resolved, Error> {
+    /// [`Error::VerbNotAllowed`] when handlers are for this path but none takes the verb, [`Error::Forbidden`] where a
+    /// virtual directory does not permit it, [`Error::NotFound`] else.
+    pub fn resolve(&self, head: &RequestHead, skip: &[HandlerId]) -> Result<Resolved, Error> {
         let host = host::name(head)?;
         let url = path::decode(head.uri.path())?;
         let index = self.hosts.find(host).ok_or(Error::NotFound)?;
-        self.sites[index].resolve(&head.method, &url)
+        self.sites[index].resolve(index, head, &url, skip)
+    }
+
+    /// The page that the configuration has for an error of this request, that of its site first.
+    pub fn error_page(&self, head: &RequestHead, code: ErrorCode) -> Option<&Path> {
+        let site = host::name(head).ok().and_then(|host| self.hosts.find(host));
+        let own = site.and_then(|index| code.page(&self.sites[index].error_pages));
+        own.or_else(|| code.page(&self.error_pages))
     }
 }
 
 impl Site {
     fn new(
-        id: usize,
+        index: usize,
         site: &config::Site,
         config: &Config,
         backend: &impl Fn(&str) -> Arc<Backend>,
     ) -> Self {
-        let name = site
-            .hosts
-            .first()
-            .map_or("Default Web Site", String::as_str);
+        let first_host = site.hosts.first().map(String::as_str);
+        let name = site.name.as_deref().or(first_host);
+        let directories = Arc::new(Directories::new(&site.virtual_directories));
         let destination = |handler: &config::Handler| {
             let program = config.pools[&handler.pool].kind.program();
             let root = site.root.as_deref().or_else(|| program.parent());
             Destination {
                 backend: backend(&handler.pool),
                 facts: Arc::new(SiteFacts {
-                    id,
-                    name: name.to_owned(),
+                    id: site.id.unwrap_or(index + 1),
+                    name: name.unwrap_or("Default Web Site").to_owned(),
                     root: root.unwrap_or(program).to_owned(),
+                    directories: Arc::clone(&directories),
                 }),
                 program: program.as_os_str().as_bytes().to_vec(),
             }
@@ -156,28 +184,60 @@ impl Site {
                 default_documents: site.default_documents.clone(),
             })
         };
+        let all = directories.all().iter();
         Self {
             handlers: site.handlers.clone(),
             destinations: site.handlers.iter().map(destination).collect(),
             folder: site.root.as_ref().map(folder),
+            folders: all.map(|directory| folder(&directory.root)).collect(),
+            directories,
+            error_pages: site.error_pages.clone(),
         }
     }
 
-    fn resolve(&self, method: &Method, url: &[u8]) -> Result<Resolved, Error> {
-        if let Some((index, division)) = handler::choose(&self.handlers, method, url)? {
-            let path_info = self.handlers[index].path_info;
-            let to = &self.destinations[index];
-            let root = to.facts.root.as_os_str().as_bytes();
-            return Ok(Resolved::Handler(Target {
-                backend: Arc::clone(&to.backend),
-                site: Arc::clone(&to.facts),
-                script: handler::script(root, &to.program, path_info, url, &division)?,
-            }));
+    fn resolve(
+        &self,
+        site: usize,
+        head: &RequestHead,
+        url: &[u8],
+        skip: &[HandlerId],
+    ) -> Result<Resolved, Error> {
+        let id = |handler| HandlerId { site, handler };
+        let skips = |handler| skip.contains(&id(handler));
+        let chosen = handler::choose(&self.handlers, skips, &head.method, url)?;
+        let Some((index, division)) = chosen else {
+            return self.files(url).map(Resolved::Files);
+        };
+        let handler = &self.handlers[index];
+        if let Some(directory) = self.directories.find(division.name()) {
+            handler::permit(&handler.path, directory.access)?;
         }
-        let folder = self.folder.as_ref().ok_or(Error::NotFound)?;
-        Ok(Resolved::Files(Files {
+        let to = &self.destinations[index];
+        let root = to.facts.root.as_os_str().as_bytes();
+        let map = |url: &[u8]| self.directories.physical(root, url);
+        Ok(Resolved::Handler(Target {
+            backend: Arc::clone(&to.backend),
+            handler: id(index),
+            site: Arc::clone(&to.facts),
+            script: handler::script(map, &to.program, handler.path_info, url, &division)?,
+        }))
+    }
+
+    fn files(&self, url: &[u8]) -> Result<Files, Error> {
+        let (folder, prefix) = match self.directories.position(url) {
+            Some(index) => {
+                let directory = &self.directories.all()[index];
+                if !directory.access.read {
+                    return Err(Error::Forbidden(Missing::Read));
+                }
+                (&self.folders[index], directory.path.len())
+            }
+            None => (self.folder.as_ref().ok_or(Error::NotFound)?, 0),
+        };
+        Ok(Files {
             folder: Arc::clone(folder),
             path: url.to_vec(),
-        }))
+            prefix,
+        })
     }
 }

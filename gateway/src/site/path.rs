@@ -72,6 +72,15 @@ pub enum Division<'a> {
     },
 }
 
+impl<'a> Division<'a> {
+    /// The part that names the extension, program or file: SCRIPT_NAME.
+    pub fn name(&self) -> &'a [u8] {
+        match self {
+            Division::Itself { name, .. } | Division::File { name, .. } => name,
+        }
+    }
+}
+
 /// Divides a decoded URL path by a handler's path; `None` when it does not fit. ASCII letters match in either case,
 /// as in IIS, and keep the URL's spelling. `path_info` mounts a [`HandlerPath::Prefix`] or
 /// [`HandlerPath::Wildcard`] as if a script were there; the other forms divide the same way with and without it.

@@ -1,11 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
-use http::{Request, Version};
+use http::{Method, Request, Version};
 
 use super::handler::{choose, script};
 use super::*;
 use crate::config::{Handler, HandlerPath};
-use crate::request::Connection;
+use crate::request::{Connection, Front};
 
 /// The head of an HTTP/1.1 request from 192.0.2.7:5000 to [2001:db8::1]:80.
 pub fn head(method: &str, uri: &str, headers: &[(&str, &str)]) -> RequestHead {
@@ -24,7 +24,12 @@ pub fn head(method: &str, uri: &str, headers: &[(&str, &str)]) -> RequestHead {
             local: "[2001:db8::1]:80".parse().unwrap(),
             secure: false,
         },
+        front: Front::default(),
     }
+}
+
+fn in_www(url: &[u8]) -> Vec<u8> {
+    Directories::default().physical(b"/www", url)
 }
 
 fn handler(path: HandlerPath, verbs: &[Method], path_info: bool) -> Handler {
@@ -39,17 +44,10 @@ fn handler(path: HandlerPath, verbs: &[Method], path_info: bool) -> Handler {
 /// SCRIPT_NAME, PATH_INFO, PATH_TRANSLATED and SCRIPT_FILENAME in a site with the root `/www`.
 fn rows(path: HandlerPath, path_info: bool, url: &str) -> [String; 4] {
     let handlers = [handler(path, &[], path_info)];
-    let (_, division) = choose(&handlers, &Method::GET, url.as_bytes())
+    let (_, division) = choose(&handlers, |_| false, &Method::GET, url.as_bytes())
         .unwrap()
         .unwrap();
-    let script = script(
-        b"/www",
-        b"/lib/foo.so",
-        path_info,
-        url.as_bytes(),
-        &division,
-    )
-    .unwrap();
+    let script = script(in_www, b"/lib/foo.so", path_info, url.as_bytes(), &division).unwrap();
     [
         script.name,
         script.path_info,
@@ -146,9 +144,15 @@ fn a_root_with_a_slash_gets_no_second_one() {
     let url = b"/a.abc";
     let division = path::divide(&HandlerPath::Wildcard, false, url).unwrap();
     assert_eq!(
-        script(b"/", b"", false, url, &division)
-            .unwrap()
-            .path_translated,
+        script(
+            |url| Directories::default().physical(b"/", url),
+            b"",
+            false,
+            url,
+            &division
+        )
+        .unwrap()
+        .path_translated,
         url
     );
 }
@@ -158,12 +162,12 @@ fn a_name_of_a_file_has_no_stream() {
     let url = b"/a.txt:b.abc/extra";
     let division = path::divide(&HandlerPath::ScriptMap(".abc".to_owned()), true, url).unwrap();
     assert!(matches!(
-        script(b"/www", b"", true, url, &division),
+        script(in_www, b"", true, url, &division),
         Err(Error::BadUrl(_))
     ));
     let mounted = path::divide(&HandlerPath::Wildcard, true, url).unwrap();
     assert_eq!(
-        script(b"/www", b"", true, url, &mounted).unwrap().path_info,
+        script(in_www, b"", true, url, &mounted).unwrap().path_info,
         url
     );
 }
@@ -181,7 +185,8 @@ fn the_first_handler_whose_path_and_verb_fit_answers() {
         handler(HandlerPath::Exact("/d/a.abc".to_owned()), &[], true),
     ];
     let chosen = |method: Method, url: &str| {
-        choose(&handlers, &method, url.as_bytes()).map(|chosen| chosen.map(|(index, _)| index))
+        choose(&handlers, |_| false, &method, url.as_bytes())
+            .map(|chosen| chosen.map(|(index, _)| index))
     };
     assert_eq!(chosen(Method::GET, "/d/a.abc").unwrap(), Some(0));
     assert_eq!(chosen(Method::PUT, "/d/a.abc").unwrap(), Some(1));

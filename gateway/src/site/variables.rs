@@ -18,6 +18,7 @@ pub const SERVER_SOFTWARE: &str = concat!("isapi-gateway/", env!("CARGO_PKG_VERS
 /// Calls `each` for every CGI variable of the request, names in upper case: the meta-variables of RFC 3875 §4.1 and
 /// of nginx's `fastcgi_params`, in a fixed order, then one `HTTP_NAME` for every header (values of repeated headers
 /// joined with ", ", cookies with "; "). Variables without a value are left out, but for QUERY_STRING and PATH_INFO.
+/// Those of a web server before us ([`crate::request::Front`]) come before the headers.
 ///
 /// Headers appear as the client sent them, hop-by-hop ones too: `HTTP_TRANSFER_ENCODING` tells that a body was chunked
 /// (ISAPI.md §2.3). So does `HTTP_AUTHORIZATION`, which extensions need for their own Basic authentication; the CGI
@@ -42,6 +43,9 @@ fn visit_parts(
     visit_server(head, host::name(head)?, each);
     visit_request(head, script, each);
     each(b"DOCUMENT_ROOT", site.root.as_os_str().as_bytes());
+    for (name, value) in head.front.variables.iter() {
+        each(name, value);
+    }
     visit_headers(head, each)
 }
 

@@ -16,6 +16,7 @@ fn visited(head: &RequestHead) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         id: 1,
         name: "Default Web Site".to_owned(),
         root: "/www".into(),
+        directories: Default::default(),
     };
     let mut variables = BTreeMap::new();
     visit_parts(head, &script, &site, &mut |name, value| {

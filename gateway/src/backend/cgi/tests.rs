@@ -16,7 +16,7 @@ use crate::body::{self, BodyError};
 use crate::config::PoolKind;
 use crate::response::Response;
 use crate::sample::write_program;
-use crate::site::{Script, SiteFacts};
+use crate::site::{HandlerId, Script, SiteFacts};
 
 /// A program in a folder of its own, behind a backend.
 struct Program {
@@ -38,10 +38,12 @@ impl Program {
         let backend = Backend::Cgi(Box::new(Cgi::new(&pool, &path)));
         let target = Target {
             backend: Arc::new(backend),
+            handler: HandlerId::default(),
             site: Arc::new(SiteFacts {
                 id: 1,
                 name: "test".into(),
                 root: folder.path().to_owned(),
+                directories: Arc::default(),
             }),
             script: Script {
                 name: b"/program".to_vec(),
@@ -54,7 +56,10 @@ impl Program {
     }
 
     async fn call(&self, head: RequestHead, body: Body) -> Result<Answer, Error> {
-        self.target.backend.call(&head, body, &self.target).await
+        let Backend::Cgi(cgi) = self.target.backend.as_ref() else {
+            unreachable!("the backend made above");
+        };
+        cgi.call(&head, body, &self.target).await
     }
 
     async fn get(&self) -> Result<Response, Error> {

@@ -3,10 +3,12 @@
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering::SeqCst;
 
-use fastcgi_protocol::{Hello, ProtocolError, ProtocolStatus, Record, ServerEvent, encode};
+use bytes::Bytes;
+use fastcgi_protocol::{Hello, Params, ProtocolError, ProtocolStatus, Record, ServerEvent, encode};
+use http::StatusCode;
 
 use super::{Lane, STDIN_WINDOW, STDOUT_WINDOW, Table};
-use crate::pool::exchange::Ending;
+use crate::pool::exchange::{Ending, ErrorPage, Part};
 use crate::pool::lock;
 
 /// The lane, locked while the driver gives it the records of one read.
@@ -45,6 +47,41 @@ impl Receiving<'_> {
                     encode::credit(&mut table.out, id, bytes);
                 }
             }
+            ServerEvent::ExecParams { id, len } => {
+                if let Some(entry) = table.entries.get(id)
+                    && let Some(bytes) = entry.exchange.receive_params(len).map_err(broken)?
+                {
+                    encode::credit(&mut table.out, id, bytes);
+                }
+            }
+            ServerEvent::Exec { id, child } => {
+                if let Some(entry) = table.entries.get(id) {
+                    entry.exchange.receive_part(Part::Child(child));
+                }
+            }
+            ServerEvent::ExecStdin { id, data } => {
+                if let Some(entry) = table.entries.get(id)
+                    && let Some(bytes) = entry.exchange.receive_entity(data).map_err(broken)?
+                {
+                    encode::credit(&mut table.out, id, bytes);
+                }
+            }
+            ServerEvent::ExecStdinEnd { id } => {
+                if let Some(entry) = table.entries.get(id) {
+                    entry.exchange.end_entity();
+                }
+            }
+            ServerEvent::ErrorPage {
+                id,
+                status,
+                sub_status,
+                reason,
+            } => {
+                let page = error_page(status, sub_status, reason)?;
+                if let Some(entry) = table.entries.get(id) {
+                    entry.exchange.receive_part(Part::ErrorPage(page));
+                }
+            }
             ServerEvent::Credit { id, bytes } => {
                 if let Some(entry) = table.entries.get(id) {
                     entry.exchange.widen(bytes).map_err(broken)?;
@@ -66,28 +103,64 @@ impl Receiving<'_> {
                     entry.slot.finish();
                 }
             }
-            ServerEvent::Stderr { data, .. } => {
-                let (pool, pid) = (&self.lane.pool.name, self.lane.pid);
-                for line in data
-                    .split(|byte| *byte == b'\n')
-                    .map(<[u8]>::trim_ascii_end)
-                {
-                    if !line.is_empty() {
-                        tracing::warn!(pool, pid, "{}", String::from_utf8_lossy(line));
-                    }
-                }
-            }
+            ServerEvent::Stderr { data, .. } => self.log_error(data),
             ServerEvent::LogParameter { id, data } => {
                 if let Some(entry) = table.entries.get(id) {
                     let (pool, pid, uri) = (&self.lane.pool.name, self.lane.pid, &entry.uri);
                     tracing::info!(pool, pid, %uri, "log parameter: {}", data.escape_ascii());
                 }
             }
+            ServerEvent::Trace { id, event } => {
+                let request = table.entries.get(id).map(|entry| entry.describe());
+                self.log_call(request.as_deref(), &event);
+            }
+            ServerEvent::Unhealthy(reason) => {
+                let (pool, pid) = (&self.lane.pool.name, self.lane.pid);
+                tracing::warn!(
+                    pool,
+                    pid,
+                    "the extension says that it is unhealthy: {}",
+                    String::from_utf8_lossy(reason)
+                );
+            }
             ServerEvent::StdoutEnd { .. }
             | ServerEvent::Values(_)
             | ServerEvent::UnknownType(_) => {}
         }
         Ok(())
+    }
+
+    fn log_error(&self, text: &[u8]) {
+        let (pool, pid) = (&self.lane.pool.name, self.lane.pid);
+        for line in text
+            .split(|byte| *byte == b'\n')
+            .map(<[u8]>::trim_ascii_end)
+        {
+            if !line.is_empty() {
+                tracing::warn!(pool, pid, "{}", String::from_utf8_lossy(line));
+            }
+        }
+    }
+
+    /// One callback of the extension, for the trace.
+    fn log_call(&self, request: Option<&str>, event: &Params) {
+        let (pool, pid) = (&self.lane.pool.name, self.lane.pid);
+        let field = |name: &str| {
+            let value = event.get(name.as_bytes())?;
+            Some(String::from_utf8_lossy(value).into_owned())
+        };
+        tracing::info!(
+            target: "isapi_trace",
+            pool,
+            pid,
+            request,
+            call = field("call"),
+            arguments = field("arguments"),
+            result = field("result"),
+            error = field("error"),
+            micros = field("micros"),
+            data = field("data"),
+        );
     }
 
     fn greet(&mut self, hello: Hello) -> Result<(), String> {
@@ -109,4 +182,19 @@ impl Receiving<'_> {
         }
         Ok(())
     }
+}
+
+fn error_page(status: u16, sub_status: u16, reason: &[u8]) -> Result<ErrorPage, String> {
+    let status = StatusCode::from_u16(status)
+        .ok()
+        .filter(|status| status.is_client_error() || status.is_server_error())
+        .ok_or_else(|| format!("it asks for the error page of status {status}"))?;
+    let usual = status.canonical_reason().unwrap_or_default().as_bytes();
+    let own =
+        !reason.is_empty() && reason != usual && !reason.iter().any(|byte| byte.is_ascii_control());
+    Ok(ErrorPage {
+        status,
+        sub_status,
+        reason: own.then(|| Bytes::copy_from_slice(reason)),
+    })
 }

@@ -1,7 +1,8 @@
 //! The other end of a lane: a worker without a process.
 
 use fastcgi_protocol::{
-    Application, Event, Hello, Options, Params, ProtocolStatus, RecordBuffer, RecordType, encode,
+    Application, Event, ExecStatus, Hello, Options, Params, ProtocolStatus, RecordBuffer,
+    RecordType, encode,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -19,6 +20,7 @@ pub enum Said {
     StdinEnd { id: u16 },
     Abort { id: u16 },
     Credit { id: u16, bytes: u32 },
+    ExecStatus { id: u16, status: ExecStatus },
     Closed,
 }
 
@@ -27,6 +29,8 @@ pub struct Fake {
     stream: UnixStream,
     application: Application,
     buffer: RecordBuffer,
+    /// Fields of the gateway's greeting.
+    pub offered: Params,
 }
 
 impl Fake {
@@ -43,6 +47,7 @@ impl Fake {
             stream: UnixStream::from_std(stream).unwrap(),
             application: Application::new(options),
             buffer: RecordBuffer::new(),
+            offered: Params::new(),
         };
         let Some(Event::Hello(offer)) = fake
             .next_event(|event| match event {
@@ -60,6 +65,7 @@ impl Fake {
             max_requests: 1000,
             fields: Params::new(),
         };
+        fake.offered = offer.fields.clone();
         fake.say(|out| encode::hello(out, &answer.limit_to(&offer)))
             .await;
         fake
@@ -78,6 +84,7 @@ impl Fake {
                 Event::StdinEnd { id } => Said::StdinEnd { id },
                 Event::Abort { id } => Said::Abort { id },
                 Event::Credit { id, bytes } => Said::Credit { id, bytes },
+                Event::ExecStatus { id, status } => Said::ExecStatus { id, status },
             })
         });
         said.await.unwrap_or(Said::Closed)

@@ -1,5 +1,6 @@
 //! Pools with real processes: shell scripts in place of the worker.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
@@ -49,7 +50,9 @@ impl Drop for Launched {
 async fn call(pool: &Arc<Pool>) -> Error {
     let isapi = Isapi::new(pool.clone());
     let request = request(Method::GET, "/", body::empty());
-    error(isapi.call(&request.head, request.body, &target(pool)).await)
+    let dispatch = Arc::clone(&sample::Site::new(&[]).dispatch);
+    let origin = Arc::new(Origin::new(request.head, dispatch));
+    error(isapi.call(&origin, request.body, &target(pool)).await)
 }
 
 /// Whether a process exists and is not waiting to be reaped.
