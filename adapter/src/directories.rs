@@ -23,7 +23,8 @@ pub struct Mapped<'a> {
 }
 
 /// Maps a URL path without query. `table` has a line `URL TAB FOLDER TAB FLAGS` for each virtual directory, the longest
-/// URL first; what no line matches lies below `root`. URLs are compared with regard to case, as the gateway does.
+/// URL first; what no line matches lies below `root`. ASCII letters fit in either case,
+/// as in the gateway and in IIS.
 pub fn map<'a>(table: &'a [u8], root: &'a [u8], url: &[u8]) -> Mapped<'a> {
     table
         .split(|byte| *byte == b'\n')
@@ -43,8 +44,9 @@ fn map_below<'a>(line: &'a [u8], url: &[u8]) -> Option<Mapped<'a>> {
     if !directory.starts_with(b"/") {
         return None;
     }
-    let rest = url.strip_prefix(trimmed(directory))?;
-    matches!(rest.first(), None | Some(b'/')).then(|| Mapped {
+    let (name, rest) = url.split_at_checked(trimmed(directory).len())?;
+    let fits = name.eq_ignore_ascii_case(trimmed(directory));
+    (fits && matches!(rest.first(), None | Some(b'/'))).then(|| Mapped {
         url: directory,
         folder: trimmed(folder),
         path: path::join(folder, rest),
@@ -77,7 +79,7 @@ mod tests {
             ("/app/", "/app", "/srv/app/", 517),
             ("/app", "/app", "/srv/app", 517),
             ("/apps", "/", "/srv/www/apps", ROOT_FLAGS),
-            ("/App/x", "/", "/srv/www/App/x", ROOT_FLAGS),
+            ("/App/X", "/app", "/srv/app/X", 517),
             ("/", "/", "/srv/www/", ROOT_FLAGS),
             ("", "/", "/srv/www", ROOT_FLAGS),
             ("x", "/", "/srv/www/x", ROOT_FLAGS),

@@ -11,7 +11,8 @@ pub struct Response {
     pub status: StatusCode,
     /// Reason phrase where the backend gave one of its own; HTTP/1.1 fronts send it.
     pub reason: Option<Bytes>,
-    /// End-to-end headers; hop-by-hop headers have been removed.
+    /// End-to-end headers; hop-by-hop headers have been removed, but for `Connection: close` of an extension that
+    /// declines to keep the client's connection (ISAPI.md §6.6). Where there is none to keep it means nothing.
     pub headers: HeaderMap,
     /// The body. It yields an error when the answer was cut short, so that a front can break the connection
     /// instead of ending it cleanly (docs/ARCHITECTURE.md, invariant 3).

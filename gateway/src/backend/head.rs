@@ -41,6 +41,8 @@ pub struct Document {
     pub headers: HeaderMap,
     /// Value of Content-Length, which is also among `headers`.
     pub content_length: Option<u64>,
+    /// `Connection: close`: for the client's connection if a worker says so, as its extension declines to keep it.
+    pub close: bool,
 }
 
 impl Document {
@@ -179,6 +181,7 @@ struct Fields {
     headers: HeaderMap,
     /// Fields that `Connection` names as hop-by-hop (RFC 9110 §7.6.1).
     connection_options: Vec<HeaderName>,
+    close: bool,
     /// Whether any header line was seen, kept or not.
     any: bool,
 }
@@ -227,8 +230,13 @@ impl Fields {
     fn take_connection(&mut self, value: &[u8]) {
         let options = value.split(|byte| *byte == b',');
         let names = options.filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok());
-        self.connection_options
-            .extend(names.filter(|name| name != "close" && name != CONTENT_LENGTH));
+        for name in names {
+            if name == "close" {
+                self.close = true;
+            } else if name != CONTENT_LENGTH {
+                self.connection_options.push(name);
+            }
+        }
     }
 
     fn take_end_to_end(&mut self, name: HeaderName, value: &[u8]) -> Result<(), &'static str> {
@@ -282,6 +290,7 @@ impl Fields {
             reason,
             headers: self.headers,
             content_length: self.content_length,
+            close: self.close,
         })))
     }
 }

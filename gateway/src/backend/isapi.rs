@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::CONNECTION;
 use http_body::Body as _;
 
 use crate::body::{self, Body};
@@ -70,7 +72,13 @@ impl Isapi {
                 Answer::LocalRedirect(path)
             }
             Begun::Document(document) => {
-                Answer::Response(document.into_response(reply, &origin.head.method))
+                let close = document.close;
+                let mut response = document.into_response(reply, &origin.head.method);
+                if close {
+                    let value = HeaderValue::from_static("close");
+                    response.headers.insert(CONNECTION, value);
+                }
+                Answer::Response(response)
             }
             Begun::ErrorPage(page) => {
                 body::discard(reply);

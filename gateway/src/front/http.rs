@@ -11,7 +11,7 @@ use anyhow::anyhow;
 use axum::Router;
 use axum::extract::{Extension, State};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
@@ -130,8 +130,8 @@ async fn answer(
     request: axum::extract::Request,
 ) -> http::Response<axum::body::Body> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let ends_with_connection = request.version() < Version::HTTP_11;
-    let response = match into_request(request, connection) {
+    let version = request.version();
+    let mut response = match into_request(request, connection) {
         Ok(request) if request.head.uri.path() == "*" => server_options(),
         Ok(request) => dispatch.run(request).await,
         Err(error) => {
@@ -139,11 +139,15 @@ async fn answer(
             error.page(&method)
         }
     };
+    if version >= Version::HTTP_2 {
+        // A stream has no connection of its own (RFC 9113 §8.2.2).
+        response.headers.remove(CONNECTION);
+    }
     let bodiless = method == Method::HEAD || response.status == StatusCode::NOT_MODIFIED;
     let body = Outgoing {
         inner: response.body,
         bodiless,
-        condition: ends_with_connection.then_some(condition),
+        condition: (version < Version::HTTP_11).then_some(condition),
         method,
         uri,
     };

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use fastcgi_protocol::{ChildRequest, ExecStatus};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderMap, StatusCode};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
@@ -111,6 +111,7 @@ fn document(status: StatusCode, reason: Option<Bytes>, headers: HeaderMap) -> Do
     Document {
         status,
         reason,
+        close: headers.contains_key(CONNECTION),
         headers,
         content_length,
     }

@@ -30,6 +30,24 @@ async fn a_request_and_its_answer_cross() {
 }
 
 #[tokio::test]
+async fn an_extension_may_decline_to_keep_the_connection() {
+    let (bench, mut fake) = Bench::start(&config()).await;
+    for (head, expected) in [("Connection: close, x-a\r\n", Some("close")), ("", None)] {
+        let call = bench.get("/");
+        let id = fake.hear_get().await;
+        fake.answer(id, format!("X-A: b\r\n{head}X-B: c\r\n\r\n"))
+            .await;
+        fake.end(id).await;
+        let headers = response(call.await.unwrap()).headers;
+        let connection = headers
+            .get("connection")
+            .map(|value| value.to_str().unwrap());
+        assert_eq!(connection, expected);
+        assert_eq!(headers.contains_key("x-a"), expected.is_none());
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_cannot_be_said_hurts_no_other() {
     let (bench, mut fake) = Bench::start(&config()).await;
     let long = HeaderName::try_from("a".repeat(1020)).unwrap();
