@@ -101,6 +101,16 @@ impl Body {
             .unwrap_or(u32::MAX)
     }
 
+    /// Bytes that have not been taken, those that have not come yet included; `None` when nobody knows.
+    pub fn remaining(&self) -> Option<u64> {
+        let waiting = self.bytes.len() as u64;
+        match self.declared {
+            _ if self.ended => Some(waiting),
+            Some(total) => Some(total - self.received + waiting),
+            None => None,
+        }
+    }
+
     /// Copies what is there into `buffer`.
     pub fn read(&mut self, buffer: &mut [u8]) -> Read {
         if buffer.is_empty() {

@@ -8,12 +8,12 @@ use fastcgi_protocol::{
     ProtocolStatus, RecordBuffer, RecordType, Window, encode,
 };
 
-use crate::link::{Gone, Link};
+use crate::link::{Gone, Link, Stream};
 use crate::os::Transport;
 use crate::outgoing::{Outgoing, Wait};
 use crate::path;
 use crate::response::Ending;
-use crate::session::{Credit, Session};
+use crate::session::{Credit, ErrorPage, Session};
 use crate::threads::{PATIENCE, Threads};
 use crate::variables::Variables;
 
@@ -23,6 +23,13 @@ const STDIN_WINDOW: u32 = 256 * 1024;
 const STDOUT_WINDOW: u32 = 1024 * 1024;
 /// Requests at the same time on one connection.
 const MAX_REQUESTS: u16 = 10_000;
+
+/// Fields of the gateway's greeting and the parameters by which requests know them: what code 2 does with a URL of the
+/// site, and for which errors there is a page.
+const TOLD: [(&str, &str); 2] = [
+    ("send-url", "ISAPI_SEND_URL"),
+    ("error-pages", "ISAPI_ERROR_PAGES"),
+];
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +69,8 @@ struct State {
     sessions: HashMap<u16, Arc<Session>>,
     /// The gateway's greeting as we have answered it.
     greeting: Option<Hello>,
-    /// The gateway's `send-url`: what code 2 does with a URL of the site.
-    send_url: Vec<u8>,
+    /// What the gateway's greeting says of its pool, as parameters of each request.
+    told: Params,
 }
 
 /// Serves a connection until its end. The requests that are still running then learn that their client has gone.
@@ -92,7 +99,7 @@ pub fn serve(
         application: Application::new(options),
         sessions: HashMap::new(),
         greeting: None,
-        send_url: Vec::new(),
+        told: Params::new(),
     };
     let connection = Arc::new_cyclic(|this| Connection {
         peer,
@@ -151,7 +158,10 @@ impl Connection {
     ) -> Result<(), ConnectionError> {
         match event {
             Event::Hello(offer) => {
-                state.send_url = offer.fields.get(b"send-url").unwrap_or_default().to_vec();
+                state.told = TOLD
+                    .iter()
+                    .filter_map(|(field, name)| Some((name, offer.fields.get(field.as_bytes())?)))
+                    .collect();
                 let answer = greeting(&self.threads).limit_to(&offer);
                 encode::hello(replies, &answer);
                 state.greeting = Some(answer);
@@ -195,8 +205,11 @@ impl Connection {
                     session.add_credit(bytes)?;
                 }
             }
-            // No session asks for a child request.
-            Event::ExecStatus { .. } => {}
+            Event::ExecStatus { id, status } => {
+                if let Some(session) = state.sessions.get(&id) {
+                    session.child_over(status);
+                }
+            }
         }
         Ok(())
     }
@@ -221,8 +234,8 @@ impl Connection {
         } else {
             None
         };
-        if !state.send_url.is_empty() {
-            params.push(b"ISAPI_SEND_URL", &state.send_url);
+        for (name, value) in state.told.iter() {
+            params.push(name, value);
         }
         let variables = Variables::new(params);
         let length = variables.content_length();
@@ -269,10 +282,40 @@ impl Connection {
 }
 
 impl Link for Connection {
-    fn stdout(&self, id: u16, bytes: &[u8]) -> Result<(), Gone> {
+    fn send(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
         self.outgoing.send(self.wait(), |out| {
-            encode::stream(out, RecordType::Stdout, id, bytes)
+            encode::stream(out, stream.into(), id, bytes);
         })
+    }
+
+    fn end_stream(&self, id: u16, stream: Stream) {
+        // A connection that cannot be written shows by its end.
+        let _ = self.outgoing.send(self.wait(), |out| {
+            encode::end_stream(out, stream.into(), id);
+        });
+    }
+
+    fn error_page(&self, id: u16, page: &ErrorPage) {
+        let _ = self.outgoing.send(self.wait(), |out| {
+            encode::error_page(out, id, page.status, page.sub_status, &page.reason);
+        });
+    }
+
+    fn unhealthy(&self, id: u16, reason: &[u8]) {
+        match self.peer {
+            Peer::Gateway => {
+                let _ = self
+                    .outgoing
+                    .send(Wait::No, |out| encode::unhealthy(out, reason));
+            }
+            Peer::WebServer => {
+                let reason = String::from_utf8_lossy(reason);
+                self.report(
+                    id,
+                    &format!("the extension says that it is unhealthy: {reason}"),
+                );
+            }
+        }
     }
 
     fn is_ready(&self) -> bool {

@@ -2,22 +2,61 @@
 
 use std::sync::Arc;
 
+use fastcgi_protocol::RecordType;
+
 use crate::response::Ending;
-use crate::session::Session;
+use crate::session::{ErrorPage, Session};
 
 /// The other end does not read any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
 
+/// What bytes on their way to the front are. They share the request's credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// The answer.
+    Stdout,
+    /// The description of a child request.
+    ExecParams,
+    /// The entity of a child request.
+    ExecStdin,
+}
+
+impl From<Stream> for RecordType {
+    fn from(stream: Stream) -> Self {
+        match stream {
+            Stream::Stdout => Self::Stdout,
+            Stream::ExecParams => Self::ExecParams,
+            Stream::ExecStdin => Self::ExecStdin,
+        }
+    }
+}
+
 /// The way back to the client, shared by all requests of a connection.
 pub trait Link: Send + Sync {
-    /// Sends bytes of the answer: head first, then body. May block until they are handed over.
+    /// Sends bytes of the answer: head first, then body. May block until they are handed over. Only a front that gives
+    /// credit takes child requests.
     ///
     /// # Errors
     /// When the other end has gone.
-    fn stdout(&self, id: u16, bytes: &[u8]) -> Result<(), Gone>;
+    fn send(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone>;
 
-    /// Whether [`Link::stdout`] would take a few bytes without blocking.
+    /// Ends one of the streams of a child request.
+    fn end_stream(&self, _id: u16, _stream: Stream) {}
+
+    /// The front's own page shall be the answer; asked for only where the front has one.
+    fn error_page(&self, _id: u16, _page: &ErrorPage) {}
+
+    /// The extension wants its worker to be replaced; `reason` may be empty.
+    fn unhealthy(&self, id: u16, reason: &[u8]) {
+        let reason = String::from_utf8_lossy(reason);
+        self.report(
+            id,
+            &format!("the extension says that it is unhealthy: {reason}"),
+        );
+    }
+
+    /// Whether [`Link::send`] would take a few bytes without blocking.
     fn is_ready(&self) -> bool;
 
     /// Sends the last bytes of the answer and ends the request. `log` is the extension's text for the access log.

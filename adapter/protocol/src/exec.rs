@@ -101,7 +101,7 @@ impl ChildRequest {
 /// How a child request ended: the content of EXEC_STATUS, and of `HSE_EXEC_URL_STATUS`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ExecStatus {
-    /// The HTTP status of its answer.
+    /// The HTTP status of its answer; 0: there was none, and nothing of the child is in the answer.
     pub status: u16,
     /// The sub-status, 0 if there is none.
     pub sub_status: u16,

@@ -222,7 +222,7 @@ unsafe fn set<T: Copy>(pointer: *mut c_void, value: T) -> Result<(), Win32> {
 ///
 /// # Safety
 /// `pointer` is NULL or such a text.
-unsafe fn wide_text(pointer: *const u16) -> Option<Vec<u16>> {
+pub(super) unsafe fn wide_text(pointer: *const u16) -> Option<Vec<u16>> {
     if pointer.is_null() {
         return None;
     }

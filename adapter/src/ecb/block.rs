@@ -18,6 +18,8 @@ const SIZE: u32 = size_of::<EXTENSION_CONTROL_BLOCK>() as u32;
 /// §2.1), and never NULL.
 pub(super) struct Block {
     ecb: Low<UnsafeCell<EXTENSION_CONTROL_BLOCK>>,
+    /// The first part of the body in that memory.
+    data: NonNull<[u8]>,
     /// What the ECB points to. Only the extension touches it: kept as raw memory so that nothing here aliases it.
     memory: Vec<NonNull<[u8]>>,
 }
@@ -61,7 +63,9 @@ impl Block {
             ReadClient: read_client,
             ServerSupportFunction: server_support_function,
         };
+        let first = NonNull::new(ecb.lpbData).unwrap_or(NonNull::dangling());
         Self {
+            data: NonNull::slice_from_raw_parts(first, available as usize),
             ecb: Low::new(UnsafeCell::new(ecb)),
             memory,
         }
@@ -76,6 +80,11 @@ impl Block {
     /// The address that the extension gets.
     pub(super) fn ecb(&self) -> *mut EXTENSION_CONTROL_BLOCK {
         self.ecb.get()
+    }
+
+    /// The first part of the body, which the extension may have changed.
+    pub(super) fn data(&self) -> NonNull<[u8]> {
+        self.data
     }
 
     /// What the extension has left in it: dwHttpStatusCode and the text in lpszLogData, at most 79 bytes of it.

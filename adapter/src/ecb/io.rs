@@ -17,7 +17,7 @@ use super::{Arguments, Entry, INVALID, end};
 use crate::life::Event;
 use crate::os::ForeignFile;
 use crate::response::{Refused, Response};
-use crate::session::{Piece, ReadAt, Sending, Win32, Work};
+use crate::session::{Complete, Piece, ReadAt, Sending, Win32, Work};
 
 /// A completion function and the context that it is called with.
 #[derive(Clone, Copy)]
@@ -74,13 +74,17 @@ impl Entry {
         head: impl FnOnce(&mut Response, &mut Vec<u8>) -> Result<(), Refused>,
         work: Work,
     ) -> Result<(), Win32> {
+        self.session.start(head, work, self.complete(completion))
+    }
+
+    /// What calls a completion function when its operation is over.
+    pub fn complete(self: &Arc<Self>, completion: Completion) -> Complete {
         let entry = Arc::clone(self);
-        let complete = move |bytes, error| {
+        Box::new(move |bytes, error| {
             // SAFETY: the entry, and so its block, lives until this closure has ended.
             unsafe { completion.call(entry.block.ecb(), bytes, error) };
             end(&entry, Event::Completed);
-        };
-        self.session.start(head, work, Box::new(complete))
+        })
     }
 
     /// WriteClient with `HSE_IO_ASYNC` (ISAPI.md §3.2).

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod block;
+mod exec;
 mod io;
 mod table;
 
@@ -21,6 +22,7 @@ use isapi_abi::types::{BOOL, FALSE, HCONN, TRUE};
 
 pub use arguments::{Arguments, HeaderEx};
 use block::Block;
+pub use exec::ExecUrl;
 use io::Memory;
 pub use io::{Completion, Element, TransmitFile, Vector};
 use table::TABLE;

@@ -162,6 +162,45 @@ impl Response {
         Ok(())
     }
 
+    /// A child request is about to add to the answer (code 1026). The front counts its bytes against a declared length.
+    ///
+    /// # Errors
+    /// When the answer is finished.
+    pub fn begin_child(&mut self, out: &mut Vec<u8>) -> Result<(), Refused> {
+        self.missing = 0;
+        match self.phase {
+            Phase::Finished => return Err(Refused::Finished),
+            Phase::RawHead(_) => self.raw_body(out)?,
+            _ => {}
+        }
+        if let Phase::Body(body @ Body::Length(_)) = &mut self.phase {
+            *body = Body::Open;
+        }
+        Ok(())
+    }
+
+    /// A child request has added to the answer. What it began with is the answer's head.
+    pub fn child_over(&mut self) {
+        if let Phase::Start = self.phase {
+            self.phase = Phase::Body(match self.head_request {
+                true => Body::None,
+                false => Body::Open,
+            });
+        }
+    }
+
+    /// A page of the front is the answer (code 1028).
+    ///
+    /// # Errors
+    /// When it has begun.
+    pub fn replace(&mut self) -> Result<(), Refused> {
+        if self.has_started() {
+            return Err(Refused::HeadSent);
+        }
+        self.phase = Phase::Finished;
+        Ok(())
+    }
+
     /// `WriteClient`. As first output it may bring a head of its own (§6.4).
     ///
     /// # Errors

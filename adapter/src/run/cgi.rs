@@ -8,7 +8,7 @@ use fastcgi_protocol::Params;
 
 use super::{RunError, start, stop, system};
 use crate::connection::split_url;
-use crate::link::{Gone, Link};
+use crate::link::{Gone, Link, Stream};
 use crate::options::Options;
 use crate::os::{self, Streams, Transport as _};
 use crate::response::Ending;
@@ -96,7 +96,7 @@ struct Cgi {
 }
 
 impl Link for Cgi {
-    fn stdout(&self, _: u16, bytes: &[u8]) -> Result<(), Gone> {
+    fn send(&self, _: u16, _: Stream, bytes: &[u8]) -> Result<(), Gone> {
         self.streams.write_all(bytes).map_err(|_| Gone)
     }
 

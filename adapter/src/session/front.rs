@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fastcgi_protocol::ProtocolError;
+use fastcgi_protocol::{ExecStatus, ProtocolError};
 
 use super::{Answer, Session, State};
 use crate::life::Event;
@@ -63,6 +63,13 @@ impl Session {
         self.changed.ring();
         self.wake(state);
         Ok(())
+    }
+
+    /// The child request that this request has asked for is over.
+    pub fn child_over(self: &Arc<Self>, status: ExecStatus) {
+        let mut state = self.lock();
+        state.child.get_or_insert(status);
+        self.wake(state);
     }
 
     /// The client has gone: reads and writes of the extension fail from now on. Returns whether the extension can be

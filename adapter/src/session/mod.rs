@@ -1,6 +1,7 @@
 //! One request inside the worker: its body, its answer and its life, shared by the thread that reads the connection,
 //! the threads of the extension and those of its completion functions.
 
+mod exec;
 mod front;
 mod operation;
 mod output;
@@ -11,7 +12,7 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fastcgi_protocol::{Grant, Window};
+use fastcgi_protocol::{ExecStatus, Grant, Window};
 use isapi_abi::error::{ERROR_INVALID_PARAMETER, ERROR_SEM_TIMEOUT, WSAECONNRESET};
 
 use crate::bell::Bell;
@@ -21,6 +22,7 @@ use crate::link::Link;
 use crate::response::{Ending, Refused, Response};
 use crate::variables::Variables;
 
+pub use exec::{Entity, ErrorPage};
 use operation::Operation;
 pub use operation::{Complete, Work};
 pub use pieces::{Piece, ReadAt, Sending};
@@ -76,6 +78,12 @@ struct State {
     operation: Option<Box<Operation>>,
     /// The outstanding operation is to end at once.
     cancelled: bool,
+    /// Some of the body has been read, or given to a child request.
+    body_read: bool,
+    /// How the last child request ended; `None` while it runs.
+    child: Option<ExecStatus>,
+    /// The extension has said that it is unhealthy.
+    unhealthy: bool,
     /// The completion threads were asked to carry this request on and have not begun.
     resumed: bool,
     /// The client has gone.
@@ -157,6 +165,9 @@ impl Session {
             answer: Answer::Open,
             operation: None,
             cancelled: false,
+            body_read: false,
+            child: Some(ExecStatus::default()),
+            unhealthy: false,
             resumed: false,
             gone: false,
             closed: false,
@@ -199,6 +210,7 @@ impl Session {
         if state.operation.as_ref().is_some_and(|it| it.is_receive()) {
             return Err(Win32(ERROR_INVALID_PARAMETER));
         }
+        state.body_read = true;
         let mut filled = 0;
         while filled < buffer.len() {
             match state.body.read(&mut buffer[filled..]) {

@@ -9,6 +9,7 @@ use isapi_abi::error::{
     ERROR_INVALID_PARAMETER, ERROR_NETNAME_DELETED, ERROR_OPERATION_ABORTED, ERROR_SUCCESS,
 };
 
+use super::exec::{ErrorPage, Exec};
 use super::pieces::Sending;
 use super::{Answer, GATHER, Session, State, Win32};
 use crate::body::Read;
@@ -25,6 +26,10 @@ pub enum Work {
     Send(Sending),
     /// Reads some of the body: at least one byte, unless it is at its end.
     Receive(Box<dyn AsMut<[u8]> + Send>),
+    /// Has the front run a child request, whose answer becomes a part of this one; [`Session::exec`] makes one.
+    Exec(Box<Exec>),
+    /// Has the front answer with its own page; [`Session::start_error_page`] makes one.
+    ErrorPage(ErrorPage),
 }
 
 /// An operation under way.
@@ -53,13 +58,17 @@ impl State {
             Some(operation) => match &mut operation.work {
                 Work::Receive(room) => self.body.has_news() || (**room).as_mut().is_empty(),
                 Work::Send(_) => self.flows(),
+                Work::Exec(exec) => {
+                    exec.can_go_on() && self.flows() || self.gone || self.child.is_some()
+                }
+                Work::ErrorPage(_) => true,
             },
         };
         operation || (self.backlog && !self.sending && self.flows())
     }
 
     /// What an operation ends with when its connection has gone (ISAPI.md §4.3).
-    fn lost(&self) -> u32 {
+    pub(super) fn lost(&self) -> u32 {
         if self.closed {
             ERROR_NETNAME_DELETED
         } else {
@@ -70,7 +79,7 @@ impl State {
 
 /// The lock, and the operation's error if it is over. If it is not, everything that could let it go on has been looked
 /// at under this lock.
-type Step<'a> = (MutexGuard<'a, State>, Option<u32>);
+pub(super) type Step<'a> = (MutexGuard<'a, State>, Option<u32>);
 
 impl Session {
     /// Starts an operation. `head` may begin the answer before what is sent. `complete` is called exactly once if this
@@ -89,6 +98,9 @@ impl Session {
         let mut bytes = 0;
         if let Work::Send(sending) = &work {
             bytes = sending.head() as u64;
+        }
+        let sends = !matches!(work, Work::Receive(_));
+        if sends {
             state = self
                 .changed
                 .wait_while(state, |state| state.sending && !state.life.has_operation());
@@ -96,13 +108,18 @@ impl Session {
         if !state.life.may_start() {
             return Err(Win32(ERROR_INVALID_PARAMETER));
         }
-        if let Work::Send(_) = work {
+        if sends {
             state.writable()?;
             let State {
                 response, gathered, ..
             } = &mut *state;
             head(response, gathered).map_err(|_| Win32(ERROR_INVALID_PARAMETER))?;
             state.sending = true;
+        }
+        match &work {
+            Work::Receive(_) => state.body_read = true,
+            Work::Exec(_) => state.child = None,
+            Work::Send(_) | Work::ErrorPage(_) => {}
         }
         state.life.on(Event::Started);
         state.operation = Some(Box::new(Operation {
@@ -145,6 +162,8 @@ impl Session {
         let (mut state, error) = match work {
             Work::Send(sending) => self.advance_sending(state, sending, bytes),
             Work::Receive(room) => self.advance_receiving(state, (**room).as_mut(), bytes),
+            Work::Exec(exec) => self.advance_exec(state, exec),
+            Work::ErrorPage(page) => self.advance_error_page(state, page),
         };
         match error {
             None => state.operation = Some(operation),
@@ -231,6 +250,11 @@ impl Session {
         state.life.on(Event::Completing);
         match &work {
             Work::Receive(_) => drop(state),
+            Work::Exec(_) => {
+                state.end_child(error);
+                drop(self.yield_turn(state));
+            }
+            Work::ErrorPage(_) => drop(self.yield_turn(state)),
             Work::Send(sending) => match (sending.last(), error, state.answer) {
                 (Some(last), ERROR_SUCCESS, Answer::Open) => {
                     state.sending = false;

@@ -6,6 +6,7 @@ use isapi_abi::error::{ERROR_INVALID_PARAMETER, WSAECONNRESET};
 use isapi_abi::status::HSE_STATUS_SUCCESS;
 
 use super::{Answer, GATHER, Last, Session, State, Win32};
+use crate::link::Stream;
 use crate::response::{Ending, Refused, Response};
 
 impl State {
@@ -150,7 +151,9 @@ impl Session {
         state.sending = true;
         let mut gathered = std::mem::take(&mut state.gathered);
         for part in [&gathered[..], more] {
-            state = self.hand_over(state, part, Patience::Wait).0;
+            state = self
+                .hand_over(state, Stream::Stdout, part, Patience::Wait)
+                .0;
         }
         gathered.clear();
         state.gathered = gathered;
@@ -176,7 +179,7 @@ impl Session {
     /// The same for who has the turn and keeps it.
     pub(super) fn drain<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let mut gathered = std::mem::take(&mut state.gathered);
-        let (mut state, count) = self.hand_over(state, &gathered, Patience::None);
+        let (mut state, count) = self.hand_over(state, Stream::Stdout, &gathered, Patience::None);
         if state.gone {
             gathered.clear();
         } else {
@@ -191,6 +194,7 @@ impl Session {
     pub(super) fn hand_over<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
+        stream: Stream,
         bytes: &[u8],
         patience: Patience,
     ) -> (MutexGuard<'a, State>, usize) {
@@ -210,7 +214,7 @@ impl Session {
                 (0, Patience::Wait) => state = self.changed.wait(state),
                 _ => {
                     drop(state);
-                    let result = self.link.stdout(self.id, &left[..allowed]);
+                    let result = self.link.send(self.id, stream, &left[..allowed]);
                     state = self.lock();
                     state.gone |= result.is_err();
                     done += allowed;

@@ -7,9 +7,10 @@ use isapi_abi::error::{ERROR_INVALID_PARAMETER, WSAECONNRESET};
 use isapi_abi::status::{HSE_STATUS_PENDING, HSE_STATUS_SUCCESS};
 
 use super::*;
-use crate::link::Gone;
+use crate::link::{Gone, Stream};
 
 mod ending;
+mod exec;
 mod operation;
 mod threads;
 
@@ -17,6 +18,10 @@ mod threads;
 #[derive(Debug, PartialEq, Eq)]
 enum Call {
     Stdout(Vec<u8>),
+    Params(Vec<u8>),
+    Entity(Vec<u8>),
+    End(Stream),
+    ErrorPage(ErrorPage),
     Finish(Vec<u8>, Ending, Vec<u8>),
     Report(String),
     Grant(u32),
@@ -32,9 +37,21 @@ impl Recorder {
 }
 
 impl Link for Recorder {
-    fn stdout(&self, _: u16, bytes: &[u8]) -> Result<(), Gone> {
-        self.note(Call::Stdout(bytes.to_vec()));
+    fn send(&self, _: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
+        self.note(match stream {
+            Stream::Stdout => Call::Stdout(bytes.to_vec()),
+            Stream::ExecParams => Call::Params(bytes.to_vec()),
+            Stream::ExecStdin => Call::Entity(bytes.to_vec()),
+        });
         Ok(())
+    }
+
+    fn end_stream(&self, _: u16, stream: Stream) {
+        self.note(Call::End(stream));
+    }
+
+    fn error_page(&self, _: u16, page: &ErrorPage) {
+        self.note(Call::ErrorPage(page.clone()));
     }
 
     fn is_ready(&self) -> bool {

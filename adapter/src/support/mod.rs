@@ -2,6 +2,7 @@
 
 mod certificate;
 mod connection;
+mod exec;
 mod file;
 mod header;
 mod log;
@@ -49,6 +50,14 @@ pub fn call(entry: &Arc<Entry>, request: u32, arguments: &mut Arguments) -> Resu
         code::HSE_REQ_SET_FLUSH_FLAG => session::set_flush_flag(session, arguments),
         code::HSE_REQ_CANCEL_IO => {
             session.cancel();
+            Ok(())
+        }
+        code::HSE_REQ_EXEC_UNICODE_URL => exec::url(entry, arguments, true),
+        code::HSE_REQ_EXEC_URL => exec::url(entry, arguments, false),
+        code::HSE_REQ_GET_EXEC_URL_STATUS => exec::status(session, arguments),
+        code::HSE_REQ_SEND_CUSTOM_ERROR => exec::custom_error(entry, arguments),
+        code::HSE_REQ_REPORT_UNHEALTHY => {
+            server::report_unhealthy(session, arguments);
             Ok(())
         }
         code::HSE_REQ_IS_KEEP_CONN => connection::is_keep_alive(session, arguments),

@@ -18,7 +18,7 @@ use isapi_abi::types::{FALSE, HANDLE};
 
 use super::*;
 use crate::life::Event;
-use crate::link::{Gone, Link};
+use crate::link::{Gone, Link, Stream};
 use crate::response::Ending;
 use crate::session::{Credit, Session};
 use crate::variables::Variables;
@@ -28,7 +28,7 @@ use crate::variables::Variables;
 struct Kept(Mutex<Vec<u8>>);
 
 impl Link for Kept {
-    fn stdout(&self, _: u16, bytes: &[u8]) -> Result<(), Gone> {
+    fn send(&self, _: u16, _: Stream, bytes: &[u8]) -> Result<(), Gone> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(())
     }
@@ -38,7 +38,7 @@ impl Link for Kept {
     }
 
     fn finish(&self, id: u16, last: &[u8], _: Ending, _: &[u8]) {
-        self.stdout(id, last).unwrap();
+        self.send(id, Stream::Stdout, last).unwrap();
     }
 
     fn report(&self, _: u16, _: &str) {}

@@ -67,14 +67,14 @@ impl Caller {
     /// Runs a child request.
     pub async fn run(self, child: ChildRequest, entity: Body) -> ChildAnswer {
         if self.origin.callers().count() >= NESTING_LIMIT {
-            return ChildAnswer::refused(500, NESTED_TOO_DEEP);
+            return ChildAnswer::refused(NESTED_TOO_DEEP);
         }
         let head = match child_head(&self.origin.head, &child) {
             Ok(head) => head,
             Err(error) => {
                 let (pool, label) = (self.backend.pool(), error.outcome().label);
                 tracing::warn!(label, pool, "a child request: {error}");
-                return ChildAnswer::refused(400, error.win32());
+                return ChildAnswer::refused(error.win32());
             }
         };
         let bodiless = head.method == Method::HEAD && self.origin.head.method != Method::HEAD;
@@ -115,13 +115,12 @@ impl Caller {
 }
 
 impl ChildAnswer {
-    fn refused(status: u16, error: u32) -> Self {
+    fn refused(error: u32) -> Self {
         Self {
             response: None,
             status: ExecStatus {
-                status,
-                sub_status: 0,
                 error,
+                ..ExecStatus::default()
             },
         }
     }

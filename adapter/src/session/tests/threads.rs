@@ -16,7 +16,7 @@ struct Counter {
 }
 
 impl Link for Counter {
-    fn stdout(&self, _: u16, bytes: &[u8]) -> Result<(), Gone> {
+    fn send(&self, _: u16, _: Stream, bytes: &[u8]) -> Result<(), Gone> {
         self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(())
     }
@@ -26,7 +26,7 @@ impl Link for Counter {
     }
 
     fn finish(&self, id: u16, last: &[u8], _: Ending, _: &[u8]) {
-        self.stdout(id, last).unwrap();
+        self.send(id, Stream::Stdout, last).unwrap();
         self.finished.lock().unwrap().send(()).unwrap();
     }
 

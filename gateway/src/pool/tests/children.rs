@@ -169,7 +169,7 @@ async fn a_child_that_is_none_leaves_the_answer_to_its_parent() {
     };
     exec(&mut fake, id, &child, b"").await;
     let answer = tokio::spawn(async move { response(call.await.unwrap()) });
-    assert_eq!(fake.hear().await, over(id, 400, 87));
+    assert_eq!(fake.hear().await, over(id, 0, 87));
     fake.answer_whole(id, "own").await;
     assert_eq!(text(answer.await.unwrap()).await, "own");
 }
