@@ -18,6 +18,7 @@ mod crash;
 mod dependencies;
 mod dlls;
 mod echo;
+mod exec_url;
 mod fastcgi;
 mod gateway_side;
 mod memory;
