@@ -12,6 +12,7 @@ mod value;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::env::consts::EXE_SUFFIX;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
@@ -22,6 +23,7 @@ use http::Method;
 pub use diagnostic::{ConfigErrors, Diagnostic};
 use diagnostic::{Findings, Source};
 
+use crate::os;
 use crate::wine::{self, Drive, WineError};
 
 /// Everything that `gateway.toml` says.
@@ -210,7 +212,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             http: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
-            threads: processors(),
+            threads: processors().min(os::MOST_LANES),
             header_timeout: Duration::from_secs(30),
             header_limit: 64 * 1024,
             shutdown_timeout: Duration::from_secs(30),
@@ -226,7 +228,7 @@ impl Server {
     pub fn worker_binary(&self) -> PathBuf {
         match (&self.worker, std::env::current_exe()) {
             (Some(worker), _) => worker.clone(),
-            (None, Ok(own)) => own.with_file_name("isapi-worker"),
+            (None, Ok(own)) => own.with_file_name(format!("isapi-worker{EXE_SUFFIX}")),
             // What the system cannot tell is at least in PATH, as this program was.
             (None, Err(_)) => PathBuf::from("isapi-worker"),
         }

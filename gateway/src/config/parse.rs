@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::diagnostic::{Findings, Wrong};
 use super::section::{Section, listed, note, suggest};
 use super::{Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, validate, value};
+use crate::os;
 use crate::wine::Drive;
 
 /// Time-outs that may be zero.
@@ -75,7 +76,7 @@ fn server(mut section: Section, folder: &Path, findings: &mut Findings) -> Serve
             .unwrap_or(default.http),
         threads: section
             .get(findings, "threads", |value| {
-                value::integer(value, &(1..=validate::MOST_THREADS))
+                value::integer(value, &(1..=os::MOST_LANES))
             })
             .unwrap_or(default.threads),
         header_timeout: section

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::diagnostic::{Findings, Wrong};
 use super::{Config, Handler, HandlerPath, PoolKind, Site};
 use crate::library::{self, Platform};
+use crate::os;
 use crate::site::path::divide;
 use crate::wine::{self, Wine, WineError};
 
-/// Most threads of a worker, and of the gateway.
+/// Most threads of a worker.
 pub const MOST_THREADS: usize = 256;
 
 /// Notes everything that keeps a configuration from being run, and what is odd in it. When something has been noted
@@ -71,10 +71,10 @@ fn extensions(config: &Config, findings: &mut Findings) {
         let key = format!("pool.{}.extension", pool.name);
         match file(path).and_then(|_| platform(path)) {
             Err(wrong) => findings.error(&key, wrong),
-            Ok(Platform::Native) => {
+            Ok(platform) if !platform.needs_wine() => {
                 if let Some(drive) = pool.drives.keys().next() {
                     let wrong = Wrong::with_remedy(
-                        "this pool has `drives`, but its extension is no Windows DLL",
+                        "this pool has `drives`, but its extension does not run under Wine",
                         "remove them: it sees the file system as it is",
                     );
                     findings.error(&format!("pool.{}.drives.{drive}", pool.name), wrong);
@@ -247,14 +247,14 @@ fn file(path: &Path) -> Result<Metadata, Wrong> {
 }
 
 fn program(path: &Path) -> Result<(), Wrong> {
-    if file(path)?.permissions().mode() & 0o111 == 0 {
-        let remedy = format!("run `chmod +x {}`", path.display());
-        return Err(Wrong::with_remedy(
-            format!("{} is not executable", path.display()),
-            remedy,
-        ));
+    file(path)?;
+    if os::is_program(path) {
+        return Ok(());
     }
-    Ok(())
+    Err(Wrong::with_remedy(
+        format!("{} is not executable", path.display()),
+        os::make_program(path),
+    ))
 }
 
 fn folder(path: &Path) -> Result<(), Wrong> {

@@ -8,7 +8,6 @@ pub mod variables;
 #[cfg(test)]
 mod tests;
 
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -147,7 +146,7 @@ impl Site {
                     name: name.to_owned(),
                     root: root.unwrap_or(program).to_owned(),
                 }),
-                program: program.as_os_str().as_bytes().to_vec(),
+                program: program.as_os_str().as_encoded_bytes().to_vec(),
             }
         };
         let folder = |root: &PathBuf| {
@@ -167,7 +166,7 @@ impl Site {
         if let Some((index, division)) = handler::choose(&self.handlers, method, url)? {
             let path_info = self.handlers[index].path_info;
             let to = &self.destinations[index];
-            let root = to.facts.root.as_os_str().as_bytes();
+            let root = to.facts.root.as_os_str().as_encoded_bytes();
             return Ok(Resolved::Handler(Target {
                 backend: Arc::clone(&to.backend),
                 site: Arc::clone(&to.facts),
