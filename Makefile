@@ -3,7 +3,7 @@
 # make check    format, clippy, documentation, tidiness: what CI runs before the tests
 # make build    debug binaries and samples, as the tests use them
 # make support  run the conformance table and write docs/ISAPI-SUPPORT.md
-# make windows  the worker and the samples for Windows, beside the native ones
+# make windows  the worker and the samples for Windows, beside the native ones; Clippy for Windows
 
 CARGO      ?= cargo
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))

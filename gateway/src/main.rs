@@ -9,6 +9,7 @@ mod dispatch;
 mod error;
 mod front;
 mod library;
+mod os;
 mod pool;
 mod process;
 mod request;

@@ -2,8 +2,9 @@
 
 use std::process;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+
+use crate::os;
 
 /// Exit status after a second stop signal, as a shell gives it for a program that SIGINT ended.
 const IMPATIENT: i32 = 130;
@@ -19,38 +20,11 @@ pub enum Stage {
     Cut,
 }
 
-/// SIGTERM and SIGINT, caught from the moment of creation.
-pub struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignals {
-    /// Catches the signals; must be called inside a runtime.
-    ///
-    /// # Errors
-    /// When the handlers cannot be installed.
-    pub fn catch() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Waits for the next one; returns its name.
-    pub async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
-
-    /// Waits for one more and ends the process at once. Processes of pools notice it by their connection or output.
-    pub async fn end_at_next(mut self) {
-        let name = self.next().await;
-        tracing::warn!("{name} again: ending at once");
-        process::exit(IMPATIENT);
-    }
+/// Waits for a stop signal and ends the process at once. Processes of pools notice it by their connection or output.
+pub async fn end_at_next(mut signals: os::StopSignals) {
+    let name = signals.next().await;
+    tracing::warn!("{name} again: ending at once");
+    process::exit(IMPATIENT);
 }
 
 /// The order to stop, for every connection. Connections hold receivers; that none is left means that all have ended.

@@ -27,7 +27,7 @@ pub use gateway::{Gateway, Output, gateway_command, run};
 pub use lines::Lines;
 pub use process::{Memory, Process, Running, memory, mentioning, send, wait_until};
 pub use rustix::process::Signal;
-pub use windows::Machine;
+pub use windows::{Machine, windows_gateway};
 
 use std::time::Duration;
 

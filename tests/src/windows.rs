@@ -37,6 +37,12 @@ impl Machine {
         existing(folder.join(format!("{name}.dll")), "make windows")
     }
 
+    /// A sample as a CGI program for Windows.
+    pub fn program(self, name: &str) -> PathBuf {
+        let folder = target_folder().join("samples").join(self.name());
+        existing(folder.join(format!("cgi/{name}.exe")), "make windows")
+    }
+
     /// Compiles `fixtures/NAME.c` or `.cpp` to a DLL in this folder.
     pub fn extension(self, name: &str, folder: &Path) -> PathBuf {
         let source = |ending| here().join("fixtures").join(format!("{name}.{ending}"));
@@ -89,6 +95,20 @@ impl Machine {
             .current_dir(extension.parent().unwrap());
         command
     }
+}
+
+/// The gateway for Windows under Wine with these arguments.
+pub fn windows_gateway(arguments: &[&str]) -> Command {
+    let program = target_folder().join("windows/gateway/isapi-gateway.exe");
+    let mut command = wine();
+    command
+        .arg(existing(program, "make windows"))
+        .args(arguments);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
 }
 
 /// Wine with its files in a folder that all tests share.

@@ -27,5 +27,6 @@ mod shutdown;
 mod table;
 mod variables;
 mod windows;
+mod windows_gateway;
 mod worker;
 mod worker_alone;

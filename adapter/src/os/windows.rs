@@ -18,8 +18,8 @@ use isapi_abi::types::HANDLE;
 use libloading::Library;
 use libloading::os::windows as loader;
 use windows_sys::Win32::Foundation::{
-    CloseHandle, GENERIC_READ, GENERIC_WRITE, GetLastError, NTSTATUS, RtlNtStatusToDosError,
-    SetLastError,
+    CloseHandle, FARPROC, GENERIC_READ, GENERIC_WRITE, GetLastError, NTSTATUS,
+    RtlNtStatusToDosError, SetLastError,
 };
 use windows_sys::Win32::Globalization::{CP_ACP, WC_NO_BEST_FIT_CHARS, WideCharToMultiByte};
 use windows_sys::Win32::Networking::WinSock::{
@@ -233,7 +233,7 @@ pub fn inherited_socket(number: i32) -> io::Result<Stream> {
             GetModuleHandleW(w!("ntdll.dll")),
             c"wine_server_fd_to_handle".as_ptr().cast(),
         );
-        std::mem::transmute::<_, Option<FdToHandle>>(found)
+        std::mem::transmute::<FARPROC, Option<FdToHandle>>(found)
     };
     let convert = convert.ok_or_else(|| {
         io::Error::new(

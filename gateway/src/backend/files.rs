@@ -1,7 +1,6 @@
 //! Static files: GET and HEAD with ranges and conditional requests, by tower-http.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use tower_http::services::fs::ServeFileSystemResponseBody;
 
 use crate::body::{self, Body, BodyError};
 use crate::error::Error;
+use crate::os::os_str;
 use crate::request::RequestHead;
 use crate::response::Response;
 use crate::site;
@@ -26,6 +26,9 @@ const NEVER_SERVED: [&str; 17] = [
     "dll", "so", "exe", "com", "o", "a", "lib", "pdb", "config", "toml", "asa", "asax", "ascx",
     "mdb", "ldb", "mdf", "ldf",
 ];
+
+/// Windows' devices, but for those with a number.
+const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
 
 /// What stays as it is in a redirect's path.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -97,10 +100,11 @@ pub async fn page(file: &Path) -> Option<(HeaderMap, Body)> {
 fn find(files: &site::Files, private: &[PathBuf]) -> Result<Found, Error> {
     let below = &files.path[files.prefix..];
     let relative = below.strip_prefix(b"/").unwrap_or(below);
-    if relative.split(|byte| *byte == b'/').any(is_hidden) {
+    let refused = |segment| is_hidden(segment) || cfg!(windows) && !is_windows_name(segment);
+    if relative.split(|byte| *byte == b'/').any(refused) {
         return Err(Error::NotFound);
     }
-    let path = files.folder.root.join(OsStr::from_bytes(relative));
+    let path = files.folder.root.join(os_str(relative));
     let Ok(kind) = path.metadata() else {
         return Err(Error::NotFound);
     };
@@ -124,6 +128,24 @@ fn is_hidden(segment: &[u8]) -> bool {
     segment.starts_with(b".") && segment != b".well-known"
 }
 
+/// Whether Windows takes this for the name of a file, and neither for a drive (`C:`), a stream (`a:b`), a pattern nor a
+/// device, which it has in every folder and under every ending (`con.txt`).
+fn is_windows_name(segment: &[u8]) -> bool {
+    let is_special = |byte: &u8| byte.is_ascii_control() || br#"\:*?"<>|"#.contains(byte);
+    let stem = segment.split(|byte| *byte == b'.').next();
+    let stem = stem.unwrap_or_default().trim_ascii_end();
+    let is_device = match stem.split_at_checked(3) {
+        // Also the digits ¹, ² and ³.
+        Some((name, [b'0'..=b'9'] | [0xc2, 0xb9 | 0xb2 | 0xb3])) => {
+            name.eq_ignore_ascii_case(b"com") || name.eq_ignore_ascii_case(b"lpt")
+        }
+        _ => DEVICES
+            .iter()
+            .any(|device| stem.eq_ignore_ascii_case(device.as_bytes())),
+    };
+    !is_device && !segment.iter().any(is_special)
+}
+
 /// The path of a regular file that may be served, links resolved.
 fn servable(path: PathBuf, private: &[PathBuf]) -> Option<PathBuf> {
     let real = path.canonicalize().ok()?;
@@ -139,7 +161,10 @@ fn is_public_name(path: &Path) -> bool {
         .unwrap_or_default();
     let ending = Path::new(&name).extension().unwrap_or_default();
     // `libfoo.so.1`
-    let versioned = name.as_bytes().windows(4).any(|part| part == b".so.");
+    let versioned = name
+        .as_encoded_bytes()
+        .windows(4)
+        .any(|part| part == b".so.");
     !versioned && !NEVER_SERVED.iter().any(|never| ending == *never)
 }
 
@@ -241,6 +266,30 @@ mod tests {
         async fn get(&self, target: &str) -> Result<Bytes, Error> {
             let response = self.ask(Method::GET, target, None).await?;
             Ok(response.body.collect().await.unwrap().to_bytes())
+        }
+    }
+
+    #[test]
+    fn windows_has_names_that_are_no_files() {
+        for name in [
+            "C:",
+            "a:b",
+            "a*",
+            "x?",
+            "con",
+            "NUL.txt",
+            "aux .x",
+            "Com1",
+            "LPT¹.html",
+            "conin$",
+            "CONOUT$",
+        ] {
+            assert!(!is_windows_name(name.as_bytes()), "{name}");
+        }
+        for name in [
+            "", "a", "a.txt", "ä b", "cons", "com", "com10", "lpt.1", "null", "a$",
+        ] {
+            assert!(is_windows_name(name.as_bytes()), "{name}");
         }
     }
 

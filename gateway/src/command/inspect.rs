@@ -240,6 +240,8 @@ async fn load(config: Config) -> anyhow::Result<About> {
 fn runs(platform: Platform) -> &'static str {
     match platform {
         Platform::Native => "natively",
+        Platform::Windows64 if !platform.needs_wine() => "in the 64-bit worker",
+        Platform::Windows32 if !platform.needs_wine() => "in the 32-bit worker",
         Platform::Windows64 => "under Wine, in the 64-bit worker",
         Platform::Windows32 => "under Wine, in the 32-bit worker",
     }

@@ -27,7 +27,7 @@ impl Launchers {
         let mut needs_wine = false;
         for pool in config.pools.values() {
             if let PoolKind::Extension(extension) = &pool.kind {
-                needs_wine |= platform(extension)? != Platform::Native;
+                needs_wine |= platform(extension)?.needs_wine();
                 drives.extend(pool.drives.clone());
             }
         }
@@ -53,7 +53,7 @@ impl Launchers {
         let platform = platform(extension)?;
         let worker = wine::worker(&self.native, platform).map_err(with_remedy)?;
         match &self.wine {
-            _ if platform == Platform::Native => Ok(Launcher::Native(worker)),
+            _ if !platform.needs_wine() => Ok(Launcher::Native(worker)),
             Some(session) => Ok(Launcher::Wine(Arc::clone(session), worker)),
             None => Err(anyhow!("{} has just been replaced", extension.display())),
         }

@@ -18,9 +18,10 @@ use crate::config::{Config, Pool, PoolKind};
 use crate::dispatch::Dispatch;
 use crate::front::http::Http;
 use crate::front::listen::{self, Bound, Listener, Threads};
+use crate::os::{STOP_SIGNALS, StopSignals};
 use crate::pool::Launcher;
 use crate::runtime::Runtimes;
-use crate::shutdown::{Shutdown, StopSignals};
+use crate::shutdown::{Shutdown, end_at_next};
 use crate::site::Sites;
 
 /// When to listen.
@@ -50,7 +51,8 @@ pub fn run(config: Config, start: Start) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
-    let mut signals = StopSignals::catch().context("cannot catch SIGTERM and SIGINT")?;
+    let mut signals =
+        StopSignals::catch().with_context(|| format!("cannot catch {STOP_SIGNALS}"))?;
     let bound: Vec<_> = config
         .server
         .http
@@ -109,7 +111,7 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
         "{name}: stopping; {} connections are open",
         shutdown.connections()
     );
-    tokio::spawn(signals.end_at_next());
+    tokio::spawn(end_at_next(signals));
     accepting.shutdown().await;
     let deadline = Instant::now() + config.server.shutdown_timeout;
     shutdown.drain(config.server.shutdown_timeout).await;

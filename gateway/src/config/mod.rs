@@ -15,6 +15,7 @@ mod virtual_directory;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::env::consts::EXE_SUFFIX;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
@@ -28,6 +29,7 @@ pub use error_page::{ErrorCode, ErrorPages};
 pub use trace::{TraceHeader, TraceLevel};
 pub use virtual_directory::{Access, VirtualDirectory};
 
+use crate::os;
 use crate::wine::{self, Drive, WineError};
 
 /// Everything that `gateway.toml` says.
@@ -245,7 +247,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             http: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
-            threads: processors(),
+            threads: processors().min(os::MOST_LANES),
             header_timeout: Duration::from_secs(30),
             header_limit: 64 * 1024,
             shutdown_timeout: Duration::from_secs(30),
@@ -261,7 +263,7 @@ impl Server {
     pub fn worker_binary(&self) -> PathBuf {
         match (&self.worker, std::env::current_exe()) {
             (Some(worker), _) => worker.clone(),
-            (None, Ok(own)) => own.with_file_name("isapi-worker"),
+            (None, Ok(own)) => own.with_file_name(format!("isapi-worker{EXE_SUFFIX}")),
             // What the system cannot tell is at least in PATH, as this program was.
             (None, Err(_)) => PathBuf::from("isapi-worker"),
         }

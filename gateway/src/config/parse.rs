@@ -14,6 +14,7 @@ use super::{
     Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, TraceHeader, TraceLevel,
     error_page, validate, value, virtual_directory,
 };
+use crate::os;
 use crate::wine::Drive;
 
 /// Time-outs that may be zero.
@@ -86,7 +87,7 @@ fn server(mut section: Section, folder: &Path, findings: &mut Findings) -> Serve
             .unwrap_or(default.http),
         threads: section
             .get(findings, "threads", |value| {
-                value::integer(value, &(1..=validate::MOST_THREADS))
+                value::integer(value, &(1..=os::MOST_LANES))
             })
             .unwrap_or(default.threads),
         header_timeout: section

@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::diagnostic::{Findings, Wrong};
 use super::{Config, Handler, HandlerPath, PoolKind, Site, VirtualDirectory};
 use crate::library::{self, Platform};
+use crate::os;
 use crate::site::path::divide;
 use crate::wine::{self, Wine, WineError};
 
-/// Most threads of a worker, and of the gateway.
+/// Most threads of a worker.
 pub const MOST_THREADS: usize = 256;
 
 /// Largest number of a site: IIS's are 32 bits long.
@@ -88,10 +87,10 @@ fn extensions(config: &Config, findings: &mut Findings) {
         let key = format!("pool.{}.extension", pool.name);
         match file(path).and_then(|_| platform(path)) {
             Err(wrong) => findings.error(&key, wrong),
-            Ok(Platform::Native) => {
+            Ok(platform) if !platform.needs_wine() => {
                 if let Some(drive) = pool.drives.keys().next() {
                     let wrong = Wrong::with_remedy(
-                        "this pool has `drives`, but its extension is no Windows DLL",
+                        "this pool has `drives`, but its extension does not run under Wine",
                         "remove them: it sees the file system as it is",
                     );
                     findings.error(&format!("pool.{}.drives.{drive}", pool.name), wrong);
@@ -294,14 +293,14 @@ fn file(path: &Path) -> Result<Metadata, Wrong> {
 }
 
 fn program(path: &Path) -> Result<(), Wrong> {
-    if file(path)?.permissions().mode() & 0o111 == 0 {
-        let remedy = format!("run `chmod +x {}`", path.display());
-        return Err(Wrong::with_remedy(
-            format!("{} is not executable", path.display()),
-            remedy,
-        ));
+    file(path)?;
+    if os::is_program(path) {
+        return Ok(());
     }
-    Ok(())
+    Err(Wrong::with_remedy(
+        format!("{} is not executable", path.display()),
+        os::make_program(path),
+    ))
 }
 
 fn folder(path: &Path) -> Result<(), Wrong> {
@@ -314,7 +313,7 @@ fn folder(path: &Path) -> Result<(), Wrong> {
 
 /// A folder whose path can be told to workers, line by line.
 fn mapped_folder(path: &Path) -> Result<(), Wrong> {
-    if path.as_os_str().as_bytes().iter().any(u8::is_ascii_control) {
+    if path.as_os_str().as_encoded_bytes().iter().any(u8::is_ascii_control) {
         return Err(Wrong::new("the path has a control character"));
     }
     folder(path)

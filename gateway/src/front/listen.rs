@@ -40,8 +40,9 @@ fn taken(address: SocketAddr) -> io::Result<TcpSocket> {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
-    // Not a second listener, but past connections that are still being closed (TIME_WAIT).
-    socket.set_reuseaddr(true)?;
+    // Not a second listener, but past connections that are still being closed (TIME_WAIT). On Windows it would be a second
+    // listener, and nothing is needed for the others.
+    socket.set_reuseaddr(cfg!(unix))?;
     socket.bind(address)?;
     Ok(socket)
 }

@@ -23,6 +23,9 @@ pub enum Defect {
     /// For another processor than any worker's.
     #[error("cannot be loaded: it is built for {0}")]
     Machine(Machine),
+    /// For Linux, where the gateway runs on Windows.
+    #[error("cannot be loaded: it is a shared object, not a Windows DLL")]
+    SharedObject,
     /// .NET code without machine code that could be called.
     #[error(
         "cannot be loaded: it is a .NET assembly without native exports, not an ISAPI extension"
@@ -51,6 +54,7 @@ impl Defect {
                 std::env::consts::OS,
                 std::env::consts::ARCH
             ),
+            Self::SharedObject => "take a build for x86-64 or x86 Windows".into(),
             Self::DotNet => "ASP.NET and managed handlers need IIS or a .NET host; take the native DLL if there is one".into(),
             Self::Filter => "filters are not supported: take the extension, which exports HttpExtensionProc".into(),
             Self::NoEntryPoint(name) => format!(

@@ -38,12 +38,19 @@ pub const ENTRY_POINTS: [(&str, bool); 3] = [
 /// Which worker runs an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Platform {
-    /// A shared object for the gateway's own system and processor.
+    /// A shared object for the gateway's own system and processor; not on Windows.
     Native,
     /// A 64-bit Windows DLL: PE32+ for x86-64.
     Windows64,
     /// A 32-bit Windows DLL: PE32 for x86.
     Windows32,
+}
+
+impl Platform {
+    /// Whether its worker runs under Wine: Windows starts it itself.
+    pub fn needs_wine(self) -> bool {
+        cfg!(unix) && self != Self::Native
+    }
 }
 
 /// The format of a file.
@@ -176,6 +183,7 @@ impl Library {
         let platform = match (self.format, self.machine.0, self.is_64) {
             (Format::Pe, Architecture::X86_64, true) => Platform::Windows64,
             (Format::Pe, Architecture::I386, false) => Platform::Windows32,
+            (Format::Elf, ..) if cfg!(windows) => return Err(Defect::SharedObject),
             (Format::Elf, own, true) if Machine::own() == Some(own) => Platform::Native,
             _ => return Err(Defect::Machine(self.machine)),
         };

@@ -80,13 +80,18 @@ fn parse_cache(text: &str) -> BTreeMap<String, PathBuf> {
     text.lines().filter_map(line).collect()
 }
 
-/// The folders in which Wine looks, in its order.
+/// The folders in which Wine or Windows looks, in its order.
 fn windows_folders(platform: Platform, own: &Path, wine: Option<(&Wine, &Path)>) -> Vec<PathBuf> {
     let system = match platform {
         Platform::Windows32 => "syswow64",
         _ => "system32",
     };
     let mut folders = vec![own.to_owned()];
+    if cfg!(windows)
+        && let Some(root) = std::env::var_os("SystemRoot")
+    {
+        folders.push(Path::new(&root).join(system));
+    }
     if let Some((wine, prefix)) = wine {
         folders.push(prefix.join("drive_c/windows").join(system));
         folders.extend(wine.libraries(platform));

@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 use fastcgi_protocol::RecordBuffer;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::net::UnixStream;
 use tokio::time::Sleep;
 
 use super::lane::Lane;
+use crate::os::{self, Connection};
 
-/// Drives the lane over this socket until the worker's end of it is closed and everything has been read. Returns how
+/// Drives the lane over this connection until the worker's end of it is closed and everything has been read. Returns how
 /// the worker broke the protocol, if it did.
 pub async fn drive(
     lane: Arc<Lane>,
-    stream: std::os::unix::net::UnixStream,
+    stream: os::Unregistered,
     request_timeout: Option<Duration>,
 ) -> Option<String> {
-    let stream = match UnixStream::from_std(stream) {
+    let stream = match os::register(stream) {
         Ok(stream) => stream,
         Err(error) => {
             lane.end();
@@ -42,7 +42,7 @@ pub async fn drive(
 
 struct Driver {
     lane: Arc<Lane>,
-    stream: UnixStream,
+    stream: Connection,
     buffer: RecordBuffer,
     write_ended: bool,
     request_timeout: Option<Duration>,
@@ -90,7 +90,7 @@ impl Driver {
             Pin::new(&mut *stream).poll_write(context, bytes)
         });
         if end && !self.write_ended {
-            // On a socket this is done at once; an error means that the other end has gone already.
+            // This is done at once; an error means that the other end has gone already.
             let _ = Pin::new(stream).poll_shutdown(context);
             self.write_ended = true;
         }

@@ -2,23 +2,21 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use command_fds::{CommandFdExt as _, FdMapping};
 use tokio::process::{Child, Command};
 
 use crate::config;
+use crate::os::{self, Group};
 use crate::process::environment;
 use crate::wine::Session;
 
 /// What runs the extensions of a pool.
 #[derive(Clone)]
 pub enum Launcher {
-    /// The worker for the gateway's own system.
+    /// A worker that the system itself runs.
     Native(PathBuf),
     /// A worker for Windows.
     Wine(Arc<Session>, PathBuf),
@@ -77,12 +75,12 @@ impl Plan {
         }
     }
 
-    /// Starts a worker in a process group of its own. Returns our ends of its `lanes` connections: the first is its
-    /// standard input and output, the others are its descriptors 3 and up. Its standard error is a pipe.
+    /// Starts a worker. Returns it, the group of processes that it leads, and our ends of its connections: as many as
+    /// `lanes`, where the system allows. Its standard error is a pipe.
     ///
     /// # Errors
-    /// When the sockets or the process cannot be created, or Wine does not come up.
-    pub async fn spawn(&self, lanes: usize) -> io::Result<(Child, Vec<UnixStream>)> {
+    /// When the connections or the process cannot be created, or Wine does not come up.
+    pub async fn spawn(&self, lanes: usize) -> io::Result<(Child, Group, Vec<os::Unregistered>)> {
         let mut command = match &self.launcher {
             Launcher::Native(worker) => Command::new(worker),
             Launcher::Wine(session, worker) => {
@@ -92,31 +90,19 @@ impl Plan {
                 command
             }
         };
-        command
+        Group::lead(&mut command)
             .current_dir(&self.directory)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .process_group(0)
             .kill_on_drop(true)
             .stderr(Stdio::piped())
             .arg("--threads")
             .arg(self.threads.to_string());
-        let (first, theirs) = pair()?;
-        command.stdin(theirs.try_clone()?).stdout(theirs);
-        let mut ours = vec![first];
-        let mut mappings = Vec::new();
-        for child_fd in (3..).take(lanes.saturating_sub(1)) {
-            let (our_end, parent_fd) = pair()?;
-            ours.push(our_end);
-            mappings.push(FdMapping {
-                parent_fd,
-                child_fd,
-            });
-            command.arg("--fd").arg(child_fd.to_string());
-        }
+        let ours = os::connect(&mut command, lanes).await?;
         command.arg(&self.extension);
-        command.fd_mappings(mappings).map_err(io::Error::other)?;
-        Ok((command.spawn()?, ours))
+        let child = command.spawn()?;
+        let group = Group::of(&child)?;
+        Ok((child, group, ours))
     }
 
     /// The worker that is started.
@@ -130,11 +116,4 @@ impl Plan {
     pub fn is_windows(&self) -> bool {
         matches!(self.launcher, Launcher::Wine(..))
     }
-}
-
-/// A connection: our end, which does not block, and the worker's.
-fn pair() -> io::Result<(UnixStream, OwnedFd)> {
-    let (ours, theirs) = UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    Ok((ours, theirs.into()))
 }

@@ -1,12 +1,10 @@
 //! The life of a worker process: from its greeting to its end, of which nothing stays behind.
 
 use std::future::pending;
-use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastcgi_protocol::Hello;
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -15,6 +13,7 @@ use tokio::time::timeout;
 use super::Pool;
 use super::state::{Event, Failure};
 use super::worker::Worker;
+use crate::os::{self, Group};
 use crate::process::exit;
 
 /// How long a process may live whose connection has ended: long enough to write a core file's first half, and short
@@ -33,6 +32,9 @@ pub type Greetings = Vec<oneshot::Receiver<Result<Hello, String>>>;
 pub struct Process {
     /// The process itself.
     pub child: Child,
+    /// The process and its children: killed as a whole, so that no child of an extension stays, also after the exit of
+    /// the worker itself.
+    pub group: Group,
     /// The lanes' drivers; each ends with how the worker broke the protocol, if it did.
     pub drivers: JoinSet<Option<String>>,
     /// One answer for each lane.
@@ -92,23 +94,23 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
             Some(ended) = process.drivers.join_next() => {
                 if let Ok(Some(broken)) = ended {
                     fault.get_or_insert(broken);
-                    kill_group(worker.pid);
+                    process.group.kill();
                 } else if !worker.is_retiring() {
                     impatience.get_or_insert(tokio::time::Instant::now() + EXIT_TIME);
                 }
             }
             cause = worker.must_be_killed(), if fault.is_none() => {
                 fault = Some(cause.to_string());
-                kill_group(worker.pid);
+                process.group.kill();
             }
             () = impatient => {
                 impatience = None;
                 fault.get_or_insert("it had closed its connection and did not exit".into());
-                kill_group(worker.pid);
+                process.group.kill();
             }
         }
     };
-    kill_group(worker.pid);
+    process.group.kill();
     let drain = async { while process.drivers.join_next().await.is_some() {} };
     if timeout(DRAIN_TIME, drain).await.is_err() {
         process.drivers.abort_all();
@@ -126,7 +128,7 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
     };
     let cause = match (status, fault) {
         (Err(error), _) => format!("was lost: {error}"),
-        (Ok(status), Some(fault)) if status.signal() == Some(Signal::KILL.as_raw()) => {
+        (Ok(status), Some(fault)) if os::is_killed(status) => {
             format!("was killed: {fault}")
         }
         (Ok(status), Some(fault)) => format!("{}: {fault}", describe(status)),
@@ -204,13 +206,5 @@ fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
     }
     for lane in &worker.lanes {
         lane.fail(&format!("worker {pid} (extension {extension}) {cause}"));
-    }
-}
-
-/// Kills the whole process group, so that no child of an extension stays. Also after the exit of the worker itself.
-fn kill_group(pid: u32) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        // The only error there can be is that nothing is left in the group.
-        let _ = kill_process_group(pid, Signal::KILL);
     }
 }

@@ -110,7 +110,8 @@ impl Supervisor {
             let reason = format!("the extension {} does not exist", extension.display());
             return Err(Failure::new(extension, reason));
         }
-        let (mut child, streams) = self.plan.spawn(self.threads.len()).await.map_err(|error| {
+        let spawned = self.plan.spawn(self.threads.len()).await;
+        let (mut child, group, streams) = spawned.map_err(|error| {
             let worker = self.plan.worker().display();
             let reason = format!("the worker {worker} cannot be started: {error}");
             Failure::new(extension, reason)
@@ -131,6 +132,7 @@ impl Supervisor {
         let name = self.pool.name.clone();
         let process = Process {
             child,
+            group,
             drivers,
             greetings,
             stderr: tokio::spawn(async move {

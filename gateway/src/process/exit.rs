@@ -1,26 +1,31 @@
 //! How a process ended, in words.
 
-use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
+
+use crate::os;
 
 /// "exited with status 3" or "was killed by signal 11 (SIGSEGV)".
 pub fn describe(status: ExitStatus) -> String {
-    let Some(signal) = status.signal() else {
+    let Some((signal, core_dumped)) = os::ended_by(status) else {
         let code = status.code().unwrap_or_default();
-        return format!("exited with status {code}");
+        return format!("exited with status {}", shown(code));
     };
-    let core = if status.core_dumped() {
-        ", core dumped"
-    } else {
-        ""
-    };
+    let core = if core_dumped { ", core dumped" } else { "" };
     match signal_name(signal) {
         Some(name) => format!("was killed by signal {signal} ({name}){core}"),
         None => format!("was killed by signal {signal}{core}"),
     }
 }
 
-/// As [`describe`], of a Windows program: the system keeps the lowest byte of its exit code alone.
+/// The codes that Windows gives programs that end by an exception are known in hexadecimal.
+fn shown(code: i32) -> String {
+    match code {
+        0.. => code.to_string(),
+        _ => format!("0x{code:08X}"),
+    }
+}
+
+/// As [`describe`], of a Windows program under Wine: the system keeps the lowest byte of its exit code alone.
 pub fn describe_windows(status: ExitStatus) -> String {
     match status.code() {
         Some(code @ 1..) => format!("exited with status {code} (the lowest byte of its exit code)"),
@@ -55,6 +60,8 @@ fn signal_name(signal: i32) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
     use super::*;
 
     #[test]
@@ -67,6 +74,7 @@ mod tests {
         );
         assert_eq!(words(40), "was killed by signal 40");
         assert_eq!(words(3 << 8), "exited with status 3");
+        assert_eq!(shown(0xC000_0005_u32.cast_signed()), "0xC0000005");
         let words = |raw| describe_windows(ExitStatus::from_raw(raw));
         assert_eq!(
             words(5 << 8),

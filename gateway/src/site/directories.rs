@@ -1,6 +1,5 @@
 //! Virtual directories: which folder a URL lies in (ISAPI.md §4.2, code 1012; §5.4). Pure.
 
-use std::os::unix::ffi::OsStrExt as _;
 
 use crate::config::VirtualDirectory;
 
@@ -22,7 +21,7 @@ impl Directories {
         for directory in &sorted {
             lines.extend_from_slice(directory.path.as_bytes());
             lines.push(b'\t');
-            lines.extend_from_slice(directory.root.as_os_str().as_bytes());
+            lines.extend_from_slice(directory.root.as_os_str().as_encoded_bytes());
             lines.extend_from_slice(format!("\t{}\n", directory.access.flags()).as_bytes());
         }
         Self { sorted, lines }
@@ -63,7 +62,7 @@ impl Directories {
     pub fn physical(&self, root: &[u8], url: &[u8]) -> Vec<u8> {
         let (folder, below) = match self.find(url) {
             Some(directory) => (
-                directory.root.as_os_str().as_bytes(),
+                directory.root.as_os_str().as_encoded_bytes(),
                 &url[directory.path.len()..],
             ),
             None => (root, url),

@@ -9,7 +9,6 @@ pub mod variables;
 #[cfg(test)]
 mod tests;
 
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -175,7 +174,7 @@ impl Site {
                     root: root.unwrap_or(program).to_owned(),
                     directories: Arc::clone(&directories),
                 }),
-                program: program.as_os_str().as_bytes().to_vec(),
+                program: program.as_os_str().as_encoded_bytes().to_vec(),
             }
         };
         let folder = |root: &PathBuf| {
@@ -213,7 +212,7 @@ impl Site {
             handler::permit(&handler.path, directory.access)?;
         }
         let to = &self.destinations[index];
-        let root = to.facts.root.as_os_str().as_bytes();
+        let root = to.facts.root.as_os_str().as_encoded_bytes();
         let map = |url: &[u8]| self.directories.physical(root, url);
         Ok(Resolved::Handler(Target {
             backend: Arc::clone(&to.backend),

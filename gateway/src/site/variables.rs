@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::ffi::OsStrExt as _;
 
 use http::{HeaderMap, HeaderName, Version, header};
 
@@ -42,7 +41,7 @@ fn visit_parts(
 ) -> Result<(), Error> {
     visit_server(head, host::name(head)?, each);
     visit_request(head, script, each);
-    each(b"DOCUMENT_ROOT", site.root.as_os_str().as_bytes());
+    each(b"DOCUMENT_ROOT", site.root.as_os_str().as_encoded_bytes());
     for (name, value) in head.front.variables.iter() {
         each(name, value);
     }

@@ -1,10 +1,10 @@
 //! Finding Wine and the workers that run under it. Nothing is started.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::WineError;
 use crate::library::Platform;
+use crate::os::is_program;
 
 /// Where distributions and Wine's own packages put the loader. Debian's lies outside of PATH.
 const KNOWN: [&str; 6] = [
@@ -117,11 +117,6 @@ pub fn worker(native: &Path, platform: Platform) -> Result<PathBuf, WineError> {
     } else {
         Err(WineError::NoWorker(worker))
     }
-}
-
-fn is_program(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

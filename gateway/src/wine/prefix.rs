@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Drive, WineError};
+use crate::os::{is_root, symlink};
 
 /// How often a lock that another gateway holds is asked for again.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -30,7 +30,7 @@ pub fn default_prefix() -> Result<PathBuf, WineError> {
     };
     let state = match absolute("XDG_STATE_HOME") {
         Some(state) => state,
-        None if rustix::process::geteuid().is_root() => PathBuf::from("/var/lib"),
+        None if is_root() => PathBuf::from("/var/lib"),
         None => absolute("HOME")
             .ok_or(WineError::NoFolder)?
             .join(".local/state"),

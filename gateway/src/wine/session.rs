@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use super::prefix::{Prefix, Setup};
 use super::{Drive, Wine, WineError, settings};
 use crate::library::Platform;
+use crate::os::Group;
 use crate::process::exit;
 
 /// How long the server outlives its last process, in seconds.
@@ -217,13 +218,12 @@ impl Session {
 
     fn command(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
-        command
+        Group::lead(&mut command)
             .args(arguments)
             .env_clear()
             .envs(self.environment())
             .current_dir("/")
             .stdin(Stdio::null())
-            .process_group(0)
             .kill_on_drop(true);
         command
     }

@@ -1,7 +1,6 @@
 //! What a CGI program is started with: environment, arguments, folder.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -11,6 +10,8 @@ use tokio::process::Command;
 
 use crate::config;
 use crate::error::Error;
+use crate::os::{Group, os_str};
+use crate::process::environment;
 use crate::request::RequestHead;
 use crate::site::{Target, variables};
 
@@ -32,20 +33,20 @@ pub fn build(
     target: &Target,
 ) -> Result<Command, Error> {
     let mut command = Command::new(program);
-    command
+    Group::lead(&mut command)
         .args(search_words(head))
         .env_clear()
+        .envs(environment::essential())
         .env(
             "PATH",
             std::env::var_os("PATH").unwrap_or(DEFAULT_PATH.into()),
         )
-        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     variables::visit(head, target, &mut |name, value| {
         if passes(name, target) {
-            command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
+            command.env(os_str(name), os_str(value));
         }
     })?;
     command.envs(&pool.environment);
@@ -84,7 +85,7 @@ fn search_words(head: &RequestHead) -> Vec<OsString> {
             .first()
             .is_none_or(|first| *first == b'-');
         let harmless = !option && !word.iter().any(u8::is_ascii_control);
-        harmless.then(|| OsString::from_vec(word))
+        harmless.then(|| os_str(&word).into_owned())
     });
     words.collect::<Option<_>>().unwrap_or_default()
 }

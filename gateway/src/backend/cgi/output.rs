@@ -1,6 +1,5 @@
 //! What a CGI program writes, as a stream that knows whether the program came to a good end.
 
-use std::os::unix::process::ExitStatusExt as _;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::time::{Sleep, sleep};
 use super::program::Ended;
 use crate::body::BodyError;
 use crate::error::Error;
+use crate::os::ended_by;
 use crate::process::exit;
 
 /// First read: enough for a small answer. Later ones take all that a pipe holds.
@@ -117,7 +117,7 @@ impl Output {
             Some(Ended::TimedOut(limit)) => Error::RequestTimeout(limit),
             Some(Ended::BodyBroken(_)) => Error::ClientGone,
             Some(Ended::Unwanted) => Error::Stopping,
-            Some(Ended::Exited(status)) if status.signal().is_some() => {
+            Some(Ended::Exited(status)) if ended_by(status).is_some() => {
                 Error::BackendDied(format!("{program} {} with {found}", exit::describe(status)))
             }
             Some(Ended::Exited(status)) => {
@@ -136,7 +136,7 @@ impl Output {
             Some(Ended::Exited(status)) if status.success() => Ok(()),
             Some(Ended::Exited(status)) => {
                 let text = format!("{program} {}", exit::describe(status));
-                if status.signal().is_some() {
+                if ended_by(status).is_some() {
                     return Err(BodyError::Cut(text));
                 }
                 tracing::warn!("{text} after its answer");

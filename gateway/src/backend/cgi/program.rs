@@ -1,17 +1,13 @@
 //! A running CGI program: fed, watched, and always reaped, with every process of its group.
 
-use std::io;
-use std::os::fd::OwnedFd;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::AsyncWriteExt as _;
-use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio::time::{sleep, timeout};
@@ -20,6 +16,7 @@ use super::Cgi;
 use super::output::Output;
 use crate::body::{Body, BodyError};
 use crate::error::Error;
+use crate::os::{self, Exit, Group};
 use crate::process::stderr;
 
 /// How long a program may go on after SIGTERM before it gets SIGKILL.
@@ -71,7 +68,7 @@ pub fn start(
         limit: cgi.settings.request_timeout,
     };
     let pool = cgi.pool().to_owned();
-    let description = format!("{} (process {})", cgi.program.display(), running.group.0);
+    let description = format!("{} (process {})", cgi.program.display(), running.pid);
     tokio::spawn(async move {
         let end = running.keep(pool, body, orders).await;
         drop(slot);
@@ -83,20 +80,22 @@ pub fn start(
 
 fn cannot_start(program: &Path, error: &io::Error) -> Error {
     let shown = program.display();
-    match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::TOOBIG) => {
+    match error.kind() {
+        ErrorKind::ArgumentListTooLong => {
             Error::BadRequest("its headers do not fit into an environment".into())
         }
-        Some(Errno::AGAIN | Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {
+        _ if os::is_shortage(error) => {
             Error::Overloaded(format!("{shown} cannot be started now: {error}"))
         }
-        Some(Errno::NOENT) if !program.exists() => {
+        ErrorKind::NotFound if !program.exists() => {
             Error::FileMissing(format!("{shown} does not exist"))
         }
-        Some(Errno::NOENT) => Error::CannotStart(format!(
+        ErrorKind::NotFound => Error::CannotStart(format!(
             "{shown} cannot be started: its working folder or the interpreter it names does not exist"
         )),
-        Some(Errno::ACCESS) => Error::CannotStart(format!("{shown} may not be executed: {error}")),
+        ErrorKind::PermissionDenied => {
+            Error::CannotStart(format!("{shown} may not be executed: {error}"))
+        }
         _ => Error::CannotStart(format!("{shown} cannot be started: {error}")),
     }
 }
@@ -138,53 +137,47 @@ impl Orders {
     }
 }
 
-/// A started program. The order of the fields is the order of the drops: first everything in the group is killed,
-/// then the leader is reaped, so that the group's number cannot belong to anybody else when the signal is sent.
+/// A started program. Dropping it kills everything in its group; first that and only then is the leader reaped, so that
+/// the group's number cannot belong to anybody else when the signal is sent.
 struct Running {
+    pid: u32,
     group: Group,
-    /// Becomes readable when the leader has exited, without reaping it.
-    exit: AsyncFd<OwnedFd>,
+    exit: Exit,
     child: Child,
+    reaped: bool,
 }
 
 impl Running {
     fn new(child: Child) -> io::Result<Self> {
-        let raw = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let group = Group(raw.ok_or_else(|| io::Error::other("it has no process number"))?);
-        let exit = pidfd_open(group.0, PidfdFlags::empty())?;
-        #[expect(
-            deprecated,
-            reason = "an OwnedFd keeps its one descriptor open, which is all that the unsafe replacement asks for"
-        )]
-        let exit = AsyncFd::new(exit)?;
-        Ok(Self { group, exit, child })
+        let group = Group::of(&child)?;
+        let exit = Exit::of(&child).inspect_err(|_| group.kill())?;
+        Ok(Self {
+            pid: child.id().unwrap_or_default(),
+            group,
+            exit,
+            child,
+            reaped: false,
+        })
     }
 
     async fn keep(mut self, pool: String, body: Option<Body>, orders: Orders) -> Ended {
-        let pid = self.group.0.as_raw_nonzero().get().cast_unsigned();
         let stream = self.child.stderr.take();
-        let mut log = stream.map(|stream| tokio::spawn(stderr::log(stream, pool, pid)));
+        let mut log = stream.map(|stream| tokio::spawn(stderr::log(stream, pool, self.pid)));
         let feeding = feed(self.child.stdin.take().zip(body));
         let early = tokio::select! {
             biased;
-            _ = self.exit.readable() => None,
+            () = self.exit.seen(&mut self.child) => None,
             error = feeding => Some(Ended::BodyBroken(error)),
             early = orders.must_end() => Some(early),
         };
         if early.is_some() {
-            self.group.signal(Signal::TERM);
+            self.group.terminate();
             // Whether it ended in time or not: what is left of the group is killed below.
-            let _ = timeout(GRACE, self.exit.readable()).await;
+            let _ = timeout(GRACE, self.exit.seen(&mut self.child)).await;
         }
-        self.group.signal(Signal::KILL);
-        let Self {
-            child: mut leader,
-            group,
-            ..
-        } = self;
-        let status = leader.wait().await;
-        // Reaped: from here on the number may belong to somebody else.
-        std::mem::forget(group);
+        self.group.kill();
+        let status = self.child.wait().await;
+        self.reaped = true;
         if let Some(log) = &mut log
             && timeout(LAST_WORDS, &mut *log).await.is_err()
         {
@@ -201,19 +194,11 @@ impl Running {
     }
 }
 
-/// A process group; dropping it kills every process in it.
-struct Group(Pid);
-
-impl Group {
-    fn signal(&self, signal: Signal) {
-        // An error means that no process is left in it.
-        let _ = kill_process_group(self.0, signal);
-    }
-}
-
-impl Drop for Group {
+impl Drop for Running {
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
+        if !self.reaped {
+            self.group.kill();
+        }
     }
 }
 

@@ -182,7 +182,7 @@ fn tells_each_mistake_with_its_place() {
         ),
         (
             "[pool.x]\nextension = 'x.so'\ndrives = { D = 'www' }\n",
-            "3:16: this pool has `drives`, but its extension is no Windows DLL",
+            "3:16: this pool has `drives`, but its extension does not run under Wine",
         ),
         (
             "[pool.x]\nextension = 'x.so'\ndrives = { C = 'www' }\n",

@@ -1,0 +1,198 @@
+//! Unix, Linux above all.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::ExitStatus;
+
+use command_fds::{CommandFdExt as _, FdMapping};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use tokio::io::unix::AsyncFd;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{self, SignalKind};
+
+pub use std::os::unix::fs::symlink;
+
+/// Variables without which no program of this system runs.
+pub const ESSENTIAL_VARIABLES: &[&str] = &[];
+
+/// Most connections to a worker, and so runtime threads, as each has one of its own.
+pub const MOST_LANES: usize = 256;
+
+/// The signals that stop the gateway, for the log.
+pub const STOP_SIGNALS: &str = "SIGTERM and SIGINT";
+
+/// A process and all that it starts, as far as they do not leave its group.
+pub struct Group(Pid);
+
+impl Group {
+    /// Makes the process of this command the leader of a group of its own.
+    pub fn lead(command: &mut Command) -> &mut Command {
+        command.process_group(0)
+    }
+
+    /// The group of a process that was started so and has not been reaped.
+    ///
+    /// # Errors
+    /// When it has been.
+    pub fn of(child: &Child) -> io::Result<Self> {
+        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let gone = || io::Error::other("it has no process number");
+        pid.map(Self).ok_or_else(gone)
+    }
+
+    /// Asks all processes of the group to end.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Ends all processes of the group.
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // An error means that no process is left in it.
+        let _ = kill_process_group(self.0, signal);
+    }
+}
+
+/// Sees a process's exit without reaping it, so that its number, and its group's, stays its own.
+pub struct Exit(AsyncFd<OwnedFd>);
+
+impl Exit {
+    /// That of this process.
+    ///
+    /// # Errors
+    /// When the process has been reaped, or descriptors are short.
+    pub fn of(child: &Child) -> io::Result<Self> {
+        let exit = pidfd_open(Group::of(child)?.0, PidfdFlags::empty())?;
+        #[expect(
+            deprecated,
+            reason = "an OwnedFd keeps its one descriptor open, which is all that the unsafe replacement asks for"
+        )]
+        AsyncFd::new(exit).map(Self)
+    }
+
+    /// Waits for it.
+    pub async fn seen(&self, _: &mut Child) {
+        // An error means that the runtime ends, and the process with it.
+        let _ = self.0.readable().await;
+    }
+}
+
+/// The signal that ended a process, if one did, and whether there is a core file.
+pub fn ended_by(status: ExitStatus) -> Option<(i32, bool)> {
+    Some((status.signal()?, status.core_dumped()))
+}
+
+/// Whether a process that was to be killed was.
+pub fn is_killed(status: ExitStatus) -> bool {
+    status.signal() == Some(Signal::KILL.as_raw())
+}
+
+/// A connection to a worker that no runtime knows yet.
+pub type Unregistered = std::os::unix::net::UnixStream;
+
+/// A connection to a worker.
+pub type Connection = tokio::net::UnixStream;
+
+/// Lets the runtime of the calling thread watch a connection.
+///
+/// # Errors
+/// When it cannot.
+pub fn register(connection: Unregistered) -> io::Result<Connection> {
+    Connection::from_std(connection)
+}
+
+/// Gives the worker that this command starts so many connections, at least one. Returns our ends: the first is its
+/// standard input and output, the others its descriptors 3 and up, which its arguments name.
+///
+/// # Errors
+/// When sockets cannot be had.
+pub async fn connect(command: &mut Command, lanes: usize) -> io::Result<Vec<Unregistered>> {
+    let (first, theirs) = pair()?;
+    command.stdin(theirs.try_clone()?).stdout(theirs);
+    let mut ours = vec![first];
+    let mut mappings = Vec::new();
+    for child_fd in (3..).take(lanes.saturating_sub(1)) {
+        let (our_end, parent_fd) = pair()?;
+        ours.push(our_end);
+        mappings.push(FdMapping {
+            parent_fd,
+            child_fd,
+        });
+        command.arg("--fd").arg(child_fd.to_string());
+    }
+    command.fd_mappings(mappings).map_err(io::Error::other)?;
+    Ok(ours)
+}
+
+/// A connection: our end, which does not block, and the worker's.
+fn pair() -> io::Result<(Unregistered, OwnedFd)> {
+    let (ours, theirs) = Unregistered::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((ours, theirs.into()))
+}
+
+/// The signals that stop the gateway, caught from the moment of creation.
+pub struct StopSignals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+}
+
+impl StopSignals {
+    /// Catches the signals; must be called inside a runtime.
+    ///
+    /// # Errors
+    /// When the handlers cannot be installed.
+    pub fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: unix::signal(SignalKind::terminate())?,
+            interrupt: unix::signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next one; returns its name.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Whether a program could not be started for a want that may pass.
+pub fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw_os_error),
+        Some(Errno::AGAIN | Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+    )
+}
+
+/// Whether this file can be started.
+pub fn is_program(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// How to make a program of a file that is none.
+pub fn make_program(path: &Path) -> String {
+    format!("run `chmod +x {}`", path.display())
+}
+
+/// Whether this process may do everything.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A string of the system, of bytes from a request.
+pub fn os_str(bytes: &[u8]) -> Cow<'_, OsStr> {
+    Cow::Borrowed(OsStr::from_bytes(bytes))
+}

@@ -1,0 +1,276 @@
+//! Windows.
+
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::windows::named_pipe::{NamedPipeServer, PipeMode, ServerOptions};
+use tokio::process::{Child, Command};
+use tokio::signal::windows;
+use win32job::{ExtendedLimitInfo, Job};
+
+pub use std::os::windows::fs::symlink_dir as symlink;
+
+/// Variables without which no program of this system runs.
+pub const ESSENTIAL_VARIABLES: &[&str] = &[
+    "ComSpec",
+    "Path",
+    "PATHEXT",
+    "ProgramData",
+    "SystemDrive",
+    "SystemRoot",
+    "TEMP",
+    "TMP",
+    "windir",
+];
+
+/// Most connections to a worker, and so runtime threads, as each has one of its own. A worker has but its standard
+/// streams.
+pub const MOST_LANES: usize = 1;
+
+/// The signals that stop the gateway, for the log.
+pub const STOP_SIGNALS: &str = "Ctrl+C and its like";
+
+/// What a pipe holds in each direction, bytes.
+const PIPE_SIZE: u32 = 64 * 1024;
+
+/// A process and all that it starts: a job, whose processes end with the last handle to it, and so also when the
+/// gateway is killed. What a process starts before it is in the job, some microseconds, is not in it.
+pub struct Group(Mutex<Option<Job>>);
+
+impl Group {
+    /// Nothing is to be done before a process starts.
+    pub fn lead(command: &mut Command) -> &mut Command {
+        command
+    }
+
+    /// Puts a process that has just been started into a job of its own.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn of(child: &Child) -> io::Result<Self> {
+        let process = child.raw_handle();
+        let process = process.ok_or_else(|| io::Error::other("it has ended already"))?;
+        let mut limits = ExtendedLimitInfo::new();
+        limits.limit_kill_on_job_close();
+        let job = Job::create_with_limit_info(&limits).map_err(io::Error::other)?;
+        job.assign_process(process.addr().cast_signed())
+            .map_err(io::Error::other)?;
+        Ok(Self(Mutex::new(Some(job))))
+    }
+
+    /// Windows has no way to ask programs without windows.
+    pub fn terminate(&self) {
+        self.kill();
+    }
+
+    /// Ends all processes of the group.
+    pub fn kill(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Sees a process's exit.
+pub struct Exit;
+
+impl Exit {
+    /// That of any process.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn of(_: &Child) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Waits for it.
+    pub async fn seen(&self, child: &mut Child) {
+        // The status stays to be asked for again, and so does an error.
+        let _ = child.wait().await;
+    }
+}
+
+/// There are no signals: exit codes tell it all.
+pub fn ended_by(_: ExitStatus) -> Option<(i32, bool)> {
+    None
+}
+
+/// Whether a process that was to be killed was: its exit code does not tell.
+pub fn is_killed(_: ExitStatus) -> bool {
+    true
+}
+
+/// A connection to a worker: two pipes, one for each direction, since who waits for reading at one handle keeps others
+/// from writing to it.
+pub struct Connection {
+    /// `None`: its end has been sent.
+    to_worker: Option<NamedPipeServer>,
+    from_worker: NamedPipeServer,
+}
+
+/// The runtime that creates a connection watches it.
+pub type Unregistered = Connection;
+
+/// Nothing is left to do.
+///
+/// # Errors
+/// None here.
+pub fn register(connection: Unregistered) -> io::Result<Connection> {
+    Ok(connection)
+}
+
+/// Gives the worker that this command starts a connection: its standard input and output. To be called inside a
+/// runtime.
+///
+/// # Errors
+/// When pipes cannot be had.
+pub async fn connect(command: &mut Command, _: usize) -> io::Result<Vec<Unregistered>> {
+    let (to_worker, input) = pipe(Direction::ToWorker).await?;
+    let (from_worker, output) = pipe(Direction::FromWorker).await?;
+    command.stdin(input).stdout(output);
+    Ok(vec![Connection {
+        to_worker: Some(to_worker),
+        from_worker,
+    }])
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    ToWorker,
+    FromWorker,
+}
+
+/// A pipe: our end, and the worker's. Pipes without a name cannot be watched.
+async fn pipe(direction: Direction) -> io::Result<(NamedPipeServer, File)> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let (own, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let name = format!(r"\\.\pipe\isapi-gateway.{own}.{count}");
+    let outbound = direction == Direction::ToWorker;
+    // Nobody else's pipe, and nobody else at its other end: there is one, and the worker's is opened here.
+    let ours = ServerOptions::new()
+        .first_pipe_instance(true)
+        .max_instances(1)
+        .reject_remote_clients(true)
+        .pipe_mode(PipeMode::Byte)
+        .access_outbound(outbound)
+        .access_inbound(!outbound)
+        .in_buffer_size(PIPE_SIZE)
+        .out_buffer_size(PIPE_SIZE)
+        .create(&name)?;
+    let theirs = File::options()
+        .read(outbound)
+        .write(!outbound)
+        .open(&name)?;
+    ours.connect().await?;
+    Ok((ours, theirs))
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.from_worker).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.to_worker {
+            Some(pipe) => Pin::new(pipe).poll_write(context, bytes),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Closes our end; what has been written before still arrives.
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.to_worker = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The signals that stop the gateway, caught from the moment of creation.
+pub struct StopSignals {
+    interrupt: windows::CtrlC,
+    stop: windows::CtrlBreak,
+    close: windows::CtrlClose,
+    shutdown: windows::CtrlShutdown,
+}
+
+impl StopSignals {
+    /// Catches the signals; must be called inside a runtime.
+    ///
+    /// # Errors
+    /// When the handler cannot be installed.
+    pub fn catch() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: windows::ctrl_c()?,
+            stop: windows::ctrl_break()?,
+            close: windows::ctrl_close()?,
+            shutdown: windows::ctrl_shutdown()?,
+        })
+    }
+
+    /// Waits for the next one; returns its name.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "Ctrl+C",
+            _ = self.stop.recv() => "Ctrl+Break",
+            _ = self.close.recv() => "closing of the console",
+            _ = self.shutdown.recv() => "shutdown of the system",
+        }
+    }
+}
+
+/// Whether a program could not be started for a want that may pass.
+pub fn is_shortage(error: &io::Error) -> bool {
+    const TOO_MANY_OPEN_FILES: i32 = 4;
+    const NO_SYSTEM_RESOURCES: i32 = 1450;
+    const COMMITMENT_LIMIT: i32 = 1455;
+    error.kind() == io::ErrorKind::OutOfMemory
+        || matches!(
+            error.raw_os_error(),
+            Some(TOO_MANY_OPEN_FILES | NO_SYSTEM_RESOURCES | COMMITMENT_LIMIT)
+        )
+}
+
+/// Whether this file can be started: what has no code of its own needs an interpreter, and that of batch files takes
+/// arguments for commands.
+pub fn is_program(path: &Path) -> bool {
+    let ending = path.extension().map(OsStr::to_ascii_lowercase);
+    path.is_file() && ending == Some(OsString::from("exe"))
+}
+
+/// How to make a program of a file that is none.
+pub fn make_program(_: &Path) -> String {
+    "name a program, a file that ends in .exe; scripts cannot be started by themselves".to_owned()
+}
+
+/// Windows knows no such thing.
+pub fn is_root() -> bool {
+    false
+}
+
+/// A string of the system, of bytes from a request. What is not UTF-8 is replaced.
+pub fn os_str(bytes: &[u8]) -> Cow<'_, OsStr> {
+    match String::from_utf8_lossy(bytes) {
+        Cow::Borrowed(text) => Cow::Borrowed(OsStr::new(text)),
+        Cow::Owned(text) => Cow::Owned(text.into()),
+    }
+}
