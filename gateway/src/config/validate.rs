@@ -313,7 +313,12 @@ fn folder(path: &Path) -> Result<(), Wrong> {
 
 /// A folder whose path can be told to workers, line by line.
 fn mapped_folder(path: &Path) -> Result<(), Wrong> {
-    if path.as_os_str().as_encoded_bytes().iter().any(u8::is_ascii_control) {
+    if path
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .any(u8::is_ascii_control)
+    {
         return Err(Wrong::new("the path has a control character"));
     }
     folder(path)

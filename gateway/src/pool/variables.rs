@@ -1,7 +1,5 @@
 //! What workers are told: of their pool, in the greeting, and of a request, in its parameters.
 
-use std::os::unix::ffi::OsStrExt as _;
-
 use fastcgi_protocol::{Limits, PAIR_OVERHEAD, Params, ParamsWriter};
 
 use super::Pool;
@@ -83,7 +81,7 @@ pub fn write(
         pair(b"APPL_MD_PATH", path.as_bytes());
         pair(
             b"APPL_PHYSICAL_PATH",
-            application.root.as_os_str().as_bytes(),
+            application.root.as_os_str().as_encoded_bytes(),
         );
     }
     let asked = trace.and_then(|header| header.level(head.headers.get(header.name())?.as_bytes()));

@@ -1,6 +1,5 @@
 //! Virtual directories: which folder a URL lies in (ISAPI.md §4.2, code 1012; §5.4). Pure.
 
-
 use crate::config::VirtualDirectory;
 
 /// The virtual directories of a site.
