@@ -157,7 +157,6 @@ fn bodies_around_the_size_that_is_read_ahead_come_back_unchanged() {
 /// Echoes bodies of the sizes that matter.
 pub fn bodies(column: Column) {
     let gateway = gateway_of(column);
-    let mut client = Client::connect(gateway.address());
     for path in ["/echo", "/cgi-bin/echo"] {
         for size in [0, 1, 49_151, 49_152, 49_153, 200_000] {
             for coding in [
@@ -165,11 +164,12 @@ pub fn bodies(column: Column) {
                 Coding::Chunked(1 << 12),
                 Coding::Chunked(1 << 16),
             ] {
+                // The sample declines to keep a connection for an answer of unknown length.
+                let mut client = Client::connect(gateway.address());
                 echo(&mut client, path, size, coding, || {});
             }
         }
     }
-    drop(client);
     gateway.stop();
 }
 

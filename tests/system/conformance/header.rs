@@ -139,9 +139,10 @@ fn lines() -> Vec<Rule> {
         headers("X-Accel- headers are not sent", "X-Accel-Redirect: /secret\r\nContent-Length: 0\r\n\r\n", "content-length: 0", "")
             .iis("sent")
             .apache("sent"),
-        headers("Connection, Keep-Alive, Proxy-Connection, Upgrade, Trailer and TE are the gateway's",
+        headers("Keep-Alive, Proxy-Connection, Upgrade, Trailer and TE are the gateway's; Connection: close is obeyed",
             "Connection: close\r\nKeep-Alive: 1\r\nProxy-Connection: x\r\nUpgrade: x\r\nTrailer: x\r\nTE: x\r\nContent-Length: 0\r\n\r\n",
-            "content-length: 0", "")
+            "connection: close\ncontent-length: 0", "")
+            .then_closes()
             .iis("sent")
             .apache_unknown(),
         headers("A line that is no header is dropped", "no header\r\nX-Own: 1\r\nContent-Length: 0\r\n\r\n", "x-own: 1\ncontent-length: 0", "")

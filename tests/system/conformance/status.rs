@@ -200,14 +200,11 @@ fn keep_alive() -> Vec<Rule> {
             .answers("200 OK", FIVE, "12345")
             .observes("TRUE TRUE\n")
             .apache("ignored"),
-        rule(
-            "6.6/close",
-            "fKeepConn 0: the answer is the same; the gateway keeps the connection",
-        )
-        .answers("200 OK", FIVE, "12345")
-        .observes("TRUE TRUE\n")
-        .iis("closes the connection")
-        .apache("ignored"),
+        rule("6.6/close", "fKeepConn 0 closes the connection")
+            .answers("200 OK", &format!("{FIVE}\nconnection: close"), "12345")
+            .then_closes()
+            .observes("TRUE TRUE\n")
+            .apache("ignored"),
         rule("6.6/keep", "The client's Connection: close is obeyed")
             .header("Connection: close")
             .answers("200 OK", &format!("{FIVE}\nconnection: close"), "12345")
