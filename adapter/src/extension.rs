@@ -61,19 +61,32 @@ pub struct Extension {
 }
 
 impl Extension {
-    /// Loads the library and calls `GetExtensionVersion`, once.
+    /// Loads the library and calls `GetExtensionVersion`, once. With `shadow_copy` its file, and those of libraries that
+    /// it brings along from the same folder, may be overwritten afterwards.
     ///
     /// # Errors
     /// When the file is missing, is refused by the loader, lacks an entry point, or says FALSE.
-    pub fn load(path: &Path) -> Result<Self, LoadError> {
+    pub fn load(path: &Path, shadow_copy: bool) -> Result<Self, LoadError> {
         if !path.exists() {
             return Err(LoadError::Missing(path.to_owned()));
         }
+        let before = os::Images::mapped();
         // SAFETY: running foreign code is what this process exists for; a fault in it ends this process alone.
         let library = unsafe { os::load_library(path) }.map_err(|error| LoadError::Refused {
             path: path.to_owned(),
             reason: root_cause(&error),
         })?;
+        if shadow_copy {
+            // SAFETY: nothing of the library has been called but its constructors. One that has started a thread which
+            // writes to the library's data at this moment is asked to do without (`--no-shadow-copy`).
+            let made = unsafe { before.make_private(path.parent().unwrap_or(path)) };
+            if let Err(error) = made {
+                eprintln!(
+                    "isapi-worker: {} needs its file as long as it runs, do not overwrite it in place: {error}",
+                    path.display()
+                );
+            }
+        }
         attach(&library).ok_or_else(|| LoadError::InitFailed(path.to_owned()))?;
         // SAFETY: the types are those that ISAPI defines for these names.
         let (get_version, http_extension_proc, terminate_extension) = unsafe {

@@ -27,6 +27,7 @@ Options:
       --threads N         threads that run the extension, 1 to 256 [default: 8]
       --connections N     connections at the same time with --listen, 1 to 4096 [default: 256]
       --stop-timeout SEC  how long running requests may take when the worker is to end [default: 30]
+      --no-shadow-copy    do not make the extension independent of its file; that must then not be overwritten in place
       --fd N              a further connection to the gateway, inherited as descriptor N (may be repeated)
       --drive NAME=FOLDER on Windows, what extensions call a Unix folder: C=/srv or C:\\inetpub=/srv/inetpub; the
                           longest folder wins, everything else is below Z:\\ (may be repeated)
@@ -64,6 +65,8 @@ pub struct Options {
     pub connections: usize,
     /// How long running requests may take at the end.
     pub stop_timeout: Duration,
+    /// Whether the extension's file may be overwritten while it runs.
+    pub shadow_copy: bool,
     /// Descriptors of further connections to the gateway.
     pub descriptors: Vec<i32>,
     /// Windows' names of folders.
@@ -110,6 +113,7 @@ pub fn parse(
         threads: 8,
         connections: 256,
         stop_timeout: Duration::from_secs(30),
+        shadow_copy: true,
         descriptors: Vec::new(),
         drives: Drives::default(),
     };
@@ -127,6 +131,7 @@ pub fn parse(
             Arg::Long("stop-timeout") => {
                 options.stop_timeout = Duration::from_secs(parser.value()?.parse()?)
             }
+            Arg::Long("no-shadow-copy") => options.shadow_copy = false,
             Arg::Long("fd") => options.descriptors.push(parser.value()?.parse()?),
             Arg::Long("drive") if cfg!(windows) => parser
                 .value()?
@@ -188,6 +193,7 @@ mod tests {
             "--fd",
             "3",
             "--fd=4",
+            "--no-shadow-copy",
             "--listen",
             "unix:/x",
             "/a.so",
@@ -196,6 +202,7 @@ mod tests {
             panic!()
         };
         assert_eq!((options.threads, options.descriptors), (3, vec![3, 4]));
+        assert!(!options.shadow_copy);
         assert_eq!(options.listen, Some(Address::Unix("/x".into())));
         assert_eq!(options.extension, PathBuf::from("/a.so"));
     }

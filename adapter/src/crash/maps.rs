@@ -67,7 +67,7 @@ impl Finder {
         };
         let path = &line[slash..];
         let name_start = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0) + 1;
-        let name = &path[name_start..];
+        let name = of_memory(&path[name_start..]);
         let name = &name[..name.len().min(NAME)];
         if self.name[..self.name_length] != *name {
             self.name[..name.len()].copy_from_slice(name);
@@ -76,6 +76,13 @@ impl Finder {
         }
         self.found = (start..end).contains(&self.address);
     }
+}
+
+/// The name without what the system adds where `os::image` has replaced a file's mapping: `memfd:x.so (deleted)`.
+fn of_memory(name: &[u8]) -> &[u8] {
+    name.strip_prefix(b"memfd:")
+        .and_then(|name| name.strip_suffix(b" (deleted)"))
+        .unwrap_or(name)
 }
 
 fn range(line: &[u8]) -> Option<(usize, usize)> {
@@ -132,6 +139,12 @@ mod tests {
             found.map(|(found, _)| found),
             Some(name[..name.len().min(NAME)].to_vec())
         );
+    }
+
+    #[test]
+    fn names_what_no_longer_needs_its_file() {
+        let map = b"1000-2000 r--p 0 00:01 9 /memfd:x.so (deleted)\n2000-3000 r-xp 0 00:01 10 /memfd:x.so (deleted)\n";
+        assert_eq!(find(map, 9, 0x2010), Some((b"x.so".to_vec(), 0x1010)));
     }
 
     proptest! {

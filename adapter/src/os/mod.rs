@@ -1,6 +1,8 @@
 //! What differs between systems: streams, descriptors, last error, threads, paths, loading a library.
 #![allow(unsafe_code)]
 
+#[cfg(unix)]
+mod image;
 #[cfg(all(windows, target_pointer_width = "64"))]
 mod low;
 mod tcp;
@@ -12,6 +14,8 @@ mod windows;
 use std::io;
 use std::time::Duration;
 
+#[cfg(unix)]
+pub use image::Images;
 #[cfg(all(windows, target_pointer_width = "64"))]
 pub use low::Low;
 #[cfg(unix)]

@@ -166,6 +166,28 @@ pub unsafe fn load_library(path: &Path) -> Result<Library, libloading::Error> {
         .map(Library::from)
 }
 
+/// Files that were mapped at some time. Windows locks the file of a loaded library; Wine does not, and gives no way to
+/// replace its mappings.
+pub struct Images;
+
+impl Images {
+    /// Those that are mapped now.
+    pub fn mapped() -> Self {
+        Self
+    }
+
+    /// Makes the images in this folder private that have been mapped since. Nothing to do here.
+    ///
+    /// # Safety
+    /// Always sound.
+    ///
+    /// # Errors
+    /// None.
+    pub unsafe fn make_private(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Two streams, one for each direction.
 pub struct Streams {
     input: File,

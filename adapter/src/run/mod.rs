@@ -63,7 +63,7 @@ pub fn run(options: &Options) -> Result<ExitCode, RunError> {
 }
 
 fn start(options: &Options) -> Result<Arc<Threads>, RunError> {
-    let extension = Arc::new(Extension::load(&options.extension)?);
+    let extension = Arc::new(Extension::load(&options.extension, options.shadow_copy)?);
     Threads::start(extension, options.threads).map_err(system("cannot start threads"))
 }
 
