@@ -96,6 +96,7 @@ impl Completions {
             let variables = session.variables();
             crash::request_begins(
                 note,
+                session.name(),
                 variables.param("REQUEST_METHOD"),
                 variables.url_path(),
             );

@@ -35,9 +35,19 @@ const TOLD: [(&str, &str); 2] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// Our gateway: greeting, many requests at once, credit. It has split the URL already.
-    Gateway,
+    Gateway {
+        /// Which of its connections this is: 0 is that on standard input and output, the others are in the order in
+        /// which they were given.
+        lane: u16,
+    },
     /// Any web server: one request at a time, held back by not reading on. The URL is split here.
     WebServer,
+}
+
+impl Peer {
+    fn is_gateway(self) -> bool {
+        matches!(self, Peer::Gateway { .. })
+    }
 }
 
 /// Why a connection ended otherwise than by its end.
@@ -83,7 +93,7 @@ pub fn serve(
     threads: &Arc<Threads>,
     max_connections: usize,
 ) -> Result<(), ConnectionError> {
-    let gateway = peer == Peer::Gateway;
+    let gateway = peer.is_gateway();
     let options = Options {
         max_requests: if gateway {
             usize::from(MAX_REQUESTS)
@@ -139,7 +149,7 @@ impl Connection {
             self.reply(&mut replies);
             match self.peer {
                 Peer::WebServer => self.threads.submit(&mut ready),
-                Peer::Gateway => {
+                Peer::Gateway { .. } => {
                     while self.threads.submit_to_running(&mut ready)
                         && !transport.wait_readable(PATIENCE)
                     {}
@@ -226,7 +236,7 @@ impl Connection {
                 stdin: Grant::new(hello.stdin_window),
                 stdout: Window::new(hello.stdout_window),
             }),
-            (None, Peer::Gateway) => return Err(ConnectionError::NoGreeting),
+            (None, Peer::Gateway { .. }) => return Err(ConnectionError::NoGreeting),
             (None, Peer::WebServer) => None,
         };
         let refused = if self.peer == Peer::WebServer {
@@ -271,7 +281,7 @@ impl Connection {
 
     fn wait(&self) -> Wait {
         match self.peer {
-            Peer::Gateway => Wait::No,
+            Peer::Gateway { .. } => Wait::No,
             Peer::WebServer => Wait::Written,
         }
     }
@@ -282,6 +292,13 @@ impl Connection {
 }
 
 impl Link for Connection {
+    fn lane(&self) -> Option<u16> {
+        match self.peer {
+            Peer::Gateway { lane } => Some(lane),
+            Peer::WebServer => None,
+        }
+    }
+
     fn send(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
         self.outgoing.send(self.wait(), |out| {
             encode::stream(out, stream.into(), id, bytes);
@@ -303,7 +320,7 @@ impl Link for Connection {
 
     fn unhealthy(&self, id: u16, reason: &[u8]) {
         match self.peer {
-            Peer::Gateway => {
+            Peer::Gateway { .. } => {
                 let _ = self
                     .outgoing
                     .send(Wait::No, |out| encode::unhealthy(out, reason));
@@ -319,7 +336,7 @@ impl Link for Connection {
     }
 
     fn is_ready(&self) -> bool {
-        self.peer == Peer::Gateway || self.outgoing.is_ready()
+        self.peer.is_gateway() || self.outgoing.is_ready()
     }
 
     fn finish(&self, id: u16, last: &[u8], ending: Ending, log: &[u8]) {
@@ -338,10 +355,10 @@ impl Link for Connection {
             match (cut, self.peer) {
                 // nginx takes a plain close for a good end, but not a record of a wrong version (ISAPI.md §9.8).
                 (Some(_), Peer::WebServer) => return out.extend_from_slice(&[0; 8]),
-                (Some(reason), Peer::Gateway) => encode::cut(out, id, reason),
+                (Some(reason), Peer::Gateway { .. }) => encode::cut(out, id, reason),
                 (None, _) => {}
             }
-            if !log.is_empty() && self.peer == Peer::Gateway {
+            if !log.is_empty() && self.peer.is_gateway() {
                 encode::log_parameter(out, id, log);
             }
             encode::end_stream(out, RecordType::Stdout, id);

@@ -34,6 +34,11 @@ impl From<Stream> for RecordType {
 
 /// The way back to the client, shared by all requests of a connection.
 pub trait Link: Send + Sync {
+    /// Which of the gateway's connections this is, if it is one.
+    fn lane(&self) -> Option<u16> {
+        None
+    }
+
     /// Sends bytes of the answer: head first, then body. May block until they are handed over. Only a front that gives
     /// credit takes child requests.
     ///

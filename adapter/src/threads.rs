@@ -210,6 +210,7 @@ impl Threads {
             let variables = session.variables();
             crash::request_begins(
                 number,
+                session.name(),
                 variables.param("REQUEST_METHOD"),
                 variables.url_path(),
             );

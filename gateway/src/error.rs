@@ -31,6 +31,14 @@ pub enum Error {
     /// The worker or program died, or was ended, before it had answered.
     #[error("{0}")]
     BackendDied(String),
+    /// The worker died before it had answered, for all that is known by no fault of this request.
+    #[error("{reason}")]
+    WorkerLost {
+        /// How.
+        reason: String,
+        /// Another request is known to have brought it about.
+        innocent: bool,
+    },
     /// The worker or program answered with something that is not a response.
     #[error("the answer is not valid: {0}")]
     BadAnswer(String),
@@ -43,6 +51,14 @@ pub enum Error {
     /// The extension's or program's file does not exist (ISAPI.md §1.6).
     #[error("{0}")]
     FileMissing(String),
+    /// Workers of the pool have died too often (rapid-fail protection, ISAPI.md §7.4).
+    #[error("the pool is off, its workers have died too often; the last one: {reason}")]
+    PoolOff {
+        /// How the last one died.
+        reason: String,
+        /// Until the next one is tried.
+        left: std::time::Duration,
+    },
     /// The pool's queue is full, or the request waited too long in it.
     #[error("the pool's queue is full: {0}")]
     Overloaded(String),
@@ -111,6 +127,7 @@ impl Error {
             Error::VerbNotAllowed { .. } => {
                 row(StatusCode::METHOD_NOT_ALLOWED, Level::DEBUG, "verb")
             }
+            Error::WorkerLost { .. } => row(StatusCode::BAD_GATEWAY, Level::ERROR, "worker_lost"),
             Error::BackendDied(_) => row(StatusCode::BAD_GATEWAY, Level::ERROR, "backend_died"),
             Error::BadAnswer(_) => row(StatusCode::BAD_GATEWAY, Level::ERROR, "bad_answer"),
             Error::RequestTimeout(_) => {
@@ -122,6 +139,10 @@ impl Error {
                 "cannot_start",
             ),
             Error::FileMissing(_) => row(StatusCode::NOT_FOUND, Level::ERROR, "file_missing"),
+            Error::PoolOff { left, .. } => Outcome {
+                retry_after: u32::try_from(left.as_secs().saturating_add(1)).ok(),
+                ..row(StatusCode::SERVICE_UNAVAILABLE, Level::WARN, "pool_off")
+            },
             Error::Overloaded(_) => {
                 later(StatusCode::SERVICE_UNAVAILABLE, Level::WARN, "overloaded")
             }
@@ -148,11 +169,12 @@ impl Error {
             Error::BadRequest(_) => 87,                   // ERROR_INVALID_PARAMETER
             Error::Forbidden(_) => 5,                     // ERROR_ACCESS_DENIED
             Error::VerbNotAllowed { .. } => 1,            // ERROR_INVALID_FUNCTION
-            Error::BackendDied(_) => 1067,                // ERROR_PROCESS_ABORTED
+            Error::BackendDied(_) | Error::WorkerLost { .. } => 1067, // ERROR_PROCESS_ABORTED
             Error::BadAnswer(_) => 13,                    // ERROR_INVALID_DATA
             Error::RequestTimeout(_) => 1460,             // ERROR_TIMEOUT
             Error::CannotStart(_) => 1114,                // ERROR_DLL_INIT_FAILED
             Error::Overloaded(_) => 170,                  // ERROR_BUSY
+            Error::PoolOff { .. } => 1062,                // ERROR_SERVICE_NOT_ACTIVE
             Error::Stopping => 1115,                      // ERROR_SHUTDOWN_IN_PROGRESS
             Error::ClientGone => 995,                     // ERROR_OPERATION_ABORTED
             Error::Panicked => 1359,                      // ERROR_INTERNAL_ERROR

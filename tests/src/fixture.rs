@@ -44,8 +44,13 @@ impl Gate {
 
 /// Compiles `fixtures/NAME.c` to an extension in this folder; `options` go to the compiler.
 pub fn extension(name: &str, options: &[&str], folder: &Path) -> PathBuf {
+    extension_as(&format!("{name}.so"), name, options, folder)
+}
+
+/// The same under another name.
+pub fn extension_as(file: &str, name: &str, options: &[&str], folder: &Path) -> PathBuf {
     let source = here().join("fixtures").join(format!("{name}.c"));
-    compile(&[source], options, folder.join(format!("{name}.so")))
+    compile(&[source], options, folder.join(file))
 }
 
 /// Compiles the conformance extension to `conformance.so` in this folder; `options` go to the compiler.

@@ -80,6 +80,11 @@ impl Gateway {
 
     /// The same in a folder that holds what the configuration names.
     pub fn with_config_in(folder: TempDir, text: &str) -> Self {
+        Self::with_environment(folder, text, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub fn with_environment(folder: TempDir, text: &str, variables: &[(&str, &str)]) -> Self {
         let samples = built::samples();
         let text = text
             .replace("{samples}", samples.to_str().unwrap())
@@ -101,7 +106,9 @@ impl Gateway {
             "--http".into(),
             "127.0.0.1:0".into(),
         ];
-        Self::start(gateway_command(arguments), folder)
+        let mut command = gateway_command(arguments);
+        command.envs(variables.iter().copied());
+        Self::start(command, folder)
     }
 
     fn start(mut command: Command, folder: TempDir) -> Self {

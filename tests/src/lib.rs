@@ -16,15 +16,17 @@ mod client;
 mod fixture;
 mod gateway;
 mod lines;
+mod load;
 mod process;
 mod windows;
 
 pub use body::Body;
 pub use built::{binary, peer, program, sample};
 pub use client::{Client, Head, Reply, get, raw};
-pub use fixture::{Gate, conformance, extension, script};
+pub use fixture::{Gate, conformance, extension, extension_as, script};
 pub use gateway::{Gateway, Output, gateway_command, run};
 pub use lines::Lines;
+pub use load::{Load, Outcome};
 pub use process::{Memory, Process, Running, memory, mentioning, send, wait_until};
 pub use rustix::process::Signal;
 pub use windows::{Machine, windows_gateway};

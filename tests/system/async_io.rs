@@ -306,7 +306,7 @@ fn a_crash_in_what_is_no_completion_function_names_its_request() {
     assert!(reply.status() == 502 || !reply.complete);
     gateway
         .log()
-        .wait_for(&["SIGSEGV", "executing", "async.so", "request GET /"]);
+        .wait_for(&["SIGSEGV", "executing", "async.so", "request ", " GET /"]);
     assert_eq!(gateway.get("/").text(), "async");
     gateway.stop();
 }

@@ -213,7 +213,7 @@ fn an_idle_worker_that_is_killed_is_replaced() {
 
 #[test]
 fn one_crash_after_the_other_is_survived() {
-    let gateway = gateway("");
+    let gateway = gateway("rapid_fail.failures = 0\n");
     beside_others(&gateway, || {
         for _ in 0..10 {
             gateway.processes();

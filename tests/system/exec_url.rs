@@ -373,6 +373,8 @@ fn virtual_directories_are_what_extensions_are_told() {
 fn an_unhealthy_extension_is_heard() {
     let gateway = gateway();
     assert_eq!(text(&gateway.get("/exec?ill=it+leaks")), "ill");
-    gateway.log().wait_for(&["unhealthy", "it+leaks"]);
+    gateway
+        .log()
+        .wait_for(&["takes no more requests", "unhealthy", "it+leaks"]);
     gateway.stop();
 }

@@ -1,9 +1,12 @@
 //! Crash reports: an extension that brings its process down leaves one line on standard error.
 //!
 //! ```text
-//! isapi-worker: crash: EXCEPTION_ACCESS_VIOLATION (0xC0000005) reading 0x0 at foo.dll+0x1234 in thread 52, request GET /x
+//! isapi-worker: crash: EXCEPTION_ACCESS_VIOLATION (0xC0000005) reading 0x0 at foo.dll+0x1234 in thread 52, request 0:17 GET /x
 //! isapi-worker: crash: SIGSEGV (11) writing 0x0 at foo.so+0x1234 in thread 4711, no request
 //! ```
+//!
+//! The numbers before the request are those of the gateway's connection and of the request on it: by them the gateway
+//! tells the culprit from the others. Other web servers have none.
 //!
 //! Handlers of faults may not allocate, lock or wait, so the requests under way are noted in fixed memory, without
 //! their queries: those may hold secrets.
@@ -45,6 +48,8 @@ static NOTES: [Note; THREADS] = [const { Note::new() }; THREADS];
 struct Note {
     /// The system's number of the thread, 0 before it has started.
     thread: AtomicU32,
+    /// The gateway's connection and the request's number on it, which is never 0; 0 without a gateway.
+    name: AtomicU32,
     length: AtomicUsize,
     text: [AtomicU8; TEXT],
 }
@@ -53,6 +58,7 @@ impl Note {
     const fn new() -> Self {
         Self {
             thread: AtomicU32::new(0),
+            name: AtomicU32::new(0),
             length: AtomicUsize::new(0),
             text: [const { AtomicU8::new(0) }; TEXT],
         }
@@ -68,7 +74,7 @@ pub fn watch_thread(number: usize) {
 }
 
 /// The pool's thread `number`, which calls this, is about to hand a request to the extension.
-pub fn request_begins(number: usize, method: &[u8], path: &[u8]) {
+pub fn request_begins(number: usize, name: Option<(u16, u16)>, method: &[u8], path: &[u8]) {
     let Some(note) = NOTES.get(number) else {
         return;
     };
@@ -78,6 +84,8 @@ pub fn request_begins(number: usize, method: &[u8], path: &[u8]) {
         place.store(*byte, Relaxed);
         length += 1;
     }
+    let name = name.map_or(0, |(lane, id)| u32::from(lane) << 16 | u32::from(id));
+    note.name.store(name, Relaxed);
     note.length.store(length, Relaxed);
 }
 
@@ -147,13 +155,13 @@ impl fmt::Display for Report<'_> {
             None => {}
         }
         write!(f, " in thread {}, ", self.thread)?;
-        let note = NOTES
-            .iter()
-            .find(|note| note.thread.load(Relaxed) == self.thread)
-            .map(|note| (note, note.length.load(Relaxed)));
-        match note {
+        match busy_with(self.thread) {
             Some((note, length @ 1..)) => {
                 f.write_str("request ")?;
+                match note.name.load(Relaxed) {
+                    0 => {}
+                    name => write!(f, "{}:{} ", name >> 16, name & 0xffff)?,
+                }
                 let text = note.text.iter().take(length);
                 text.map(|byte| byte.load(Relaxed))
                     .try_for_each(|byte| visible(byte, f))
@@ -161,6 +169,14 @@ impl fmt::Display for Report<'_> {
             _ => f.write_str("no request"),
         }
     }
+}
+
+/// The note of a thread that is busy with a request, and the length of its text; the length is 0 when it is not.
+fn busy_with(thread: u32) -> Option<(&'static Note, usize)> {
+    let note = NOTES
+        .iter()
+        .find(|note| note.thread.load(Relaxed) == thread)?;
+    Some((note, note.length.load(Relaxed)))
 }
 
 /// A byte from outside: nothing that could look like another line.
@@ -180,7 +196,7 @@ mod tests {
     #[test]
     fn says_everything_that_is_known() {
         NOTES[200].thread.store(77, Relaxed);
-        request_begins(200, b"GET", b"/a\nb.dll");
+        request_begins(200, Some((2, 17)), b"GET", b"/a\nb.dll");
         let mut report = Report {
             what: format_args!("EXCEPTION_ACCESS_VIOLATION (0xC0000005)"),
             access: Some((Access::Writing, 0)),
@@ -193,7 +209,7 @@ mod tests {
         assert_eq!(
             report.to_string(),
             "isapi-worker: crash: EXCEPTION_ACCESS_VIOLATION (0xC0000005) writing 0x0 at a.dll+0x12 in thread 77, \
-             request GET /a?b.dll"
+             request 2:17 GET /a?b.dll"
         );
         request_ends(200);
         report.access = None;
@@ -213,7 +229,7 @@ mod tests {
     #[test]
     fn keeps_the_beginning_of_a_long_path() {
         NOTES[201].thread.store(79, Relaxed);
-        request_begins(201, b"GET", &[b'x'; 1000]);
+        request_begins(201, None, b"GET", &[b'x'; 1000]);
         let report = Report {
             what: format_args!("SIGSEGV (11)"),
             access: None,

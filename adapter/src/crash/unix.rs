@@ -16,12 +16,28 @@ const SIGNALS: [(c_int, &str); 5] = [
     (libc::SIGABRT, "SIGABRT"),
 ];
 
+/// An extension that calls `exit` takes the others' requests with it: whose fault it is must be told.
+extern "C" fn on_exit() {
+    let thread = thread_id();
+    if let Some((_, 1..)) = super::busy_with(thread) {
+        Report {
+            what: format_args!("the extension has called exit"),
+            access: None,
+            place: None,
+            thread,
+        }
+        .send();
+    }
+}
+
 /// Stack of the handlers of one thread, bytes. Its own stack may be what has run out.
 const STACK: usize = 64 * 1024;
 
 /// Sees to reports from now on. An extension may put handlers of its own in our place.
 pub fn install() {
     prepare_thread();
+    // SAFETY: the function may be called at any time. Without it there is no report.
+    unsafe { libc::atexit(on_exit) };
     for (signal, _) in SIGNALS {
         // SAFETY: the handler is one for SA_SIGINFO and does only what a signal handler may. Without it there is no
         // report, which is all that can be done about an error.

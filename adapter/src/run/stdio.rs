@@ -30,9 +30,10 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
         }
     };
     let mut readers = Vec::new();
-    for socket in further {
+    for (lane, socket) in (1..).zip(further) {
         let threads = Arc::clone(&threads);
-        let serve = move || connection::serve(Arc::new(socket), Peer::Gateway, &threads, 1);
+        let serve =
+            move || connection::serve(Arc::new(socket), Peer::Gateway { lane }, &threads, 1);
         readers.push(
             std::thread::Builder::new()
                 .name("connection".into())
@@ -40,7 +41,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
                 .map_err(system("cannot start threads"))?,
         );
     }
-    connection::serve(first, Peer::Gateway, &threads, 1)?;
+    connection::serve(first, Peer::Gateway { lane: 0 }, &threads, 1)?;
     for reader in readers {
         if let Ok(result) = reader.join() {
             result?;

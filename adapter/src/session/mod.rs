@@ -184,6 +184,11 @@ impl Session {
         }
     }
 
+    /// By which the gateway knows the request: number of its connection, number on it. `None` without a gateway.
+    pub fn name(&self) -> Option<(u16, u16)> {
+        self.link.lane().map(|lane| (lane, self.id))
+    }
+
     /// The request's server variables.
     pub fn variables(&self) -> &Variables {
         &self.variables

@@ -12,10 +12,10 @@ use crate::body::{self, Body};
 use crate::config;
 use crate::dispatch::{Caller, Origin};
 use crate::error::Error;
-use crate::pool::{Begun, Launcher, Pool, Pump, Reply};
+use crate::pool::{Begun, Launcher, Pool, Pump, Repeatable, Reply, Trials};
 use crate::response::Answer;
 use crate::runtime::Runtimes;
-use crate::site::Target;
+use crate::site::{Target, Warmup};
 
 /// An ISAPI extension behind a pool of workers.
 pub struct Isapi {
@@ -29,9 +29,10 @@ impl Isapi {
         config: &config::Pool,
         extension: &Path,
         launcher: Launcher,
+        warmup: Option<Warmup>,
         runtimes: &Runtimes,
     ) -> Self {
-        Self::new(Pool::start(config, extension, launcher, runtimes))
+        Self::new(Pool::start(config, extension, launcher, warmup, runtimes))
     }
 
     /// The backend of a pool that runs.
@@ -47,7 +48,9 @@ impl Isapi {
         self.pool.ready().await
     }
 
-    /// Runs one request. Dropping the future or the answer's body tells the extension that the client has gone.
+    /// Runs one request. Dropping the future or the answer's body tells the extension that the client has gone. A
+    /// request whose worker dies runs again on another one, if it may be repeated and its answer has not begun: once if
+    /// it may have brought the worker down itself, more often if another request is known to have done so.
     ///
     /// # Errors
     /// When no worker answers.
@@ -58,6 +61,32 @@ impl Isapi {
         target: &Target,
     ) -> Result<Answer, Error> {
         let has_body = !body.is_end_stream();
+        let head = &origin.head;
+        let mut request = Repeatable::new(&head.method, body, self.pool.retry_body());
+        let mut trials = Trials::default();
+        let answer = loop {
+            let answer = self.attempt(origin, request.body(), has_body, target).await;
+            match answer {
+                Err(Error::WorkerLost { reason, innocent })
+                    if request.can_be_repeated() && trials.lost(innocent) =>
+                {
+                    let (pool, method, path) = (self.pool(), &head.method, head.uri.path());
+                    tracing::warn!(pool, %method, path, "runs again: {reason}");
+                }
+                answer => break answer,
+            }
+        };
+        request.settle();
+        answer
+    }
+
+    async fn attempt(
+        &self,
+        origin: &Arc<Origin>,
+        body: Body,
+        has_body: bool,
+        target: &Target,
+    ) -> Result<Answer, Error> {
         let (lane, exchange) = self.pool.begin(&origin.head, target, has_body).await?;
         let mut pump = has_body.then(|| Pump::new(lane.clone(), exchange.clone(), body));
         let mut reply = Reply::new(lane, exchange, Caller::new(origin, target));

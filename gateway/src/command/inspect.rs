@@ -227,7 +227,7 @@ async fn load(config: Config) -> anyhow::Result<About> {
             pool.startup_timeout = PATIENCE;
             pool.shutdown_timeout = PATIENCE;
             let launcher = launchers.launcher(file)?;
-            let running = Pool::start(&pool, file, launcher, &runtimes);
+            let running = Pool::start(&pool, file, launcher, None, &runtimes);
             about = running.about().await.map_err(|reason| anyhow!(reason));
             running.stop(PATIENCE).await;
         }

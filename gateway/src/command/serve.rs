@@ -22,7 +22,7 @@ use crate::os::{STOP_SIGNALS, StopSignals};
 use crate::pool::Launcher;
 use crate::runtime::Runtimes;
 use crate::shutdown::{Shutdown, end_at_next};
-use crate::site::Sites;
+use crate::site::{Sites, Warmup};
 
 /// When to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +141,10 @@ fn start_backends(
     let backend = |(pool, launcher): (&Pool, Option<Launcher>)| {
         let program = pool.kind.program();
         let backend = match launcher {
-            Some(launcher) => Backend::Isapi(Isapi::start(pool, program, launcher, runtimes)),
+            Some(launcher) => {
+                let warmup = Warmup::new(config, &pool.name);
+                Backend::Isapi(Isapi::start(pool, program, launcher, warmup, runtimes))
+            }
             None => Backend::Cgi(Box::new(Cgi::new(pool, program))),
         };
         (pool.name.clone(), Arc::new(backend))

@@ -4,12 +4,14 @@
 
 mod diagnostic;
 mod error_page;
+mod limits;
 mod parse;
 mod section;
 mod trace;
 mod validate;
 mod value;
 mod virtual_directory;
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -26,8 +28,10 @@ use http::Method;
 pub use diagnostic::{ConfigErrors, Diagnostic};
 use diagnostic::{Findings, Source};
 pub use error_page::{ErrorCode, ErrorPages};
+pub use limits::Limits;
 pub use trace::{TraceHeader, TraceLevel};
 pub use virtual_directory::{Access, VirtualDirectory};
+pub use workers::{RapidFail, Start, Workers};
 
 use crate::os;
 use crate::wine::{self, Drive, WineError};
@@ -134,6 +138,10 @@ pub struct Pool {
     pub queue_timeout: Duration,
     /// How long a request may run; zero: no limit. Default zero for `extension` (IIS has none), 15 min for `cgi` (IIS's CGI limit).
     pub request_timeout: Duration,
+    /// How its worker processes are kept. Only for `extension`.
+    pub workers: Workers,
+    /// What the system allows them. Only for `extension`.
+    pub limits: Limits,
     /// How long a worker may take to load its extension. Default 90 s (IIS startupTimeLimit).
     pub startup_timeout: Duration,
     /// How long a stopping worker may take to finish. Default 90 s (IIS shutdownTimeLimit).
@@ -307,6 +315,8 @@ impl Pool {
             name,
             kind,
             processes: 1,
+            workers: Workers::default(),
+            limits: Limits::default(),
             threads: (4 * processors()).clamp(8, validate::MOST_THREADS),
             concurrency,
             queue_length: 1000,

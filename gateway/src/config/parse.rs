@@ -12,7 +12,7 @@ use super::diagnostic::{Findings, Wrong};
 use super::section::{Section, listed, note, suggest};
 use super::{
     Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, TraceHeader, TraceLevel,
-    error_page, validate, value, virtual_directory,
+    error_page, limits, validate, value, virtual_directory, workers,
 };
 use crate::os;
 use crate::wine::Drive;
@@ -208,12 +208,15 @@ fn pool(
     if is_cgi {
         refuse_worker_keys(&section, findings);
     }
+    let processes = section
+        .get(findings, "processes", |value| {
+            value::integer(value, &(1..=64))
+        })
+        .unwrap_or(default.processes);
     let pool = Pool {
-        processes: section
-            .get(findings, "processes", |value| {
-                value::integer(value, &(1..=64))
-            })
-            .unwrap_or(default.processes),
+        processes,
+        workers: workers::read(&mut section, processes, findings),
+        limits: limits::read(&mut section, findings),
         threads: section
             .get(findings, "threads", |value| {
                 value::integer(value, &(1..=validate::MOST_THREADS))
@@ -313,7 +316,11 @@ fn fastcgi(value: &DeValue) -> Result<(), Wrong> {
 }
 
 fn refuse_worker_keys(section: &Section, findings: &mut Findings) {
-    for key in WORKER_KEYS {
+    for key in WORKER_KEYS
+        .into_iter()
+        .chain(workers::KEYS)
+        .chain(limits::KEYS)
+    {
         if section.has(key) {
             let wrong = Wrong::with_remedy(
                 format!("`{key}` has no meaning for a `cgi` pool"),

@@ -2,6 +2,7 @@
 
 mod mistakes;
 mod sites;
+mod workers;
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::library::sample;
+use crate::process::user::User;
 
 /// A folder with an extension `x.so`, a program `x.cgi`, a folder `www` and a configuration.
 struct Folder(TempDir);
@@ -86,6 +88,22 @@ fn reads_everything() {
         [pool.hello]
         extension = "x.so"
         processes = 2
+        start = "dynamic"
+        min_spare = 0
+        max_spare = 2
+        idle_timeout = "5m"
+        warmup = "/x/Foo.dll/warm?up"
+        shadow_copy = false
+        ping_interval = 0
+        ping_timeout = "10s"
+        memory_limit = "2GiB"
+        request_grace = "1s"
+        retry_body = "1KiB"
+        user = "root"
+        group = "0"
+        limits = { open_files = 1024, core_size = 0, cpu_time = "1h", address_space = "4GiB" }
+        recycle = { requests = 10000, age = 0, schedule = ["03:30"], memory = "512 MiB", file_changed = false }
+        rapid_fail = { failures = 0, interval = "1m", delay = "2s", max_delay = "4s" }
         threads = 5
         concurrency = 6
         queue_length = 0
@@ -152,6 +170,45 @@ fn reads_everything() {
         name: "hello".to_owned(),
         kind: PoolKind::Extension(folder.path("x.so")),
         processes: 2,
+        workers: Workers {
+            start: Start::Dynamic {
+                min_spare: 0,
+                max_spare: 2,
+            },
+            idle_timeout: Duration::from_secs(300),
+            overlap: true,
+            warmup: Some("/x/Foo.dll/warm?up".to_owned()),
+            shadow_copy: false,
+            ping_interval: Duration::ZERO,
+            ping_timeout: Duration::from_secs(10),
+            memory_limit: 2 << 30,
+            request_grace: Duration::from_secs(1),
+            retry_body: 1024,
+            recycle: super::workers::Recycle {
+                requests: 10_000,
+                age: Duration::ZERO,
+                schedule: vec![jiff::civil::time(3, 30, 0, 0)],
+                memory: 512 << 20,
+                file_changed: false,
+            },
+            rapid_fail: RapidFail {
+                failures: 0,
+                interval: Duration::from_secs(60),
+                delay: Duration::from_secs(2),
+                max_delay: Duration::from_secs(4),
+            },
+        },
+        limits: Limits {
+            user: Some(User {
+                id: 0,
+                group: 0,
+                home: "/root".into(),
+            }),
+            open_files: Some(1024),
+            core_size: Some(0),
+            cpu_time: Some(Duration::from_secs(3600)),
+            address_space: Some(4 << 30),
+        },
         threads: 5,
         concurrency: 6,
         queue_length: 0,

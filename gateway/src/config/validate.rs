@@ -6,9 +6,10 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::diagnostic::{Findings, Wrong};
-use super::{Config, Handler, HandlerPath, PoolKind, Site, VirtualDirectory};
+use super::{Config, Handler, HandlerPath, Limits, Pool, PoolKind, Site, VirtualDirectory};
 use crate::library::{self, Platform};
 use crate::os;
+use crate::site::Warmup;
 use crate::site::path::divide;
 use crate::wine::{self, Wine, WineError};
 
@@ -36,6 +37,8 @@ pub fn config(config: &Config, findings: &mut Findings) {
         handlers(index, site, findings);
     }
     unused_pools(config, findings);
+    warmups(config, findings);
+    limits(config, findings);
 }
 
 fn files(config: &Config, findings: &mut Findings) {
@@ -96,7 +99,10 @@ fn extensions(config: &Config, findings: &mut Findings) {
                     findings.error(&format!("pool.{}.drives.{drive}", pool.name), wrong);
                 }
             }
-            Ok(platform) => windows.push((key, platform)),
+            Ok(platform) => {
+                native_only(pool, findings);
+                windows.push((key, platform));
+            }
         }
     }
     let configured = config.server.wine.as_deref();
@@ -117,6 +123,50 @@ fn extensions(config: &Config, findings: &mut Findings) {
             .and(wine::worker(&native, *platform));
         if let Err(error) = runs {
             findings.error(key, without_wine(&error));
+        }
+    }
+}
+
+/// What Wine does not bear.
+fn native_only(pool: &Pool, findings: &mut Findings) {
+    let mut refuse = |key: &str, why: &str| {
+        let message = format!("`{key}` cannot be used for a Windows DLL: {why}");
+        findings.error(
+            &format!("pool.{}.{key}", pool.name),
+            Wrong::with_remedy(message, "remove it"),
+        );
+    };
+    if pool.limits.user.is_some() {
+        refuse("user", "a Wine prefix has one owner");
+    }
+    if pool.limits.address_space.is_some() {
+        refuse(
+            "limits.address_space",
+            "Wine reserves far more than it uses",
+        );
+    }
+}
+
+/// What the gateway's own system does not have, and what only root may do.
+fn limits(config: &Config, findings: &mut Findings) {
+    for pool in config.pools.values() {
+        let key = |key: &str| format!("pool.{}.{key}", pool.name);
+        let given = [
+            ("user", pool.limits.user.is_some()),
+            ("limits", pool.limits != Limits::default()),
+            ("memory_limit", pool.workers.memory_limit > 0),
+            ("recycle.memory", pool.workers.recycle.memory > 0),
+        ];
+        for (name, _) in given.iter().filter(|(_, given)| *given && !os::HAS_LIMITS) {
+            let message = format!("`{name}` is not available on this system");
+            findings.error(&key(name), Wrong::with_remedy(message, "remove it"));
+        }
+        if pool.limits.user.is_some() && !os::is_root() {
+            let wrong = Wrong::with_remedy(
+                "the gateway cannot start workers of another user",
+                "start it as root, or remove `user`",
+            );
+            findings.warning(&key("user"), wrong);
         }
     }
 }
@@ -279,6 +329,21 @@ fn unused_pools(config: &Config, findings: &mut Findings) {
                 format!("add a [[site.handler]] with `pool = \"{name}\"`, or remove the pool"),
             );
             findings.warning(&format!("pool.{name}"), wrong);
+        }
+    }
+}
+
+/// A warm-up request that another pool would answer would never reach the worker.
+fn warmups(config: &Config, findings: &mut Findings) {
+    for pool in config.pools.values() {
+        if let Some(path) = &pool.workers.warmup
+            && Warmup::new(config, &pool.name).is_none()
+        {
+            let wrong = Wrong::with_remedy(
+                format!("no handler of this pool answers \"{path}\""),
+                "write a path that one of its handlers takes",
+            );
+            findings.error(&format!("pool.{}.warmup", pool.name), wrong);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::Method;
+use jiff::civil::Time;
 use toml::de::DeValue;
 
 use super::diagnostic::Wrong;
@@ -99,6 +100,57 @@ pub fn duration(value: &DeValue, range: &RangeInclusive<Duration>) -> Result<Dur
     Err(Wrong::new(format!(
         "{shown} is not between {least} and {most}"
     )))
+}
+
+/// A number of bytes: an integer, or a string with a unit such as `"512MiB"`.
+///
+/// # Errors
+/// Any other form, and more than 64 bits hold.
+pub fn bytes(value: &DeValue) -> Result<u64, Wrong> {
+    let wrong = |shown: String| {
+        Wrong::with_remedy(
+            format!("{shown} is not a number of bytes"),
+            r#"write a whole number, or a string like "64KiB", "512MiB" or "2GiB""#,
+        )
+    };
+    match value {
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
+            .map_err(|_| wrong(number.to_string())),
+        DeValue::String(text) => size(text).ok_or_else(|| wrong(format!("\"{text}\""))),
+        other => Err(wrong_type("a number of bytes", other)),
+    }
+}
+
+/// Digits and a binary unit.
+fn size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|char: char| !char.is_ascii_digit());
+    let unit: u64 = match text[digits.len()..].trim_start() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number(digits)?.checked_mul(unit)
+}
+
+/// A time of day, hours and minutes.
+///
+/// # Errors
+/// Any other form.
+pub fn time_of_day(value: &DeValue) -> Result<Time, Wrong> {
+    let text = string(value)?;
+    let time = || {
+        let (hours, minutes) = text.split_once(':')?;
+        let part = |digits: &str| (digits.len() == 2).then(|| digits.parse().ok()).flatten();
+        Time::new(part(hours)?, part(minutes)?, 0, 0).ok()
+    };
+    time().ok_or_else(|| {
+        Wrong::with_remedy(
+            format!("\"{text}\" is not a time of day"),
+            r#"write hours and minutes: "03:30""#,
+        )
+    })
 }
 
 /// IIS's `[days.]hours:minutes:seconds`.

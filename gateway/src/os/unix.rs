@@ -1,11 +1,15 @@
 //! Unix, Linux above all.
 
+mod limits;
+mod memory;
+
 use std::borrow::Cow;
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -17,7 +21,12 @@ use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{self, SignalKind};
 
+pub use limits::spawn_limited;
+pub use memory::private_memory;
 pub use std::os::unix::fs::symlink;
+
+/// Whether the memory of processes can be told, and limits and users be given to them.
+pub const HAS_LIMITS: bool = true;
 
 /// Variables without which no program of this system runs.
 pub const ESSENTIAL_VARIABLES: &[&str] = &[];
@@ -185,6 +194,11 @@ pub fn is_program(path: &Path) -> bool {
 /// How to make a program of a file that is none.
 pub fn make_program(path: &Path) -> String {
     format!("run `chmod +x {}`", path.display())
+}
+
+/// What tells a file from others, also from one of the same name: its device and its number there.
+pub fn file_number(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 /// Whether this process may do everything.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
@@ -18,6 +18,11 @@ use tokio::signal::windows;
 use win32job::{ExtendedLimitInfo, Job};
 
 pub use std::os::windows::fs::symlink_dir as symlink;
+
+use crate::config::Limits;
+
+/// Whether the memory of processes can be told, and limits and users be given to them.
+pub const HAS_LIMITS: bool = false;
 
 /// Variables without which no program of this system runs.
 pub const ESSENTIAL_VARIABLES: &[&str] = &[
@@ -260,6 +265,24 @@ pub fn is_program(path: &Path) -> bool {
 /// How to make a program of a file that is none.
 pub fn make_program(_: &Path) -> String {
     "name a program, a file that ends in .exe; scripts cannot be started by themselves".to_owned()
+}
+
+/// Windows does not tell it by the name of a file; size and time must do.
+pub fn file_number(_: &Metadata) -> (u64, u64) {
+    (0, 0)
+}
+
+/// Starts a worker. There are no limits ([`HAS_LIMITS`]).
+///
+/// # Errors
+/// When it cannot be started.
+pub fn spawn_limited(command: &mut Command, _: &Limits) -> io::Result<Child> {
+    command.spawn()
+}
+
+/// Nothing is told of memory ([`HAS_LIMITS`]).
+pub fn private_memory(groups: &[u32]) -> Vec<u64> {
+    vec![0; groups.len()]
 }
 
 /// Windows knows no such thing.

@@ -7,7 +7,67 @@ const MARK: &str = "isapi-worker: crash: ";
 pub struct CrashReport {
     pool: String,
     pid: u32,
-    crash: Option<String>,
+    crash: Option<Crash>,
+}
+
+/// What a worker said of its crash.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// In its own words.
+    pub text: String,
+    /// The request whose thread faulted.
+    pub culprit: Option<Culprit>,
+}
+
+/// A request, by the numbers that gateway and worker know it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Culprit {
+    /// Index of its lane.
+    pub lane: usize,
+    /// Its number on it.
+    pub id: u16,
+}
+
+/// Whose fault the death of a worker is to the requests of one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// Nobody knows.
+    Unknown,
+    /// That of a request on another lane.
+    Elsewhere,
+    /// That of the request with this number.
+    Request(u16),
+}
+
+impl Blame {
+    /// To the requests of a lane, if the culprit is known.
+    pub fn of(culprit: Option<Culprit>, lane: usize) -> Self {
+        match culprit {
+            None => Blame::Unknown,
+            Some(culprit) if culprit.lane == lane => Blame::Request(culprit.id),
+            Some(_) => Blame::Elsewhere,
+        }
+    }
+}
+
+impl Crash {
+    /// From the line without its mark: `SIGSEGV (11) at x.so+0x12 in thread 52, request 0:17 GET /x`. What the client
+    /// has chosen comes last.
+    fn parse(text: &str) -> Self {
+        let culprit = || {
+            let (_, rest) = text.split_once(", request ")?;
+            let (lane, rest) = rest.split_once(':')?;
+            let (id, _) = rest.split_once(' ')?;
+            Some(Culprit {
+                lane: lane.parse().ok()?,
+                id: id.parse().ok()?,
+            })
+        };
+        Self {
+            text: text.to_owned(),
+            culprit: culprit(),
+        }
+    }
 }
 
 impl CrashReport {
@@ -27,14 +87,14 @@ impl CrashReport {
             Some(crash) => {
                 tracing::error!(pool, pid, "{line}");
                 // The first one: what follows may be its consequence.
-                self.crash.get_or_insert_with(|| crash.to_owned());
+                self.crash.get_or_insert_with(|| Crash::parse(crash));
             }
             None => tracing::warn!(pool, pid, "{line}"),
         }
     }
 
     /// What the worker said of its crash.
-    pub fn into_crash(self) -> Option<String> {
+    pub fn into_crash(self) -> Option<Crash> {
         self.crash
     }
 }
@@ -44,11 +104,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_culprit_is_told_by_its_numbers() {
+        let culprit = |text: &str| Crash::parse(text).culprit;
+        assert_eq!(
+            culprit("SIGSEGV (11) at x.so+0x12 in thread 52, request 1:17 GET /x, request 0:3 y"),
+            Some(Culprit { lane: 1, id: 17 })
+        );
+        for other in [
+            "A in thread 1, no request",
+            "A, request GET /1:2 ",
+            "A, request 1:99999 GET /",
+            "",
+        ] {
+            assert_eq!(culprit(other), None);
+        }
+    }
+
+    #[test]
     fn the_first_report_counts() {
         let report = |lines: &[&str]| {
             let mut report = CrashReport::new("pool".into(), 1);
             lines.iter().for_each(|line| report.take(line));
-            report.into_crash()
+            report.into_crash().map(|crash| crash.text)
         };
         assert_eq!(report(&["isapi-worker: a word", "crash: x"]), None);
         assert_eq!(

@@ -22,6 +22,8 @@ pub struct Entry {
     pub uri: Uri,
     /// Whether ABORT_REQUEST has been sent.
     pub aborted: bool,
+    /// Whether it has run too long, and its client has been told.
+    pub late: bool,
 }
 
 /// All requests of a lane.

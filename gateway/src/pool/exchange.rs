@@ -19,8 +19,15 @@ pub enum Ending {
     Complete,
     /// The worker has no room for the request.
     Refused,
-    /// The worker died, or said that the answer will not be completed.
+    /// The request has brought its worker down, or the worker said that the answer will not be completed.
     Cut(String),
+    /// The worker died, for all that is known by no fault of this request.
+    Lost {
+        /// How.
+        reason: String,
+        /// Another request is known to have brought it about.
+        innocent: bool,
+    },
     /// It ran longer than the pool allows.
     TimedOut(Duration),
     /// The client's body ended early.
@@ -34,6 +41,7 @@ impl Ending {
             Ending::Complete => Error::BadAnswer("it ended before its head was complete".into()),
             Ending::Refused => Error::Overloaded("the worker takes no more requests".into()),
             Ending::Cut(reason) => Error::BackendDied(reason),
+            Ending::Lost { reason, innocent } => Error::WorkerLost { reason, innocent },
             Ending::TimedOut(limit) => Error::RequestTimeout(limit),
             Ending::ClientGone(_) => Error::ClientGone,
         }
@@ -52,7 +60,7 @@ impl Ending {
         match self {
             Ending::Complete => Ok(()),
             Ending::Refused => Err(BodyError::Cut("the worker refused the request".into())),
-            Ending::Cut(reason) => Err(BodyError::Cut(reason)),
+            Ending::Cut(reason) | Ending::Lost { reason, .. } => Err(BodyError::Cut(reason)),
             Ending::TimedOut(limit) => Err(BodyError::Cut(format!(
                 "the request ran longer than {limit:?}"
             ))),

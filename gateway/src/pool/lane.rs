@@ -15,8 +15,10 @@ use bytes::Bytes;
 use fastcgi_protocol::{ExecStatus, HELLO_VERSION, Hello, RecordType, Role, Server, encode};
 use tokio::sync::oneshot;
 
+use super::crash::Blame;
 use super::entries::{Entries, Entry};
 use super::exchange::{Ending, Exchange};
+use super::state::WorkerId;
 use super::worker::Slot;
 use super::{Pool, lock, variables};
 use crate::error::Error;
@@ -41,6 +43,7 @@ const ABORTED: ExecStatus = ExecStatus {
 /// One connection to a worker.
 pub struct Lane {
     pool: Arc<Pool>,
+    worker: WorkerId,
     /// Process id of the worker, for the log.
     pid: u32,
     /// Greeted, and not yet at its end.
@@ -61,13 +64,21 @@ struct Table {
     greeting: Option<oneshot::Sender<Result<Hello, String>>>,
     /// Woken when `out` is no longer empty.
     driver: Option<Waker>,
+    /// When the worker was asked last whether it lives.
+    pinged: Option<Instant>,
+    /// It has answered.
+    ponged: bool,
     /// Nothing more will be written.
     closing: bool,
 }
 
 impl Lane {
-    /// A new connection to the worker `pid`, with the gateway's greeting in its buffer, and the worker's answer to come.
-    pub fn new(pool: Arc<Pool>, pid: u32) -> (Arc<Self>, oneshot::Receiver<Result<Hello, String>>) {
+    /// A new connection to a worker, with the gateway's greeting in its buffer, and the worker's answer to come.
+    pub fn new(
+        pool: Arc<Pool>,
+        worker: WorkerId,
+        pid: u32,
+    ) -> (Arc<Self>, oneshot::Receiver<Result<Hello, String>>) {
         let max_requests = u16::try_from(pool.concurrency).unwrap_or(u16::MAX);
         let offer = Hello {
             version: HELLO_VERSION,
@@ -81,6 +92,7 @@ impl Lane {
         let (greeting, greeted) = oneshot::channel();
         let lane = Self {
             pool,
+            worker,
             pid,
             open: AtomicBool::new(false),
             congested: AtomicBool::new(false),
@@ -92,6 +104,8 @@ impl Lane {
                 stdout_window: STDOUT_WINDOW,
                 greeting: Some(greeting),
                 driver: None,
+                pinged: None,
+                ponged: true,
                 closing: false,
             }),
         };
@@ -147,6 +161,7 @@ impl Lane {
             method: head.method.clone(),
             uri: head.uri.clone(),
             aborted: written.is_err(),
+            late: false,
         });
         self.note_congestion(table.out.len());
         written.map(|()| Some(exchange))
@@ -220,6 +235,23 @@ impl Lane {
         }
     }
 
+    /// Asks the worker whether it lives, when it has been `interval` since it was asked last and has answered. Returns
+    /// for how long it has not answered.
+    pub fn ping(&self, now: Instant, interval: Duration) -> Duration {
+        let mut table = lock(&self.table);
+        match table.pinged {
+            Some(at) if !table.ponged => now.saturating_duration_since(at),
+            Some(at) if now < at + interval => Duration::ZERO,
+            _ => {
+                table.pinged = Some(now);
+                table.ponged = false;
+                table.wake_driver();
+                encode::get_values(&mut table.out, [&b"FCGI_MAX_REQS"[..]]);
+                Duration::ZERO
+            }
+        }
+    }
+
     /// Takes no more requests and, when everything has been written, ends the sending side of the connection.
     pub fn close(&self) {
         self.open.store(false, SeqCst);
@@ -267,18 +299,25 @@ impl Lane {
         end
     }
 
-    /// Gives up the requests that have run for `limit`, and says when the next of the others will have.
+    /// Ends the requests that have run for `limit`, gives up those that do not end a grace later, and says when the next
+    /// of the others will be due.
     pub fn expire(&self, now: Instant, limit: Duration) -> Option<Instant> {
         let mut guard = lock(&self.table);
         let table = &mut *guard;
+        let grace = self.pool.config.request_grace;
         let mut next: Option<Instant> = None;
         for entry in table.entries.iter_mut() {
-            let due = entry.begun + limit;
             if entry.slot.is_stuck() {
                 continue;
             }
+            let limited = entry.begun + limit;
+            let due = if entry.late { limited + grace } else { limited };
             if due > now {
                 next = Some(next.map_or(due, |other| other.min(due)));
+                continue;
+            }
+            if std::mem::replace(&mut entry.late, true) {
+                entry.slot.give_up();
                 continue;
             }
             let (pool, extension) = (&self.pool.name, self.pool.extension.display());
@@ -288,12 +327,14 @@ impl Lane {
                 "request {request} ran longer than {limit:?} in worker {pid} (extension {extension})"
             );
             entry.exchange.end(Ending::TimedOut(limit));
-            entry.slot.give_up();
             if !std::mem::replace(&mut entry.aborted, true) {
+                // The driver, which calls this, writes afterwards.
                 let id = entry.exchange.id;
                 encode::abort_request(&mut table.out, id);
                 table.server.end_exec(&mut table.out, id, ABORTED);
             }
+            let due = limited + grace;
+            next = Some(next.map_or(due, |other| other.min(due)));
         }
         next
     }
@@ -312,8 +353,9 @@ impl Lane {
         active().count()
     }
 
-    /// Ends all requests that are still in the lane, with this reason.
-    pub fn fail(&self, reason: &str) {
+    /// Ends all requests that are still in the lane, with this reason: one of them may be to blame for it, the others
+    /// may try again.
+    pub fn fail(&self, reason: &str, blame: Blame) {
         self.open.store(false, SeqCst);
         let entries = {
             let mut table = lock(&self.table);
@@ -321,7 +363,14 @@ impl Lane {
             std::mem::take(&mut table.entries)
         };
         for entry in entries.iter() {
-            entry.exchange.end(Ending::Cut(reason.to_owned()));
+            let reason = reason.to_owned();
+            entry.exchange.end(match blame {
+                Blame::Request(id) if id == entry.exchange.id => Ending::Cut(reason),
+                blame => Ending::Lost {
+                    reason,
+                    innocent: blame != Blame::Unknown,
+                },
+            });
         }
     }
 

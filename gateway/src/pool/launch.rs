@@ -30,6 +30,8 @@ pub struct Plan {
     extension: PathBuf,
     directory: PathBuf,
     threads: usize,
+    shadow_copy: bool,
+    limits: config::Limits,
     environment: Vec<(OsString, OsString)>,
 }
 
@@ -71,6 +73,8 @@ impl Plan {
             extension,
             directory,
             threads: config.threads,
+            shadow_copy: config.workers.shadow_copy,
+            limits: config.limits.clone(),
             environment,
         }
     }
@@ -98,9 +102,12 @@ impl Plan {
             .stderr(Stdio::piped())
             .arg("--threads")
             .arg(self.threads.to_string());
+        if !self.shadow_copy {
+            command.arg("--no-shadow-copy");
+        }
         let ours = os::connect(&mut command, lanes).await?;
         command.arg(&self.extension);
-        let child = command.spawn()?;
+        let child = os::spawn_limited(&mut command, &self.limits)?;
         let group = Group::of(&child)?;
         Ok((child, group, ours))
     }

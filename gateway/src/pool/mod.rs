@@ -15,15 +15,18 @@ mod launch;
 mod process;
 mod pump;
 mod queue;
+mod repeat;
 mod reply;
+mod rounds;
 mod state;
 mod supervisor;
 mod variables;
+mod warmup;
 mod worker;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastcgi_protocol::Params;
 use tokio::sync::{mpsc, watch};
@@ -32,6 +35,7 @@ pub use exchange::Exchange;
 pub use lane::Lane;
 pub use launch::Launcher;
 pub use pump::Pump;
+pub use repeat::{Repeatable, Trials};
 pub use reply::{Begun, Reply};
 pub use worker::About;
 
@@ -39,10 +43,10 @@ use crate::config;
 use crate::error::Error;
 use crate::request::RequestHead;
 use crate::runtime::{self, Runtimes};
-use crate::site::Target;
+use crate::site::{Target, Warmup};
 use launch::Plan;
 use queue::Queue;
-use state::{Event, Failure, Limits, State};
+use state::{Event, Failure, FailureKind, Policy, State};
 use supervisor::Supervisor;
 use worker::{Slot, Worker};
 
@@ -61,6 +65,10 @@ pub struct Pool {
     request_timeout: Option<Duration>,
     /// How long it may wait before.
     queue_timeout: Duration,
+    /// How workers are kept.
+    config: config::Workers,
+    /// The request that a new worker answers before it gets others.
+    warmup: Option<Warmup>,
     queue: Queue<Slot>,
     roster: watch::Sender<Roster>,
     /// To the supervisor: a few events in the life of a worker.
@@ -82,14 +90,11 @@ impl Pool {
         config: &config::Pool,
         extension: &Path,
         launcher: Launcher,
+        warmup: Option<Warmup>,
         runtimes: &Runtimes,
     ) -> Arc<Self> {
-        let (pool, events) = Self::new(config, extension);
-        let state = State::new(Limits {
-            processes: config.processes.max(1),
-            startup_timeout: config.startup_timeout,
-            shutdown_timeout: config.shutdown_timeout,
-        });
+        let (pool, events) = Self::new(config, extension, warmup);
+        let state = State::new(Policy::new(config));
         let plan = Plan::new(config, extension, launcher);
         let threads = runtimes.handles().to_vec();
         let supervisor = Supervisor::new(pool.clone(), plan, state, events, threads);
@@ -127,6 +132,11 @@ impl Pool {
                 return Ok((lane, exchange));
             }
         }
+    }
+
+    /// Bytes of a body that are kept so that its request can run again.
+    pub fn retry_body(&self) -> usize {
+        usize::try_from(self.config.retry_body).unwrap_or(usize::MAX)
     }
 
     /// Waits until the first worker is ready.
@@ -172,7 +182,11 @@ impl Pool {
             .await;
     }
 
-    fn new(config: &config::Pool, extension: &Path) -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
+    fn new(
+        config: &config::Pool,
+        extension: &Path,
+        warmup: Option<Warmup>,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
         let (events, receiver) = mpsc::unbounded_channel();
         let limited = |limit: Duration| (!limit.is_zero()).then_some(limit);
         let pool = Self {
@@ -184,6 +198,8 @@ impl Pool {
             trace_header: config.trace_header.clone(),
             request_timeout: limited(config.request_timeout),
             queue_timeout: config.queue_timeout,
+            config: config.workers.clone(),
+            warmup,
             queue: Queue::new(config.queue_length),
             roster: watch::Sender::default(),
             events,
@@ -201,6 +217,9 @@ impl Pool {
         let Some(answer) = self.queue.join(lane) else {
             return Err(Error::Overloaded("as many requests wait as may".into()));
         };
+        if self.is_elastic() {
+            self.report(Event::Load(self.load()));
+        }
         self.serve_queue();
         match tokio::time::timeout(self.queue_timeout, answer).await {
             Ok(answer) => answer.unwrap_or(Err(Error::Stopping)),
@@ -242,6 +261,18 @@ impl Pool {
         }
     }
 
+    /// Whether the number of workers depends on that of the requests.
+    fn is_elastic(&self) -> bool {
+        self.config.start != config::Start::Always
+    }
+
+    /// Requests that there are, waiting ones included.
+    fn load(&self) -> usize {
+        let roster = self.roster.borrow();
+        let taken = roster.ready.iter().map(|worker| worker.taken());
+        taken.sum::<usize>() + self.queue.len()
+    }
+
     fn report(&self, event: Event) {
         // Without a supervisor the pool has ended, and nothing matters any more.
         let _ = self.events.send(event);
@@ -254,11 +285,13 @@ impl Pool {
 }
 
 impl Failure {
+    /// A worker of this extension could not be started.
     fn new(extension: &Path, reason: String) -> Self {
-        Self {
-            missing: Self::is_missing(extension),
-            reason,
-        }
+        let kind = match Self::is_missing(extension) {
+            true => FailureKind::Missing,
+            false => FailureKind::NotStarted,
+        };
+        Self { kind, reason }
     }
 
     fn is_missing(extension: &Path) -> bool {
@@ -267,10 +300,13 @@ impl Failure {
 
     fn to_error(&self) -> Error {
         let reason = self.reason.clone();
-        if self.missing {
-            Error::FileMissing(reason)
-        } else {
-            Error::CannotStart(reason)
+        match self.kind {
+            FailureKind::Missing => Error::FileMissing(reason),
+            FailureKind::NotStarted => Error::CannotStart(reason),
+            FailureKind::Off(until) => Error::PoolOff {
+                reason,
+                left: until.saturating_duration_since(Instant::now()),
+            },
         }
     }
 }

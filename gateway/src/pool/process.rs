@@ -10,9 +10,10 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::Pool;
+use super::crash::{Blame, Crash, Culprit};
 use super::state::{Event, Failure};
 use super::worker::Worker;
+use super::{Pool, warmup};
 use crate::os::{self, Group};
 use crate::process::exit;
 
@@ -40,7 +41,7 @@ pub struct Process {
     /// One answer for each lane.
     pub greetings: Greetings,
     /// Reads standard error; ends with what the worker said of its crash.
-    pub stderr: JoinHandle<Option<String>>,
+    pub stderr: JoinHandle<Option<Crash>>,
     /// Whether it is a Windows program.
     pub is_windows: bool,
 }
@@ -49,6 +50,8 @@ pub struct Process {
 struct End {
     /// "was killed by signal 11 (SIGSEGV)", or why it was killed.
     cause: String,
+    /// The request that has brought it down, where that can be told.
+    culprit: Option<Culprit>,
     /// Whether it has loaded the extension; `None` when it went without a word.
     loaded: Option<bool>,
 }
@@ -58,7 +61,10 @@ pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
     let started = Instant::now();
     let mut end = live(&pool, &worker, &mut process, started).await;
     match timeout(DRAIN_TIME, &mut process.stderr).await {
-        Ok(Ok(Some(crash))) => end.cause = format!("{}: {crash}", end.cause),
+        Ok(Ok(Some(crash))) => {
+            end.cause = format!("{}: {}", end.cause, crash.text);
+            end.culprit = crash.culprit;
+        }
         Ok(_) => {}
         Err(_) => process.stderr.abort(),
     }
@@ -70,9 +76,14 @@ pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
 }
 
 /// Waits for the process to exit, and helps it along where it must; then reads what it has left.
-async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Instant) -> End {
+async fn live(
+    pool: &Arc<Pool>,
+    worker: &Arc<Worker>,
+    process: &mut Process,
+    started: Instant,
+) -> End {
     let greetings = std::mem::take(&mut process.greetings);
-    let mut greeting = std::pin::pin!(greeted(greetings));
+    let mut greeting = std::pin::pin!(start(pool, worker, greetings, started));
     let mut loaded = None;
     let mut fault = None;
     let mut impatience = None;
@@ -88,7 +99,7 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
             biased;
             answer = &mut greeting, if loaded.is_none() => {
                 loaded = Some(answer.is_ok());
-                welcome(pool, worker, answer, started);
+                welcome(pool, worker, answer);
             }
             status = process.child.wait() => break status,
             Some(ended) = process.drivers.join_next() => {
@@ -120,7 +131,7 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
         && let Ok(answer) = timeout(Duration::ZERO, greeting).await
     {
         loaded = Some(answer.is_ok());
-        welcome(pool, worker, answer, started);
+        welcome(pool, worker, answer);
     }
     let describe = match process.is_windows {
         true => exit::describe_windows,
@@ -137,7 +148,11 @@ async fn live(pool: &Pool, worker: &Worker, process: &mut Process, started: Inst
         }
         (Ok(status), None) => describe(status),
     };
-    End { cause, loaded }
+    End {
+        cause,
+        culprit: None,
+        loaded,
+    }
 }
 
 /// Waits until all lanes have been greeted, or one says why not.
@@ -156,19 +171,35 @@ async fn greeted(greetings: Greetings) -> Result<Hello, String> {
     first.ok_or_else(|| "it has no connection".into())
 }
 
-fn welcome(pool: &Pool, worker: &Worker, answer: Result<Hello, String>, started: Instant) {
+/// Waits until the worker can take requests.
+async fn start(
+    pool: &Arc<Pool>,
+    worker: &Arc<Worker>,
+    greetings: Greetings,
+    started: Instant,
+) -> Result<(), String> {
+    let hello = greeted(greetings).await?;
+    worker.greet(&hello, started.elapsed());
+    match &pool.warmup {
+        Some(request) => warmup::run(pool, worker, request).await,
+        None => Ok(()),
+    }
+}
+
+fn welcome(pool: &Pool, worker: &Worker, started: Result<(), String>) {
     let (name, pid, extension) = (&pool.name, worker.pid, pool.extension.display());
-    match answer {
-        Ok(hello) => {
-            let about = worker.greet(&hello, started.elapsed());
-            let (after, description) = (about.after, &about.description);
+    match started {
+        Ok(()) => {
+            let about = worker.about();
+            let after = about.map(|about| about.after).unwrap_or_default();
+            let description = about.map_or("", |about| about.description.as_str());
             tracing::info!(
                 pool = name,
                 pid,
                 ?after,
                 "worker ready: {extension} ({description})"
             );
-            pool.report(Event::Greeted(worker.id));
+            pool.report(Event::Started(worker.id));
         }
         Err(reason) => {
             tracing::error!(pool = name, pid, "{reason}");
@@ -204,7 +235,8 @@ fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
             "worker {pid} {cause}; extension {extension}; requests in it: {count}{shown}"
         );
     }
-    for lane in &worker.lanes {
-        lane.fail(&format!("worker {pid} (extension {extension}) {cause}"));
+    for (index, lane) in worker.lanes.iter().enumerate() {
+        let reason = format!("worker {pid} (extension {extension}) {cause}");
+        lane.fail(&reason, Blame::of(end.culprit, index));
     }
 }

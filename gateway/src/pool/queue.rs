@@ -35,7 +35,12 @@ impl<S> Queue<S> {
 
     /// Whether nobody waits. Requests that have left may count until the queue is served.
     pub fn is_empty(&self) -> bool {
-        self.length.load(SeqCst) == 0
+        self.len() == 0
+    }
+
+    /// How many wait. Requests that have left may count until the queue is served.
+    pub fn len(&self) -> usize {
+        self.length.load(SeqCst)
     }
 
     /// Waits at the end of the queue for something on `lane`; `None` when the queue is full. Dropping the receiver

@@ -1,110 +1,51 @@
 //! The pool as a pure state machine: which worker processes there should be, and what is to be done about it. No I/O
 //! and no clock of its own; the supervisor feeds it events and carries its actions out.
+//!
+//! A worker that shall be *replaced* goes on until another one is ready, which takes its place. When the extension's
+//! file has changed, the first worker of the new *generation* is the canary: if it does not start, the old ones stay.
+
+mod event;
+mod failures;
+mod policy;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Names one worker process for the life of the pool; never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WorkerId(pub u64);
+pub use event::{Action, Cause, Event, Failure, FailureKind, Reason, WorkerId};
+pub use policy::Policy;
 
-/// What the configuration says about the processes of a pool.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Workers that shall be ready.
-    pub processes: usize,
-    /// How long a worker may take to greet.
-    pub startup_timeout: Duration,
-    /// How long a worker that takes no new requests may take to finish.
-    pub shutdown_timeout: Duration,
-}
-
-/// Why workers do not start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Whether the extension's file does not exist (ISAPI.md §1.6: 404 instead of 500).
-    pub missing: bool,
-    /// In words for the operator.
-    pub reason: String,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// Time has passed; also the first event of a pool.
-    Tick,
-    /// The worker has loaded the extension.
-    Greeted(WorkerId),
-    /// The worker could not be started or could not load the extension.
-    StartFailed(WorkerId, Failure),
-    /// The process has gone, and everything it said has been read.
-    Exited(WorkerId, Failure),
-    /// The worker must not take new requests any more: a request in it has run too long.
-    Condemned(WorkerId),
-    /// Nothing is left in a draining worker that is worth waiting for.
-    Idle(WorkerId),
-    /// The pool shall end; its workers may take `shutdown_timeout` for it, but no longer than this.
-    Stop(Duration),
-}
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Start a worker process under this name.
-    Spawn(WorkerId),
-    /// Give the worker no new requests, and report [`Event::Idle`] when those in it have finished.
-    Retire(WorkerId),
-    /// Close the worker's connections: it terminates the extension and exits.
-    Close(WorkerId),
-    /// Kill the worker's process group.
-    Kill(WorkerId, Cause),
-}
-
-/// Why a worker is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Cause {
-    /// It said so itself.
-    #[error("it could not load the extension")]
-    NotLoaded,
-    /// It did not greet within `startup_timeout`.
-    #[error("it had not loaded the extension in time")]
-    LateStart,
-    /// Only requests that run too long were left in it.
-    #[error("a request in it ran too long")]
-    Stuck,
-    /// It did not finish within `shutdown_timeout`.
-    #[error("it had not finished in time")]
-    LateStop,
-    /// The pool stopped while it loaded the extension.
-    #[error("the gateway is stopping")]
-    Stopping,
-}
-
-/// The first delay after a start that failed …
-const FIRST_DELAY: Duration = Duration::from_millis(100);
-/// … doubles with each further one up to this.
-const LAST_DELAY: Duration = Duration::from_secs(30);
+use failures::Failures;
 
 /// The state of one pool.
 #[derive(Debug)]
 pub struct State {
-    limits: Limits,
-    workers: BTreeMap<WorkerId, Phase>,
+    policy: Policy,
+    workers: BTreeMap<WorkerId, Member>,
     next_id: u64,
-    /// The last start failed so; cleared by a worker that greets.
-    failure: Option<Failure>,
-    /// Starts that failed one after the other.
-    failures: u32,
-    /// No start before this time.
-    retry_at: Option<Instant>,
+    /// Counts the versions of the extension's file.
+    generation: u64,
+    failures: Failures,
+    /// Requests, waiting ones included, when last told.
+    load: usize,
+    /// Since when there are more workers than the load needs.
+    surplus_since: Option<Instant>,
     stopping: bool,
+}
+
+/// One worker.
+#[derive(Debug)]
+struct Member {
+    phase: Phase,
+    generation: u64,
+    /// Why another one shall take its place.
+    replace: Option<Reason>,
 }
 
 /// The life of a worker, in order; each may be skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Starting { deadline: Instant },
-    Ready,
+    Ready { expires: Option<Instant> },
     Draining { deadline: Instant, then: Then },
     Closing { deadline: Instant },
     Killed,
@@ -119,14 +60,15 @@ enum Then {
 
 impl State {
     /// A pool without workers; its first event is [`Event::Tick`].
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(policy: Policy) -> Self {
         Self {
-            limits,
+            policy,
             workers: BTreeMap::new(),
             next_id: 0,
-            failure: None,
-            failures: 0,
-            retry_at: None,
+            generation: 0,
+            failures: Failures::new(policy.rapid_fail),
+            load: 0,
+            surplus_since: None,
             stopping: false,
         }
     }
@@ -136,15 +78,23 @@ impl State {
         let mut actions = Vec::new();
         self.take(now, event, &mut actions);
         self.expire(now, &mut actions);
-        self.fill(now, &mut actions);
+        if !self.stopping {
+            self.retire_replaced(now, &mut actions);
+            self.retire_surplus(now, &mut actions);
+            self.fill(now, &mut actions);
+        }
         actions
     }
 
     /// When [`Event::Tick`] is due, if nothing else happens before.
     pub fn next_tick(&self) -> Option<Instant> {
-        let deadlines = self.workers.values().filter_map(Phase::deadline);
-        let retry = self.retry_at.filter(|_| self.wants_more());
-        deadlines.chain(retry).min()
+        let workers = self.workers.values();
+        let due = workers.filter_map(|worker| match worker.phase {
+            Phase::Ready { expires } => expires.filter(|_| worker.replace.is_none()),
+            phase => phase.deadline(),
+        });
+        let retry = self.failures.retry_at().filter(|_| self.wants_more());
+        due.chain(retry).chain(self.surplus_due()).min()
     }
 
     /// The workers that take requests.
@@ -152,13 +102,15 @@ impl State {
         let ready = self
             .workers
             .iter()
-            .filter(|(_, phase)| **phase == Phase::Ready);
+            .filter(|(_, worker)| worker.phase.is_ready());
         ready.map(|(id, _)| *id)
     }
 
-    /// Why workers do not start; `None` as soon as one did, and before the first has tried.
+    /// Why there is no worker; `None` as soon as one has started, before the first has tried, and while none is wanted:
+    /// then the next request has one tried again.
     pub fn failure(&self) -> Option<&Failure> {
-        self.failure.as_ref()
+        let is_missing = self.ready().next().is_none() && self.wanted_at_least() > 0;
+        self.failures.last().filter(|_| is_missing)
     }
 
     /// Whether the pool takes no more requests.
@@ -174,73 +126,119 @@ impl State {
     fn take(&mut self, now: Instant, event: Event, actions: &mut Vec<Action>) {
         match event {
             Event::Tick => {}
-            Event::Greeted(id) => {
-                if let Some(phase @ Phase::Starting { .. }) = self.workers.get_mut(&id) {
-                    *phase = Phase::Ready;
-                    self.failure = None;
-                    self.failures = 0;
-                    self.retry_at = None;
+            Event::Started(id) => {
+                if let Some(worker) = self.workers.get_mut(&id)
+                    && let Phase::Starting { .. } = worker.phase
+                {
+                    let age = self.policy.max_age;
+                    let expires = (!age.is_zero()).then(|| now + age);
+                    worker.phase = Phase::Ready { expires };
+                    self.failures.started();
                 }
             }
             Event::StartFailed(id, failure) => {
-                if let Some(phase @ Phase::Starting { .. }) = self.workers.get_mut(&id) {
-                    *phase = Phase::Killed;
+                if let Some(worker) = self.workers.get_mut(&id)
+                    && let Phase::Starting { .. } = worker.phase
+                {
+                    worker.phase = Phase::Killed;
                     actions.push(Action::Kill(id, Cause::NotLoaded));
-                    self.fail(now, failure);
+                    self.start_failed(now, failure, actions);
                 }
             }
-            Event::Exited(id, failure) => {
-                if let Some(Phase::Starting { .. }) = self.workers.remove(&id) {
-                    self.fail(now, failure);
+            Event::Exited(id, failure) => match self.workers.remove(&id).map(|gone| gone.phase) {
+                Some(Phase::Starting { .. }) => self.start_failed(now, failure, actions),
+                Some(Phase::Ready { .. } | Phase::Draining { .. }) => {
+                    self.died(now, failure.reason, actions);
                 }
-            }
-            Event::Condemned(id) => match self.workers.get_mut(&id) {
-                Some(phase @ Phase::Ready) => {
-                    *phase = Phase::Draining {
-                        deadline: now + self.limits.shutdown_timeout,
-                        then: Then::Kill,
-                    };
-                    actions.push(Action::Retire(id));
-                }
-                Some(Phase::Draining { then, .. }) => *then = Then::Kill,
-                _ => {}
+                Some(Phase::Closing { .. } | Phase::Killed) | None => {}
             },
-            Event::Idle(id) => match self.workers.get_mut(&id) {
-                Some(
-                    phase @ Phase::Draining {
-                        then: Then::Kill, ..
-                    },
-                ) => {
-                    *phase = Phase::Killed;
-                    actions.push(Action::Kill(id, Cause::Stuck));
-                }
-                Some(phase) => {
-                    if let Phase::Draining { deadline, .. } = *phase {
-                        *phase = Phase::Closing { deadline };
-                        actions.push(Action::Close(id));
+            Event::Condemned(id) => self.condemn(now, id, actions),
+            Event::Broken(id, cause) => {
+                if let Some(worker) = self.workers.get_mut(&id)
+                    && worker.phase != Phase::Killed
+                {
+                    worker.phase = Phase::Killed;
+                    actions.push(Action::Kill(id, cause));
+                    if cause == Cause::NoPong {
+                        self.died(now, cause.to_string(), actions);
                     }
                 }
-                None => {}
-            },
+            }
+            Event::Unhealthy { worker, reason } => self.replace(worker, Reason::Unhealthy(reason)),
+            Event::Recycle(id, reason) => self.replace(id, reason),
+            Event::RecycleAll(reason) => {
+                if reason == Reason::FileChanged {
+                    self.generation += 1;
+                    self.failures.forgive();
+                }
+                let all: Vec<WorkerId> = self.workers.keys().copied().collect();
+                for id in all {
+                    self.replace(id, reason.clone());
+                }
+            }
+            Event::Idle(id) => self.close(id, actions),
+            Event::Load(load) => {
+                self.load = load;
+                let is_surplus = self.fresh() > self.wanted_at_most();
+                self.surplus_since = is_surplus.then(|| self.surplus_since.unwrap_or(now));
+            }
             Event::Stop(limit) => self.stop(now, limit, actions),
+        }
+    }
+
+    fn replace(&mut self, id: WorkerId, reason: Reason) {
+        if let Some(worker) = self.workers.get_mut(&id)
+            && worker.phase.serves()
+        {
+            worker.replace.get_or_insert(reason);
+        }
+    }
+
+    fn condemn(&mut self, now: Instant, id: WorkerId, actions: &mut Vec<Action>) {
+        match self.workers.get_mut(&id).map(|worker| &mut worker.phase) {
+            Some(phase @ Phase::Ready { .. }) => {
+                *phase = Phase::Draining {
+                    deadline: now + self.policy.shutdown_timeout,
+                    then: Then::Kill,
+                };
+                actions.push(Action::Retire(id, Reason::RequestTimeout));
+            }
+            Some(Phase::Draining { then, .. }) => *then = Then::Kill,
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, id: WorkerId, actions: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        match worker.phase {
+            Phase::Draining {
+                then: Then::Kill, ..
+            } => {
+                worker.phase = Phase::Killed;
+                actions.push(Action::Kill(id, Cause::Stuck));
+            }
+            Phase::Draining { deadline, .. } => {
+                worker.phase = Phase::Closing { deadline };
+                actions.push(Action::Close(id));
+            }
+            _ => {}
         }
     }
 
     fn stop(&mut self, now: Instant, limit: Duration, actions: &mut Vec<Action>) {
         self.stopping = true;
-        let last = now + limit.min(self.limits.shutdown_timeout);
-        for (id, phase) in &mut self.workers {
-            match phase {
-                Phase::Starting { .. } => {
+        let last = now + limit.min(self.policy.shutdown_timeout);
+        for (id, worker) in &mut self.workers {
+            match &mut worker.phase {
+                phase @ Phase::Starting { .. } => {
                     *phase = Phase::Killed;
                     actions.push(Action::Kill(*id, Cause::Stopping));
                 }
-                Phase::Ready => {
-                    *phase = Phase::Draining {
-                        deadline: last,
-                        then: Then::Close,
-                    };
-                    actions.push(Action::Retire(*id));
+                phase @ Phase::Ready { .. } => {
+                    *phase = Phase::draining(last);
+                    actions.push(Action::Retire(*id, Reason::Stopping));
                 }
                 Phase::Draining { deadline, .. } | Phase::Closing { deadline } => {
                     *deadline = last.min(*deadline);
@@ -250,14 +248,19 @@ impl State {
         }
     }
 
-    /// Kills the workers whose time is up.
+    /// Kills the workers whose time is up, and marks those that have reached their age.
     fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let mut late_start = false;
-        for (id, phase) in &mut self.workers {
-            if phase.deadline().is_none_or(|deadline| deadline > now) {
+        for (id, worker) in &mut self.workers {
+            if let Phase::Ready { expires: Some(at) } = worker.phase
+                && at <= now
+            {
+                worker.replace.get_or_insert(Reason::Age);
+            }
+            if worker.phase.deadline().is_none_or(|at| at > now) {
                 continue;
             }
-            let cause = match phase {
+            let cause = match worker.phase {
                 Phase::Starting { .. } => Cause::LateStart,
                 Phase::Draining {
                     then: Then::Kill, ..
@@ -265,64 +268,159 @@ impl State {
                 _ => Cause::LateStop,
             };
             late_start |= cause == Cause::LateStart;
-            *phase = Phase::Killed;
+            worker.phase = Phase::Killed;
             actions.push(Action::Kill(*id, cause));
         }
         if late_start {
-            let limit = self.limits.startup_timeout;
-            let reason = format!("the worker had not loaded the extension after {limit:?}");
-            self.fail(
-                now,
-                Failure {
-                    missing: false,
-                    reason,
-                },
-            );
+            let limit = self.policy.startup_timeout;
+            let failure = Failure {
+                kind: FailureKind::NotStarted,
+                reason: format!("the worker had not loaded the extension after {limit:?}"),
+            };
+            self.start_failed(now, failure, actions);
         }
     }
 
-    /// A start failed. Workers that fail together count once.
-    fn fail(&mut self, now: Instant, failure: Failure) {
-        self.failure = Some(failure);
-        if self.retry_at.is_none_or(|at| at <= now) {
-            let delay = FIRST_DELAY.saturating_mul(1 << self.failures.min(16));
-            self.retry_at = Some(now + delay.min(LAST_DELAY));
-            self.failures += 1;
+    /// A start failed. If it was the canary of a new generation, the old one stays.
+    fn start_failed(&mut self, now: Instant, failure: Failure, actions: &mut Vec<Action>) {
+        let hold = self.failures.start_failed(now, failure);
+        actions.extend(hold.map(Action::Hold));
+        let is_proven = self
+            .workers
+            .values()
+            .any(|worker| worker.phase.is_ready() && worker.generation == self.generation);
+        let mut kept = false;
+        for worker in self.workers.values_mut() {
+            if !is_proven && worker.phase.is_ready() && worker.replace == Some(Reason::FileChanged)
+            {
+                worker.replace = None;
+                kept = true;
+            }
+        }
+        if kept {
+            actions.push(Action::KeepOld);
         }
     }
 
-    /// Starts the workers that are missing; after a failure one at a time, until one succeeds.
+    fn died(&mut self, now: Instant, reason: String, actions: &mut Vec<Action>) {
+        let hold = self.failures.died(now, reason);
+        actions.extend(hold.map(Action::Hold));
+    }
+
+    /// Retires workers whose place has been taken, and those that are more than the load wants; where none may overlap,
+    /// before that.
+    fn retire_replaced(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let is_fresh = |worker: &Member| worker.phase.is_ready() && worker.replace.is_none();
+        let has_fresh = self.workers.values().any(is_fresh);
+        let mut ready = self.ready().count();
+        // Without a fresh one, one must stay that serves: no other may start.
+        let wanted = self.wanted_at_least().max(usize::from(!has_fresh));
+        for (id, worker) in &mut self.workers {
+            if self.policy.overlap && ready <= wanted {
+                return;
+            }
+            if worker.phase.is_ready()
+                && let Some(reason) = &worker.replace
+            {
+                worker.phase = Phase::draining(now + self.policy.shutdown_timeout);
+                actions.push(Action::Retire(*id, reason.clone()));
+                ready -= 1;
+            }
+        }
+    }
+
+    /// Ends the workers that the load has not needed for long, the youngest first.
+    fn retire_surplus(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        if self.surplus_due().is_none_or(|due| due > now) {
+            return;
+        }
+        self.surplus_since = None;
+        let mut surplus = self.fresh().saturating_sub(self.wanted_at_most());
+        for (id, worker) in self.workers.iter_mut().rev() {
+            if surplus > 0 && worker.phase.is_ready() && worker.replace.is_none() {
+                worker.phase = Phase::draining(now + self.policy.shutdown_timeout);
+                actions.push(Action::Retire(*id, Reason::Idle));
+                surplus -= 1;
+            }
+        }
+    }
+
+    fn surplus_due(&self) -> Option<Instant> {
+        let limit = self.policy.idle_timeout;
+        let since = self
+            .surplus_since
+            .filter(|_| !limit.is_zero() && !self.stopping);
+        since.map(|since| since + limit)
+    }
+
+    /// Starts the workers that are missing.
     fn fill(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        while self.wants_more() && self.retry_at.is_none_or(|at| at <= now) {
+        while self.wants_more() && self.failures.retry_at().is_none_or(|at| at <= now) {
             let id = WorkerId(self.next_id);
             self.next_id += 1;
-            let deadline = now + self.limits.startup_timeout;
-            self.workers.insert(id, Phase::Starting { deadline });
+            let deadline = now + self.policy.startup_timeout;
+            let worker = Member {
+                phase: Phase::Starting { deadline },
+                generation: self.generation,
+                replace: None,
+            };
+            self.workers.insert(id, worker);
             actions.push(Action::Spawn(id));
         }
     }
 
+    /// Whether a worker is missing and there is room for it. One at a time after a failure, and to replace others.
     fn wants_more(&self) -> bool {
-        let counted = self.workers.values().filter(|phase| phase.counts()).count();
-        let starting = self
-            .workers
-            .values()
-            .any(|phase| matches!(phase, Phase::Starting { .. }));
-        !self.stopping && counted < self.limits.processes && !(self.failures > 0 && starting)
+        let is_starting = |worker: &Member| matches!(worker.phase, Phase::Starting { .. });
+        let starting = self.workers.values().any(is_starting);
+        let is_old = |worker: &Member| worker.phase.is_ready() && worker.replace.is_some();
+        let replacing = self.workers.values().any(is_old);
+        let wanted = self.wanted_at_least().max(usize::from(replacing));
+        !self.stopping
+            && self.fresh() < wanted
+            && self.workers.len() < self.policy.most_alive()
+            && !(starting && (replacing || self.failures.is_trying()))
+    }
+
+    /// Workers that serve, or will, and need not be replaced.
+    fn fresh(&self) -> usize {
+        let workers = self.workers.values();
+        workers
+            .filter(|worker| worker.phase.serves() && worker.replace.is_none())
+            .count()
+    }
+
+    fn wanted_at_least(&self) -> usize {
+        self.policy.wanted(self.load, self.policy.min_spare)
+    }
+
+    fn wanted_at_most(&self) -> usize {
+        self.policy.wanted(self.load, self.policy.max_spare)
     }
 }
 
 impl Phase {
-    fn counts(&self) -> bool {
-        matches!(self, Phase::Starting { .. } | Phase::Ready)
+    fn draining(deadline: Instant) -> Self {
+        Phase::Draining {
+            deadline,
+            then: Then::Close,
+        }
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        match *self {
+    fn is_ready(self) -> bool {
+        matches!(self, Phase::Ready { .. })
+    }
+
+    fn serves(self) -> bool {
+        matches!(self, Phase::Starting { .. } | Phase::Ready { .. })
+    }
+
+    fn deadline(self) -> Option<Instant> {
+        match self {
             Phase::Starting { deadline }
             | Phase::Draining { deadline, .. }
             | Phase::Closing { deadline } => Some(deadline),
-            Phase::Ready | Phase::Killed => None,
+            Phase::Ready { .. } | Phase::Killed => None,
         }
     }
 }

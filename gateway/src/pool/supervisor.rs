@@ -1,6 +1,7 @@
 //! Carries out what the state machine decides.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::launch::Plan;
 use super::process::{self, Process};
 use super::state::{Action, Event, Failure, State, WorkerId};
 use super::worker::Worker;
-use super::{Pool, Roster};
+use super::{Pool, Roster, rounds};
 use crate::process::stderr;
 
 /// Runs the processes of one pool.
@@ -51,6 +52,8 @@ impl Supervisor {
 
     /// Runs until the pool has been stopped and its last process has gone.
     pub async fn run(mut self) {
+        let mut watching = JoinSet::new();
+        watching.spawn(rounds::run(self.pool.clone()));
         let mut event = Event::Tick;
         loop {
             if let Event::Exited(id, _) = &event {
@@ -88,13 +91,31 @@ impl Supervisor {
                     self.pool.report(Event::Exited(id, failure));
                 }
             }
-            Action::Retire(id) => self.with(id, Worker::retire),
+            Action::Retire(id, reason) => self.with(id, |worker| {
+                let (pool, pid) = (&self.pool.name, worker.pid);
+                tracing::info!(pool, pid, "worker {pid} takes no more requests: {reason}");
+                worker.retire();
+            }),
             Action::Close(id) => self.with(id, |worker| {
                 for lane in &worker.lanes {
                     lane.close();
                 }
             }),
             Action::Kill(id, cause) => self.with(id, |worker| worker.kill(cause)),
+            Action::KeepOld => {
+                let (pool, extension) = (&self.pool.name, self.pool.extension.display());
+                tracing::error!(
+                    pool,
+                    "the new version of {extension} does not start; the one that runs goes on until the file changes again"
+                );
+            }
+            Action::Hold(delay) => {
+                let (pool, extension) = (&self.pool.name, self.pool.extension.display());
+                tracing::error!(
+                    pool,
+                    "workers of {extension} fail too often; the next one is tried in {delay:?}"
+                );
+            }
         }
     }
 
@@ -122,7 +143,7 @@ impl Supervisor {
         let mut greetings = Vec::new();
         let mut drivers = JoinSet::new();
         for (thread, stream) in self.threads.iter().zip(streams) {
-            let (lane, greeting) = Lane::new(self.pool.clone(), pid);
+            let (lane, greeting) = Lane::new(self.pool.clone(), id, pid);
             let driver = drive(lane.clone(), stream, self.pool.request_timeout);
             drivers.spawn_on(driver, thread);
             lanes.push(lane);
@@ -145,7 +166,9 @@ impl Supervisor {
             is_windows: self.plan.is_windows(),
         };
         let limit = self.pool.concurrency;
-        let worker = Arc::new(Worker::new(self.pool.clone(), id, pid, lanes, limit));
+        let quota = quota(self.pool.config.recycle.requests);
+        let worker = Worker::new(self.pool.clone(), id, pid, lanes, limit, quota);
+        let worker = Arc::new(worker);
         self.workers.insert(id, worker.clone());
         tokio::spawn(process::watch(self.pool.clone(), worker, process));
         Ok(())
@@ -162,5 +185,29 @@ impl Supervisor {
             stopping: self.state.is_stopping(),
             finished: self.state.is_finished(),
         });
+    }
+}
+
+/// How many requests one worker serves: the number that is configured, give or take a tenth, so that workers which were
+/// started together do not end together.
+fn quota(requests: u64) -> u64 {
+    let spread = requests / 10;
+    // Each state of the standard library's hash tables begins with other random keys.
+    let random = RandomState::new().build_hasher().finish();
+    requests - spread + random % (2 * spread + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas_differ_by_a_tenth() {
+        assert_eq!((quota(0), quota(9)), (0, 9));
+        let mut quotas: Vec<u64> = (0..1000).map(|_| quota(1000)).collect();
+        assert!(quotas.iter().all(|quota| (900..=1100).contains(quota)));
+        quotas.sort_unstable();
+        quotas.dedup();
+        assert!(quotas.len() > 50, "{}", quotas.len());
     }
 }

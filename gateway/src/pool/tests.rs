@@ -5,6 +5,7 @@
 mod children;
 mod fake;
 mod launched;
+mod repeated;
 mod requests;
 mod room;
 
@@ -34,6 +35,10 @@ const LONG: Duration = Duration::from_secs(60);
 fn config() -> config::Pool {
     let kind = PoolKind::Extension("/nowhere/fake.so".into());
     config::Pool {
+        workers: config::Workers {
+            request_grace: Duration::ZERO,
+            ..config::Workers::default()
+        },
         threads: 2,
         concurrency: 8,
         queue_length: 4,
@@ -61,25 +66,8 @@ impl Bench {
 
     /// With these CGI programs, too.
     async fn with(config: &config::Pool, programs: &[(&str, &str)]) -> (Self, Fake) {
-        let (pool, events) = Pool::new(config, Path::new("/nowhere/fake.so"));
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        let (lane, greeting) = Lane::new(pool.clone(), 4711);
-        let driver = tokio::spawn(driver::drive(lane.clone(), ours, pool.request_timeout));
-        let fake = Fake::greet(theirs).await;
-        greeting.await.unwrap().unwrap();
-        let worker = Worker::new(
-            pool.clone(),
-            WorkerId(0),
-            4711,
-            vec![lane],
-            config.concurrency,
-        );
-        let worker = Arc::new(worker);
-        pool.publish(Roster {
-            ready: vec![worker.clone()],
-            ..Roster::default()
-        });
+        let (pool, events) = Pool::new(config, Path::new("/nowhere/fake.so"), None);
+        let (worker, driver, fake) = Self::worker(&pool).await;
         let bench = Self {
             pool,
             worker,
@@ -88,6 +76,34 @@ impl Bench {
             events,
         };
         (bench, fake)
+    }
+
+    /// The worker dies, and another one takes its place.
+    async fn replace(&mut self, blame: crash::Blame) -> Fake {
+        let dead = self.worker.clone();
+        dead.lanes[0].end();
+        let fake;
+        (self.worker, self.driver, fake) = Self::worker(&self.pool).await;
+        dead.lanes[0].fail("died", blame);
+        fake
+    }
+
+    /// A worker that takes requests, and no other does.
+    async fn worker(pool: &Arc<Pool>) -> (Arc<Worker>, JoinHandle<Option<String>>, Fake) {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (lane, greeting) = Lane::new(pool.clone(), WorkerId(0), 4711);
+        let driver = tokio::spawn(driver::drive(lane.clone(), ours, pool.request_timeout));
+        let fake = Fake::greet(theirs).await;
+        greeting.await.unwrap().unwrap();
+        let (lanes, limit) = (vec![lane], pool.concurrency);
+        let worker = Worker::new(pool.clone(), WorkerId(0), 4711, lanes, limit, 0);
+        let worker = Arc::new(worker);
+        pool.publish(Roster {
+            ready: vec![worker.clone()],
+            ..Roster::default()
+        });
+        (worker, driver, fake)
     }
 
     /// Runs a request beside the test.

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::Pool;
 use super::lane::Lane;
-use super::state::{Cause, Event, WorkerId};
+use super::state::{Cause, Event, Reason, WorkerId};
 
 /// What an extension says of itself (ISAPI.md §1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,17 +42,20 @@ pub struct Worker {
     /// Those of them that have run too long and been given up.
     stuck: AtomicUsize,
     served: AtomicU64,
+    /// So many requests may be served; 0: any number.
+    quota: u64,
     retiring: AtomicBool,
 }
 
 impl Worker {
-    /// A worker that takes up to `limit` requests.
+    /// A worker that takes up to `limit` requests at a time, and up to `quota` in all before it asks to be replaced.
     pub fn new(
         pool: Arc<Pool>,
         id: WorkerId,
         pid: u32,
         lanes: Vec<Arc<Lane>>,
         limit: usize,
+        quota: u64,
     ) -> Self {
         Self {
             id,
@@ -66,6 +69,7 @@ impl Worker {
             taken: AtomicUsize::new(0),
             stuck: AtomicUsize::new(0),
             served: AtomicU64::new(0),
+            quota,
             retiring: AtomicBool::new(false),
         }
     }
@@ -188,7 +192,12 @@ impl Slot {
 
     /// Counts the request as served.
     pub fn finish(self) {
-        self.worker.served.fetch_add(1, Relaxed);
+        let worker = &self.worker;
+        let served = worker.served.fetch_add(1, Relaxed) + 1;
+        if served == worker.quota {
+            let event = Event::Recycle(worker.id, Reason::Requests);
+            worker.pool.report(event);
+        }
     }
 }
 

@@ -3,3 +3,4 @@
 pub mod environment;
 pub mod exit;
 pub mod stderr;
+pub mod user;

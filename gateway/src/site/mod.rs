@@ -5,6 +5,7 @@ mod handler;
 pub mod host;
 pub mod path;
 pub mod variables;
+mod warmup;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::error::{Error, Missing};
 use crate::request::RequestHead;
 pub use directories::Directories;
 use host::Hosts;
+pub use warmup::Warmup;
 
 /// Every configured site with its handlers and their backends: the routing table.
 pub struct Sites {
@@ -160,20 +162,12 @@ impl Site {
         config: &Config,
         backend: &impl Fn(&str) -> Arc<Backend>,
     ) -> Self {
-        let first_host = site.hosts.first().map(String::as_str);
-        let name = site.name.as_deref().or(first_host);
         let directories = Arc::new(Directories::new(&site.virtual_directories));
         let destination = |handler: &config::Handler| {
             let program = config.pools[&handler.pool].kind.program();
-            let root = site.root.as_deref().or_else(|| program.parent());
             Destination {
                 backend: backend(&handler.pool),
-                facts: Arc::new(SiteFacts {
-                    id: site.id.unwrap_or(index + 1),
-                    name: name.unwrap_or("Default Web Site").to_owned(),
-                    root: root.unwrap_or(program).to_owned(),
-                    directories: Arc::clone(&directories),
-                }),
+                facts: Arc::new(Self::facts(index, site, program, &directories)),
                 program: program.as_os_str().as_encoded_bytes().to_vec(),
             }
         };
@@ -191,6 +185,24 @@ impl Site {
             folders: all.map(|directory| folder(&directory.root)).collect(),
             directories,
             error_pages: site.error_pages.clone(),
+        }
+    }
+
+    /// What the site, the one with this index, is to a handler of this extension or program.
+    fn facts(
+        index: usize,
+        site: &config::Site,
+        program: &Path,
+        directories: &Arc<Directories>,
+    ) -> SiteFacts {
+        let first_host = site.hosts.first().map(String::as_str);
+        let name = site.name.as_deref().or(first_host);
+        let root = site.root.as_deref().or_else(|| program.parent());
+        SiteFacts {
+            id: site.id.unwrap_or(index + 1),
+            name: name.unwrap_or("Default Web Site").to_owned(),
+            root: root.unwrap_or(program).to_owned(),
+            directories: Arc::clone(directories),
         }
     }
 

@@ -10,6 +10,7 @@ use http::StatusCode;
 use super::{Lane, STDIN_WINDOW, STDOUT_WINDOW, Table};
 use crate::pool::exchange::{Ending, ErrorPage, Part};
 use crate::pool::lock;
+use crate::pool::state::Event;
 
 /// The lane, locked while the driver gives it the records of one read.
 pub struct Receiving<'a> {
@@ -115,17 +116,13 @@ impl Receiving<'_> {
                 self.log_call(request.as_deref(), &event);
             }
             ServerEvent::Unhealthy(reason) => {
-                let (pool, pid) = (&self.lane.pool.name, self.lane.pid);
-                tracing::warn!(
-                    pool,
-                    pid,
-                    "the extension says that it is unhealthy: {}",
-                    String::from_utf8_lossy(reason)
-                );
+                self.lane.pool.report(Event::Unhealthy {
+                    worker: self.lane.worker,
+                    reason: String::from_utf8_lossy(reason).into_owned(),
+                });
             }
-            ServerEvent::StdoutEnd { .. }
-            | ServerEvent::Values(_)
-            | ServerEvent::UnknownType(_) => {}
+            ServerEvent::Values(_) => table.ponged = true,
+            ServerEvent::StdoutEnd { .. } | ServerEvent::UnknownType(_) => {}
         }
         Ok(())
     }

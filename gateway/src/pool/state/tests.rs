@@ -1,36 +1,58 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use proptest::prelude::*;
+mod histories;
+mod simulation;
 
 use super::*;
+use crate::config::RapidFail;
 
-const LIMITS: Limits = Limits {
+pub const POLICY: Policy = Policy {
     processes: 2,
+    min_spare: 2,
+    max_spare: 2,
+    idle_timeout: Duration::ZERO,
+    threads: 4,
+    overlap: true,
+    max_age: Duration::ZERO,
     startup_timeout: Duration::from_secs(90),
     shutdown_timeout: Duration::from_secs(10),
+    rapid_fail: RapidFail {
+        failures: 0,
+        interval: Duration::from_secs(300),
+        delay: Duration::from_secs(1),
+        max_delay: Duration::from_secs(300),
+    },
 };
 
 fn pool(processes: usize) -> (State, Instant) {
-    (
-        State::new(Limits {
-            processes,
-            ..LIMITS
-        }),
-        Instant::now(),
-    )
+    started(Policy {
+        processes,
+        ..POLICY
+    })
 }
 
-fn failure(reason: &str) -> Failure {
+/// A pool that has had its first event, and the time of it.
+fn started(policy: Policy) -> (State, Instant) {
+    (State::new(policy), Instant::now())
+}
+
+pub fn failure(reason: &str) -> Failure {
     Failure {
-        missing: false,
+        kind: FailureKind::NotStarted,
         reason: reason.into(),
     }
 }
 
+fn ready(state: &State) -> Vec<WorkerId> {
+    state.ready().collect()
+}
+
 const HOUR: Duration = Duration::from_secs(3600);
+const SECOND: Duration = Duration::from_secs(1);
 const A: WorkerId = WorkerId(0);
 const B: WorkerId = WorkerId(1);
 const C: WorkerId = WorkerId(2);
+const D: WorkerId = WorkerId(3);
 
 #[test]
 fn starts_the_workers_and_replaces_one_that_dies_at_once() {
@@ -39,8 +61,8 @@ fn starts_the_workers_and_replaces_one_that_dies_at_once() {
         state.step(now, Event::Tick),
         [Action::Spawn(A), Action::Spawn(B)]
     );
-    assert_eq!(state.step(now, Event::Greeted(A)), []);
-    assert_eq!(state.ready().collect::<Vec<_>>(), [A]);
+    assert_eq!(state.step(now, Event::Started(A)), []);
+    assert_eq!(ready(&state), [A]);
     assert_eq!(
         state.step(now, Event::Exited(A, failure("died"))),
         [Action::Spawn(C)]
@@ -67,7 +89,7 @@ fn failed_starts_back_off_and_the_first_success_ends_it() {
         assert_eq!(state.step(now, Event::Tick), [Action::Spawn(id)]);
         if attempt == 12 {
             assert_eq!(
-                state.step(now, Event::Greeted(id)),
+                state.step(now, Event::Started(id)),
                 [Action::Spawn(WorkerId(13))]
             );
             break;
@@ -84,17 +106,17 @@ fn failed_starts_back_off_and_the_first_success_ends_it() {
 }
 
 #[test]
-fn a_worker_that_does_not_greet_in_time_is_killed_and_counts_as_failed() {
+fn a_worker_that_does_not_start_in_time_is_killed_and_counts_as_failed() {
     let (mut state, now) = pool(1);
     state.step(now, Event::Tick);
     let due = state.next_tick().unwrap();
-    assert_eq!(due, now + LIMITS.startup_timeout);
+    assert_eq!(due, now + POLICY.startup_timeout);
     assert_eq!(
         state.step(due, Event::Tick),
         [Action::Kill(A, Cause::LateStart)]
     );
     assert!(state.failure().unwrap().reason.contains("90s"));
-    assert_eq!(state.step(due, Event::Greeted(A)), []);
+    assert_eq!(state.step(due, Event::Started(A)), []);
     assert_eq!(state.ready().count(), 0);
 }
 
@@ -102,21 +124,22 @@ fn a_worker_that_does_not_greet_in_time_is_killed_and_counts_as_failed() {
 fn a_condemned_worker_is_replaced_at_once_and_killed_when_idle_or_late() {
     let (mut state, now) = pool(1);
     state.step(now, Event::Tick);
-    state.step(now, Event::Greeted(A));
+    state.step(now, Event::Started(A));
     assert_eq!(
         state.step(now, Event::Condemned(A)),
-        [Action::Retire(A), Action::Spawn(B)]
+        [Action::Retire(A, Reason::RequestTimeout), Action::Spawn(B)]
     );
-    state.step(now, Event::Greeted(B));
+    state.step(now, Event::Started(B));
     assert_eq!(
         state.step(now, Event::Idle(A)),
         [Action::Kill(A, Cause::Stuck)]
     );
+    state.step(now, Event::Exited(A, failure("killed")));
 
     state.step(now, Event::Condemned(B));
-    state.step(now, Event::Greeted(C));
+    state.step(now, Event::Started(C));
     let due = state.next_tick().unwrap();
-    assert_eq!(due, now + LIMITS.shutdown_timeout);
+    assert_eq!(due, now + POLICY.shutdown_timeout);
     assert_eq!(
         state.step(due, Event::Tick),
         [Action::Kill(B, Cause::Stuck)]
@@ -124,10 +147,268 @@ fn a_condemned_worker_is_replaced_at_once_and_killed_when_idle_or_late() {
 }
 
 #[test]
+fn a_worker_is_replaced_when_another_one_is_ready() {
+    let (mut state, now) = pool(2);
+    state.step(now, Event::Tick);
+    state.step(now, Event::Started(A));
+    state.step(now, Event::Started(B));
+    let reason = Reason::Unhealthy("tired".into());
+    let event = Event::Unhealthy {
+        worker: A,
+        reason: "tired".into(),
+    };
+    assert_eq!(state.step(now, event.clone()), [Action::Spawn(C)]);
+    assert_eq!(state.step(now, event), [], "once");
+    assert_eq!(ready(&state), [A, B]);
+    assert_eq!(
+        state.step(now, Event::Started(C)),
+        [Action::Retire(A, reason)]
+    );
+    assert_eq!(ready(&state), [B, C]);
+    assert_eq!(state.step(now, Event::Idle(A)), [Action::Close(A)]);
+    assert_eq!(state.step(now, Event::Exited(A, failure("ended"))), []);
+}
+
+#[test]
+fn a_new_file_replaces_one_worker_after_the_other() {
+    let (mut state, now) = pool(2);
+    state.step(now, Event::Tick);
+    state.step(now, Event::Started(A));
+    state.step(now, Event::Started(B));
+    let changed = Event::RecycleAll(Reason::FileChanged);
+    assert_eq!(state.step(now, changed), [Action::Spawn(C)]);
+    assert_eq!(
+        state.step(now, Event::Started(C)),
+        [Action::Retire(A, Reason::FileChanged), Action::Spawn(D)]
+    );
+    assert_eq!(
+        state.step(now, Event::Started(D)),
+        [Action::Retire(B, Reason::FileChanged)]
+    );
+}
+
+#[test]
+fn a_new_file_that_does_not_start_never_replaces_the_running_one() {
+    let (mut state, now) = pool(1);
+    state.step(now, Event::Tick);
+    state.step(now, Event::Started(A));
+    state.step(now, Event::RecycleAll(Reason::FileChanged));
+    assert_eq!(
+        state.step(now, Event::StartFailed(B, failure("no such symbol"))),
+        [Action::Kill(B, Cause::NotLoaded), Action::KeepOld]
+    );
+    state.step(now, Event::Exited(B, failure("ended")));
+    assert_eq!(ready(&state), [A]);
+    assert_eq!(state.step(now + HOUR, Event::Tick), [], "not tried again");
+    // Until it changes again.
+    let changed = Event::RecycleAll(Reason::FileChanged);
+    assert_eq!(state.step(now + HOUR, changed), [Action::Spawn(C)]);
+    assert_eq!(
+        state.step(now + HOUR, Event::Started(C)),
+        [Action::Retire(A, Reason::FileChanged)]
+    );
+}
+
+#[test]
+fn a_worker_that_grows_old_goes_on_while_no_other_one_starts() {
+    let (mut state, now) = started(Policy {
+        processes: 1,
+        max_age: HOUR,
+        ..POLICY
+    });
+    state.step(now, Event::Tick);
+    state.step(now, Event::Started(A));
+    let due = state.next_tick().unwrap();
+    assert_eq!(due, now + HOUR);
+    assert_eq!(state.step(due, Event::Tick), [Action::Spawn(B)]);
+    state.step(due, Event::StartFailed(B, failure("out of memory")));
+    state.step(due, Event::Exited(B, failure("ended")));
+    assert_eq!(ready(&state), [A]);
+    let retry = state.next_tick().unwrap();
+    assert_eq!(retry, due + Duration::from_millis(100));
+    assert_eq!(state.step(retry, Event::Tick), [Action::Spawn(C)]);
+    assert_eq!(
+        state.step(retry, Event::Started(C)),
+        [Action::Retire(A, Reason::Age)]
+    );
+}
+
+#[test]
+fn workers_that_are_old_when_they_start_do_not_stand_in_the_way() {
+    let (mut state, now) = pool(1);
+    state.step(now, Event::Tick);
+    let changed = Event::RecycleAll(Reason::FileChanged);
+    assert_eq!(state.step(now, changed.clone()), [Action::Spawn(B)]);
+    assert_eq!(state.step(now, changed), [], "there is no room for a third");
+    assert_eq!(state.step(now, Event::Started(A)), []);
+    assert_eq!(
+        state.step(now, Event::Started(B)),
+        [Action::Retire(A, Reason::FileChanged)]
+    );
+    assert_eq!(state.step(now, Event::Idle(A)), [Action::Close(A)]);
+    assert_eq!(
+        state.step(now, Event::Exited(A, failure("ended"))),
+        [Action::Spawn(C)]
+    );
+}
+
+#[test]
+fn without_overlap_the_old_worker_ends_first() {
+    let (mut state, now) = started(Policy {
+        processes: 1,
+        overlap: false,
+        ..POLICY
+    });
+    state.step(now, Event::Tick);
+    state.step(now, Event::Started(A));
+    assert_eq!(
+        state.step(now, Event::RecycleAll(Reason::Schedule)),
+        [Action::Retire(A, Reason::Schedule)]
+    );
+    assert_eq!(state.step(now, Event::Idle(A)), [Action::Close(A)]);
+    assert_eq!(
+        state.step(now, Event::Exited(A, failure("ended"))),
+        [Action::Spawn(B)]
+    );
+}
+
+#[test]
+fn on_demand_the_first_request_starts_a_worker_and_idleness_ends_it() {
+    let (mut state, now) = started(Policy {
+        min_spare: 0,
+        max_spare: 0,
+        idle_timeout: HOUR,
+        ..POLICY
+    });
+    assert_eq!(state.step(now, Event::Tick), []);
+    assert_eq!(state.step(now, Event::Load(1)), [Action::Spawn(A)]);
+    state.step(now, Event::Started(A));
+    assert_eq!(state.step(now, Event::Load(5)), [Action::Spawn(B)]);
+    state.step(now, Event::Started(B));
+    assert_eq!(state.step(now, Event::Load(100)), [], "no more than may be");
+    state.step(now, Event::Load(3));
+    assert_eq!(state.next_tick(), Some(now + HOUR));
+    state.step(now + SECOND, Event::Load(5));
+    assert_eq!(state.next_tick(), None, "it was needed again");
+    state.step(now + SECOND, Event::Load(0));
+    assert_eq!(
+        state.step(now + SECOND + HOUR, Event::Tick),
+        [
+            Action::Retire(B, Reason::Idle),
+            Action::Retire(A, Reason::Idle)
+        ]
+    );
+}
+
+#[test]
+fn on_demand_each_request_is_a_reason_to_try_again() {
+    let (mut state, now) = started(Policy {
+        min_spare: 0,
+        max_spare: 0,
+        ..POLICY
+    });
+    assert_eq!(state.step(now, Event::Load(1)), [Action::Spawn(A)]);
+    state.step(now, Event::StartFailed(A, failure("no such symbol")));
+    state.step(now, Event::Exited(A, failure("ended")));
+    assert_eq!(state.failure(), Some(&failure("no such symbol")));
+    state.step(now, Event::Load(0));
+    assert_eq!((state.failure(), state.next_tick()), (None, None));
+    assert_eq!(state.step(now + SECOND, Event::Load(1)), [Action::Spawn(B)]);
+}
+
+#[test]
+fn the_spare_workers_follow_the_load() {
+    let (mut state, now) = started(Policy {
+        processes: 5,
+        min_spare: 1,
+        max_spare: 2,
+        idle_timeout: SECOND,
+        ..POLICY
+    });
+    assert_eq!(state.step(now, Event::Tick), [Action::Spawn(A)]);
+    state.step(now, Event::Started(A));
+    assert_eq!(
+        state.step(now, Event::Load(9)),
+        [B, C, D].map(Action::Spawn)
+    );
+    for id in [B, C, D] {
+        state.step(now, Event::Started(id));
+    }
+    state.step(now, Event::Load(1));
+    assert_eq!(
+        state.step(now + SECOND, Event::Load(1)),
+        [Action::Retire(D, Reason::Idle)]
+    );
+    assert_eq!(ready(&state), [A, B, C]);
+}
+
+#[test]
+fn workers_that_die_again_and_again_turn_the_pool_off() {
+    let (mut state, mut now) = started(Policy {
+        processes: 1,
+        rapid_fail: RapidFail {
+            failures: 2,
+            ..POLICY.rapid_fail
+        },
+        ..POLICY
+    });
+    state.step(now, Event::Tick);
+    state.step(now, Event::Started(A));
+    assert_eq!(
+        state.step(now, Event::Broken(A, Cause::NoPong)),
+        [Action::Kill(A, Cause::NoPong), Action::Spawn(B)]
+    );
+    assert_eq!(state.step(now, Event::Exited(A, failure("killed"))), []);
+    state.step(now, Event::Started(B));
+    assert_eq!(
+        state.step(now, Event::Exited(B, failure("crashed"))),
+        [Action::Hold(SECOND)]
+    );
+    assert_eq!(
+        state.failure().unwrap().kind,
+        FailureKind::Off(now + SECOND)
+    );
+    now += SECOND;
+    assert_eq!(state.next_tick(), Some(now));
+    assert_eq!(state.step(now, Event::Tick), [Action::Spawn(C)]);
+    state.step(now, Event::Started(C));
+    assert_eq!(state.failure(), None);
+    assert_eq!(
+        state.step(now, Event::Exited(C, failure("crashed"))),
+        [Action::Hold(2 * SECOND)]
+    );
+    // A new file is tried at once.
+    assert_eq!(
+        state.step(now, Event::RecycleAll(Reason::FileChanged)),
+        [Action::Spawn(D)]
+    );
+}
+
+#[test]
+fn too_much_memory_is_no_failure() {
+    let (mut state, now) = started(Policy {
+        processes: 1,
+        rapid_fail: RapidFail {
+            failures: 1,
+            ..POLICY.rapid_fail
+        },
+        ..POLICY
+    });
+    state.step(now, Event::Tick);
+    state.step(now, Event::Started(A));
+    let cause = Cause::Memory(1 << 30);
+    assert_eq!(
+        state.step(now, Event::Broken(A, cause)),
+        [Action::Kill(A, cause), Action::Spawn(B)]
+    );
+    assert_eq!(state.step(now, Event::Broken(A, cause)), []);
+}
+
+#[test]
 fn stop_takes_no_longer_than_it_may() {
     let (mut state, now) = pool(1);
     state.step(now, Event::Tick);
-    state.step(now, Event::Greeted(A));
+    state.step(now, Event::Started(A));
     let limit = Duration::from_secs(3);
     state.step(now, Event::Stop(limit));
     assert_eq!(state.next_tick(), Some(now + limit));
@@ -137,10 +418,13 @@ fn stop_takes_no_longer_than_it_may() {
 fn stop_drains_closes_and_in_the_end_kills() {
     let (mut state, now) = pool(2);
     state.step(now, Event::Tick);
-    state.step(now, Event::Greeted(A));
+    state.step(now, Event::Started(A));
     assert_eq!(
         state.step(now, Event::Stop(HOUR)),
-        [Action::Retire(A), Action::Kill(B, Cause::Stopping)]
+        [
+            Action::Retire(A, Reason::Stopping),
+            Action::Kill(B, Cause::Stopping)
+        ]
     );
     assert_eq!(state.step(now, Event::Idle(A)), [Action::Close(A)]);
     assert_eq!(state.step(now, Event::Exited(B, failure("killed"))), []);
@@ -153,140 +437,4 @@ fn stop_drains_closes_and_in_the_end_kills() {
     assert_eq!(state.step(due, Event::Exited(A, failure("killed"))), []);
     assert!(state.is_finished());
     assert_eq!(state.next_tick(), None);
-}
-
-/// The world around the state machine: the processes that exist because of its actions.
-#[derive(Default)]
-struct World {
-    greeting: Vec<WorkerId>,
-    serving: Vec<WorkerId>,
-    /// Draining, closing or killed.
-    leaving: Vec<WorkerId>,
-    killed: Vec<WorkerId>,
-}
-
-impl World {
-    fn act(&mut self, actions: Vec<Action>) {
-        for action in actions {
-            match action {
-                Action::Spawn(id) => self.greeting.push(id),
-                Action::Retire(id) => {
-                    assert!(self.serving.contains(&id));
-                    self.leave(id);
-                }
-                Action::Close(id) => assert!(self.leaving.contains(&id)),
-                Action::Kill(id, _) => {
-                    self.leave(id);
-                    self.killed.push(id);
-                }
-            }
-        }
-    }
-
-    fn leave(&mut self, id: WorkerId) {
-        let before = self.greeting.len() + self.serving.len();
-        self.greeting.retain(|other| *other != id);
-        self.serving.retain(|other| *other != id);
-        if self.greeting.len() + self.serving.len() < before {
-            self.leaving.push(id);
-        }
-    }
-
-    fn forget(&mut self, id: WorkerId) {
-        for list in [
-            &mut self.greeting,
-            &mut self.serving,
-            &mut self.leaving,
-            &mut self.killed,
-        ] {
-            list.retain(|other| *other != id);
-        }
-    }
-
-    fn all(&self) -> Vec<WorkerId> {
-        [&self.greeting[..], &self.serving, &self.leaving].concat()
-    }
-}
-
-proptest! {
-    #[test]
-    fn any_history_keeps_the_limit_and_heals(
-        processes in 1_usize..5,
-        history in proptest::collection::vec((0_u8..7, any::<prop::sample::Index>(), 0_u64..40), 0..200),
-    ) {
-        let (mut state, mut now) = pool(processes);
-        let mut world = World::default();
-        world.act(state.step(now, Event::Tick));
-        for (kind, which, seconds) in history {
-            let all = world.all();
-            let id = if all.is_empty() { WorkerId(u64::MAX) } else { *which.get(&all) };
-            let event = match kind {
-                0 => { now += Duration::from_secs(seconds); Event::Tick }
-                1 => Event::Greeted(id),
-                2 => Event::StartFailed(id, failure("failed")),
-                3 => Event::Exited(id, failure("died")),
-                4 => Event::Condemned(id),
-                5 => Event::Idle(id),
-                _ => Event::Tick,
-            };
-            if kind == 1 && world.greeting.contains(&id) {
-                world.greeting.retain(|other| *other != id);
-                world.serving.push(id);
-            }
-            if kind == 3 {
-                world.forget(id);
-            }
-            world.act(state.step(now, event));
-            prop_assert!(world.greeting.len() + world.serving.len() <= processes);
-            prop_assert_eq!(state.ready().collect::<Vec<_>>(), sorted(&world.serving));
-        }
-        heal(&mut state, &mut world, &mut now, processes)?;
-        end(&mut state, &mut world, now)?;
-    }
-}
-
-/// When starts succeed and killed processes exit, all workers become ready.
-fn heal(
-    state: &mut State,
-    world: &mut World,
-    now: &mut Instant,
-    processes: usize,
-) -> Result<(), TestCaseError> {
-    for _ in 0..20 {
-        for id in std::mem::take(&mut world.greeting) {
-            world.serving.push(id);
-            world.act(state.step(*now, Event::Greeted(id)));
-        }
-        for id in world.killed.clone() {
-            world.forget(id);
-            world.act(state.step(*now, Event::Exited(id, failure("killed"))));
-        }
-        if let Some(due) = state.next_tick() {
-            *now = due.max(*now);
-            world.act(state.step(*now, Event::Tick));
-        }
-    }
-    prop_assert_eq!(state.ready().count(), processes);
-    prop_assert_eq!(state.failure(), None);
-    prop_assert_eq!(state.next_tick(), None);
-    Ok(())
-}
-
-/// Stop ends every worker by the deadline, even when none of them obeys.
-fn end(state: &mut State, world: &mut World, now: Instant) -> Result<(), TestCaseError> {
-    world.act(state.step(now, Event::Stop(HOUR)));
-    world.act(state.step(now + LIMITS.shutdown_timeout, Event::Tick));
-    prop_assert_eq!(sorted(&world.killed), sorted(&world.all()));
-    for id in world.all() {
-        world.forget(id);
-        world.act(state.step(now, Event::Exited(id, failure("killed"))));
-    }
-    prop_assert!(state.is_finished());
-    Ok(())
-}
-
-fn sorted(ids: &[WorkerId]) -> Vec<WorkerId> {
-    let mut ids = ids.to_vec();
-    ids.sort();
-    ids
 }

@@ -222,7 +222,7 @@ async fn a_worker_that_dies_takes_the_child_along() {
     exec(&mut fake, id, &get("/x.cgi"), b"").await;
     let mut body = response(call.await.unwrap()).body;
     body.frame().await.unwrap().unwrap();
-    bench.worker.lanes[0].fail("was killed");
+    bench.worker.lanes[0].fail("was killed", crash::Blame::Request(id));
     let broken = body.frame().await.unwrap();
     assert!(matches!(broken, Err(BodyError::Cut(reason)) if reason == "was killed"));
 }

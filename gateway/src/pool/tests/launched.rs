@@ -27,6 +27,7 @@ impl Launched {
             config,
             extension,
             Launcher::Native(worker.clone()),
+            None,
             &runtimes,
         );
         Self {
@@ -100,6 +101,7 @@ async fn a_missing_worker_binary_is_named() {
         &config(),
         &extension,
         Launcher::Native("/nowhere/isapi-worker".into()),
+        None,
         &runtimes,
     );
     let reason = pool.ready().await.unwrap_err();

@@ -3,6 +3,7 @@
 use fastcgi_protocol::{ProtocolStatus, RecordType, encode};
 use http::{HeaderName, StatusCode};
 
+use super::crash::Blame;
 use super::fake::{STDIN_WINDOW, STDOUT_WINDOW, Said};
 use super::*;
 
@@ -196,7 +197,7 @@ async fn more_than_the_credit_ends_the_worker() {
         "{fault}"
     );
     assert!(!bench.worker.has_room(0));
-    bench.worker.lanes[0].fail("was killed");
+    bench.worker.lanes[0].fail("was killed", Blame::Request(id));
     let error = error(call.await.unwrap());
     assert!(matches!(error, Error::BackendDied(reason) if reason == "was killed"));
 }
@@ -314,7 +315,7 @@ async fn what_a_dead_worker_had_said_is_delivered() {
     let part = bench.get("/part");
     let part_id = fake.hear_get().await;
     let none = bench.get("/none");
-    let _ = fake.hear_get().await;
+    let none_id = fake.hear_get().await;
     fake.answer_whole(whole_id, "whole").await;
     fake.answer(part_id, "Content-Type: text/plain\r\n\r\npart")
         .await;
@@ -324,7 +325,7 @@ async fn what_a_dead_worker_had_said_is_delivered() {
     let mut left = Vec::new();
     assert_eq!(lane.describe(1, &mut left), 2);
     assert_eq!(left, ["GET /part"]);
-    lane.fail("was killed by signal 11 (SIGSEGV)");
+    lane.fail("was killed by signal 11 (SIGSEGV)", Blame::Request(none_id));
     assert_eq!(text(response(whole.await.unwrap())).await, "whole");
     let part = response(part.await.unwrap()).body.collect().await;
     assert!(matches!(part, Err(BodyError::Cut(reason)) if reason.contains("SIGSEGV")));

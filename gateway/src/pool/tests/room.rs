@@ -108,7 +108,7 @@ async fn a_pool_that_cannot_start_or_stops_says_so_to_those_who_wait() {
     }
     bench.pool.publish(Roster {
         failure: Some(Failure {
-            missing: false,
+            kind: FailureKind::NotStarted,
             reason: "no such symbol".into(),
         }),
         ..Roster::default()

@@ -1,0 +1,173 @@
+//! When a worker dies, the requests in it that are not to blame run again, and their clients do not notice.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use system_tests::{Client, Gate, Gateway, Load, Process, Signal, extension, send, wait_until};
+use tempfile::TempDir;
+
+fn steady(keys: &str) -> Gateway {
+    let folder = TempDir::new().unwrap();
+    extension("steady", &[], folder.path());
+    let text = r#"
+[[site]]
+[[site.handler]]
+path = "*"
+pool = "steady"
+[pool.steady]
+extension = "{dir}/steady.so"
+rapid_fail.failures = 0
+threads = 16
+"#;
+    Gateway::with_config_in(folder, &[text, keys].concat())
+}
+
+/// Clients whose requests are in the worker, waiting at the gate.
+fn waiting(gateway: &Gateway, gate: &Gate, method: &str, body: &[u8], count: usize) -> Vec<Client> {
+    let before = waits(gateway);
+    let mut clients: Vec<Client> = (0..count)
+        .map(|_| Client::connect(gateway.address()))
+        .collect();
+    for client in &mut clients {
+        client.request(method, &format!("/?wait={}", gate.path()), &[], body);
+    }
+    wait_until("they wait", || waits(gateway) == before + count);
+    clients
+}
+
+fn waits(gateway: &Gateway) -> usize {
+    let lines = gateway.log().so_far();
+    lines
+        .iter()
+        .filter(|line| line.contains("steady: waiting"))
+        .count()
+}
+
+#[test]
+fn the_culprit_fails_and_the_others_run_again() {
+    let gateway = steady("");
+    let gate = Gate::new(gateway.folder());
+    let mut get = waiting(&gateway, &gate, "GET", b"", 5);
+    let mut put = waiting(&gateway, &gate, "PUT", &[b'x'; 20_000], 1);
+    let mut post = waiting(&gateway, &gate, "POST", b"x", 1);
+    let mut long = waiting(&gateway, &gate, "PUT", &[b'x'; 100_000], 1);
+    assert_eq!(gateway.get("/?crash").status(), 502);
+    // Not safe to repeat, and longer than what is kept.
+    assert_eq!(post[0].reply("POST").status(), 502);
+    assert_eq!(long[0].reply("PUT").status(), 502);
+    wait_until("the innocent wait again", || waits(&gateway) == 8 + 6);
+    let open = gate.open();
+    let mut processes = BTreeSet::new();
+    for client in &mut get {
+        let reply = client.reply("GET");
+        assert_eq!(reply.text(), "version 1");
+        processes.insert(reply.process());
+    }
+    assert_eq!(put[0].reply("PUT").text(), "version 1");
+    drop(open);
+    assert_eq!(processes.len(), 1);
+    let line =
+        gateway
+            .log()
+            .wait_for(&["isapi-worker: crash: SIGSEGV", "at steady.so+", "request "]);
+    assert!(line.contains(" GET /"), "{line}");
+    drop((get, put, post, long));
+    gateway.stop();
+}
+
+#[test]
+fn who_calls_exit_is_the_culprit() {
+    let gateway = steady("");
+    let gate = Gate::new(gateway.folder());
+    let mut clients = waiting(&gateway, &gate, "GET", b"", 3);
+    assert_eq!(gateway.get("/?exit").status(), 502);
+    gateway
+        .log()
+        .wait_for(&["exited with status 3", "the extension has called exit"]);
+    let dead = || {
+        let lines = gateway.log().so_far();
+        lines
+            .iter()
+            .filter(|line| line.contains("requests in it: 4"))
+            .count()
+    };
+    wait_until("the others wait again", || waits(&gateway) == 6);
+    assert_eq!(dead(), 1, "it has not run again");
+    let open = gate.open();
+    for client in &mut clients {
+        assert_eq!(client.reply("GET").text(), "version 1");
+    }
+    drop(open);
+    drop(clients);
+    gateway.stop();
+}
+
+#[test]
+fn without_a_culprit_all_run_again_once() {
+    let gateway = steady("");
+    let gate = Gate::new(gateway.folder());
+    let first = gateway.get("/").process();
+    let mut clients = waiting(&gateway, &gate, "GET", b"", 3);
+    send(first, Signal::KILL);
+    wait_until("they wait again", || waits(&gateway) == 6);
+    let second = gateway.get("/").process();
+    assert_ne!(first, second);
+    send(second, Signal::KILL);
+    for client in &mut clients {
+        assert_eq!(client.reply("GET").status(), 502);
+    }
+    drop(clients);
+    gateway.stop();
+}
+
+#[test]
+fn one_percent_crash_and_nobody_else_fails() {
+    let gateway = steady("processes = 4\n");
+    let load = Load::start(gateway.address(), 32, |number| match number % 100 {
+        50 => "/?crash".into(),
+        number if number % 10 == 0 => "/?sleep=20".into(),
+        _ => "/".into(),
+    });
+    wait_until("5,000 requests", || load.sent() >= 5_000);
+    let sent = load.sent();
+    let outcome = load.stop();
+    outcome.only(&["200 version 1", "502"]);
+    let crashes = outcome.count("502");
+    assert!(
+        (sent / 100..=sent / 100 + 2).contains(&crashes),
+        "{crashes} of {sent}: {outcome:?}"
+    );
+    gateway.stop();
+}
+
+#[test]
+fn workers_are_killed_at_random_and_nobody_fails() {
+    let gateway = steady("processes = 3\n");
+    let done = AtomicBool::new(false);
+    let load = Load::start(gateway.address(), 16, |_| "/".into());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut victim = 0;
+            while !done.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(100));
+                let alive: Vec<Process> = gateway
+                    .processes()
+                    .into_iter()
+                    .filter(|process| process.is_alive())
+                    .collect();
+                victim += 1;
+                if let Some(process) = alive.get(victim % 3) {
+                    send(process.pid, Signal::KILL);
+                    process.wait_gone();
+                }
+            }
+        });
+        wait_until("5,000 requests", || load.sent() >= 5_000);
+        done.store(true, Ordering::Relaxed);
+    });
+    let outcome = load.stop();
+    outcome.only(&["200 version 1"]);
+    assert!(outcome.processes.len() > 5, "{outcome:?}");
+    gateway.stop();
+}

@@ -1,0 +1,322 @@
+//! Workers are replaced for many reasons, and nobody notices.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use system_tests::{
+    Client, Gate, Gateway, Load, Process, Signal, extension, extension_as, send, wait_until,
+};
+use tempfile::TempDir;
+
+/// A gateway that serves the fixture, with these keys for its pool.
+fn steady(keys: &str) -> Gateway {
+    let folder = TempDir::new().unwrap();
+    extension("steady", &[], folder.path());
+    in_folder(folder, keys)
+}
+
+fn in_folder(folder: TempDir, keys: &str) -> Gateway {
+    Gateway::with_config_in(folder, &config(keys))
+}
+
+fn config(keys: &str) -> String {
+    let text = r#"
+[[site]]
+[[site.handler]]
+path = "*"
+pool = "steady"
+[pool.steady]
+extension = "{dir}/steady.so"
+threads = 8
+"#;
+    [text, keys].concat()
+}
+
+/// Another version of the fixture, beside it.
+fn version(folder: &Path, options: &[&str]) -> PathBuf {
+    extension_as("new.so", "steady", options, folder)
+}
+
+/// Waits until this is what the extension answers.
+fn answers(gateway: &Gateway, text: &str) {
+    wait_until(text, || gateway.get("/").text() == text);
+}
+
+#[test]
+fn a_new_file_takes_over_and_the_old_one_finishes() {
+    let gateway = steady("");
+    let gate = Gate::new(gateway.folder());
+    let mut slow = Client::connect(gateway.address());
+    slow.request("GET", &format!("/?wait={}", gate.path()), &[], b"");
+    gateway.log().wait_for(&["steady: waiting"]);
+    let first = gateway.get("/").process();
+    let new = version(gateway.folder(), &["-DVERSION=2"]);
+    std::fs::rename(new, gateway.folder().join("steady.so")).unwrap();
+    gateway
+        .log()
+        .wait_for(&["takes no more requests", "file has changed"]);
+    answers(&gateway, "version 2");
+    let open = gate.open();
+    let reply = slow.reply("GET");
+    assert_eq!(
+        (reply.text().as_str(), reply.process()),
+        ("version 1", first)
+    );
+    drop(open);
+    gateway.log().wait_for(&["steady: terminated"]);
+    drop(slow);
+    gateway.stop();
+}
+
+#[test]
+fn a_file_is_overwritten_in_place_under_load() {
+    let gateway = steady("");
+    let load = Load::start(gateway.address(), 8, |_| "/".into());
+    for number in 2..5 {
+        let new = version(gateway.folder(), &[&format!("-DVERSION={number}")]);
+        // Truncates the file and writes it anew.
+        std::fs::copy(new, gateway.folder().join("steady.so")).unwrap();
+        answers(&gateway, &format!("version {number}"));
+    }
+    let outcome = load.stop();
+    outcome.only(&[
+        "200 version 1",
+        "200 version 2",
+        "200 version 3",
+        "200 version 4",
+    ]);
+    assert_eq!(
+        (outcome.answers.len(), outcome.processes.len()),
+        (4, 4),
+        "{outcome:?}"
+    );
+    gateway.stop();
+}
+
+#[test]
+fn a_new_file_that_is_no_good_never_takes_over() {
+    let gateway = steady("warmup = '/warm?up'\n");
+    let load = Load::start(gateway.address(), 4, |_| "/".into());
+    for (option, words) in [
+        ("-DCANNOT_LOAD", "returned FALSE"),
+        (
+            "-DCANNOT_WARM_UP",
+            "the warm-up request /warm?up failed: status 500",
+        ),
+    ] {
+        let new = version(gateway.folder(), &["-DVERSION=2", option]);
+        std::fs::copy(new, gateway.folder().join("steady.so")).unwrap();
+        gateway.log().wait_for(&[words]);
+        let seen = || {
+            let lines = gateway.log().so_far();
+            lines
+                .iter()
+                .filter(|line| line.contains("the one that runs goes on"))
+                .count()
+        };
+        let expected = if option == "-DCANNOT_LOAD" { 1 } else { 2 };
+        wait_until("the old version is kept", || seen() == expected);
+        assert_eq!(gateway.get("/").text(), "version 1");
+    }
+    let new = version(gateway.folder(), &["-DVERSION=3"]);
+    std::fs::copy(new, gateway.folder().join("steady.so")).unwrap();
+    answers(&gateway, "version 3");
+    load.stop().only(&["200 version 1", "200 version 3"]);
+    gateway.stop();
+}
+
+#[test]
+fn an_extension_that_cannot_run_twice_ends_first() {
+    let gateway = steady("overlap = false\n");
+    let load = Load::start(gateway.address(), 4, |_| "/".into());
+    let new = version(gateway.folder(), &["-DVERSION=2"]);
+    std::fs::rename(new, gateway.folder().join("steady.so")).unwrap();
+    answers(&gateway, "version 2");
+    load.stop().only(&["200 version 1", "200 version 2"]);
+    let lines = gateway.log().so_far();
+    let at = |words: &str| lines.iter().rposition(|line| line.contains(words)).unwrap();
+    assert!(at("steady: terminated") < at("worker ready"), "{lines:#?}");
+    gateway.stop();
+}
+
+#[test]
+fn twenty_thousand_requests_lose_nothing_while_workers_are_replaced_all_the_time() {
+    let gateway = steady("processes = 2\nrecycle.age = '200ms'\n");
+    let load = Load::start(gateway.address(), 32, |number| match number % 100 {
+        0 => "/?sleep=50".into(),
+        _ => "/".into(),
+    });
+    let start = Instant::now();
+    wait_until("20,000 requests", || load.sent() >= 20_000);
+    let time = start.elapsed();
+    let outcome = load.stop();
+    outcome.only(&["200 version 1"]);
+    // Two workers are replaced one after the other.
+    let least = usize::try_from(time.as_millis() / 500).unwrap();
+    let count = outcome.processes.len();
+    assert!(count > least, "{count} workers in {time:?}");
+    gateway.stop();
+}
+
+#[test]
+fn a_number_of_requests_is_enough_for_one_worker() {
+    let gateway = steady("recycle.requests = 500\n");
+    let load = Load::start(gateway.address(), 8, |_| "/".into());
+    wait_until("5,000 requests", || load.sent() >= 5_000);
+    let outcome = load.stop();
+    outcome.only(&["200 version 1"]);
+    assert!(outcome.processes.len() >= 6, "{outcome:?}");
+    // It goes on until the next one is ready, so there is no hard upper limit.
+    let mut counts: Vec<usize> = outcome.processes.into_values().collect();
+    counts.sort_unstable();
+    assert!(counts[1] >= 450, "{counts:?}");
+    gateway
+        .log()
+        .wait_for(&["it has served its number of requests"]);
+    gateway.stop();
+}
+
+#[test]
+fn a_worker_that_leaks_is_replaced_at_the_soft_limit() {
+    let gateway = steady("recycle.memory = '100MiB'\n");
+    let first = gateway.get("/?leak=50").process();
+    assert_eq!(gateway.get("/?leak=100").process(), first);
+    gateway
+        .log()
+        .wait_for(&["takes no more requests", "MiB of private memory"]);
+    wait_until("another worker answers", || {
+        gateway.get("/").process() != first
+    });
+    gateway.stop();
+}
+
+#[test]
+fn a_worker_that_leaks_too_much_is_killed() {
+    let gateway = steady("memory_limit = '100MiB'\n");
+    let first = gateway.get("/?leak=150").process();
+    let line = gateway
+        .log()
+        .wait_for(&["was killed: it had", "MiB of private memory"]);
+    assert!(line.contains(&first.to_string()), "{line}");
+    assert_ne!(gateway.get("/").process(), first);
+    gateway.stop();
+}
+
+#[test]
+fn a_worker_that_does_not_answer_pings_is_killed() {
+    let gateway = steady("ping_interval = '100ms'\nping_timeout = '1s'\n");
+    let first = gateway.get("/").process();
+    let process = Process::find(first).unwrap();
+    send(first, Signal::STOP);
+    process.wait_gone();
+    gateway
+        .log()
+        .wait_for(&["was killed: it did not answer a ping in time"]);
+    assert_ne!(gateway.get("/").process(), first);
+    gateway.stop();
+}
+
+#[test]
+fn a_worker_whose_threads_all_hang_answers_pings() {
+    let gateway = steady("ping_interval = '100ms'\nping_timeout = '500ms'\n");
+    let gate = Gate::new(gateway.folder());
+    let mut clients: Vec<Client> = (0..8).map(|_| Client::connect(gateway.address())).collect();
+    for client in &mut clients {
+        client.request("GET", &format!("/?wait={}", gate.path()), &[], b"");
+    }
+    wait_until("all threads wait", || {
+        let lines = gateway.log().so_far();
+        lines
+            .iter()
+            .filter(|line| line.contains("steady: waiting"))
+            .count()
+            == 8
+    });
+    // Several pings, as many as would be missed.
+    std::thread::sleep(Duration::from_secs(4));
+    let open = gate.open();
+    for client in &mut clients {
+        assert_eq!(client.reply("GET").text(), "version 1");
+    }
+    drop(open);
+    drop(clients);
+    gateway.stop();
+}
+
+#[test]
+fn a_worker_is_replaced_when_its_time_has_come() {
+    // A time zone in which it is a little before half past three.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let wanted = 3 * 3600 + 30 * 60 - 3;
+    let behind = (now.unwrap().as_secs() % 86_400 + 86_400 - wanted) % 86_400;
+    let zone = format!(
+        "TEST{}:{:02}:{:02}",
+        behind / 3600,
+        behind / 60 % 60,
+        behind % 60
+    );
+    let folder = TempDir::new().unwrap();
+    extension("steady", &[], folder.path());
+    let keys = "recycle.schedule = ['15:00', '03:30']\n";
+    let gateway = Gateway::with_environment(folder, &config(keys), &[("TZ", &zone)]);
+    let first = gateway.get("/").process();
+    gateway
+        .log()
+        .wait_for(&["takes no more requests", "it is time by the schedule"]);
+    wait_until("another worker answers", || {
+        gateway.get("/").process() != first
+    });
+    gateway.stop();
+}
+
+#[test]
+fn on_demand_there_is_a_worker_when_there_are_requests() {
+    let gateway = steady("start = 'on_demand'\nidle_timeout = '1s'\n");
+    assert_eq!(gateway.processes().len(), 0);
+    let first = gateway.get("/").process();
+    let process = Process::find(first).unwrap();
+    assert_eq!(gateway.get("/").process(), first);
+    process.wait_gone();
+    gateway
+        .log()
+        .wait_for(&["takes no more requests", "it is not needed"]);
+    let reply = gateway.get("/");
+    assert_eq!(reply.text(), "version 1");
+    assert_ne!(reply.process(), first);
+    gateway.stop();
+}
+
+#[test]
+fn spare_workers_follow_the_load() {
+    let gateway = steady(
+        "processes = 3\nstart = 'dynamic'\nmin_spare = 1\nmax_spare = 1\nidle_timeout = '1s'\n",
+    );
+    let workers = |count| {
+        wait_until(&format!("{count} workers"), || {
+            gateway
+                .processes()
+                .iter()
+                .filter(|process| process.is_alive())
+                .count()
+                == count
+        });
+    };
+    workers(1);
+    let gate = Gate::new(gateway.folder());
+    let mut clients: Vec<Client> = (0..10)
+        .map(|_| Client::connect(gateway.address()))
+        .collect();
+    for client in &mut clients {
+        client.request("GET", &format!("/?wait={}", gate.path()), &[], b"");
+    }
+    // Ten requests need two workers of eight threads, and one is to spare.
+    workers(3);
+    let open = gate.open();
+    for client in &mut clients {
+        assert_eq!(client.reply("GET").text(), "version 1");
+    }
+    drop(open);
+    workers(1);
+    drop(clients);
+    gateway.stop();
+}
