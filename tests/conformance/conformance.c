@@ -2,7 +2,7 @@
 #include "conformance.h"
 
 static const Rule *const TABLE[] = {entry_rules, block_rules,   get_server_variable_rules, write_client_rules, read_client_rules,
-                                    support_rules, variable_rules, status_rules,              header_rules,       raw_rules};
+                                    support_rules, map_rules,     server_rules,              variable_rules,     status_rules,      header_rules, raw_rules};
 
 /* One rule runs at a time: the next, and who asks for the report, waits until the report of the last has ended. */
 static Report last;

@@ -39,7 +39,7 @@ typedef struct Rule {
 
 /* The rules of each section; the last has no name. */
 extern const Rule entry_rules[], block_rules[], get_server_variable_rules[], write_client_rules[], read_client_rules[],
-    support_rules[], variable_rules[], status_rules[], header_rules[], raw_rules[];
+    support_rules[], map_rules[], server_rules[], variable_rules[], status_rules[], header_rules[], raw_rules[];
 
 /* Adds text to the report. */
 __attribute__((format(gnu_printf, 2, 3))) void say(Report *report, const char *format, ...);

@@ -81,6 +81,14 @@ static DWORD redirect(Block *block, Report *report, const char *url) {
     return HSE_STATUS_SUCCESS;
 }
 
+/* The query chooses the code, the body is the URL. */
+static DWORD redirect_to_body(Block *block, Report *report) {
+    DWORD code = (DWORD)strtoul(block->lpszQueryString, NULL, 10), length = block->cbAvailable;
+    TRY(report, block->ServerSupportFunction(block->ConnID, code, block->lpbData, &length, NULL));
+    say(report, "\n");
+    return HSE_STATUS_SUCCESS;
+}
+
 static DWORD redirect_after_head(Block *block, Report *report) {
     TRY(report, send_head(block, "200 OK", FIVE));
     say(report, " ");
@@ -123,6 +131,7 @@ static DWORD null_1016(Block *block, Report *report) {
 const Rule status_rules[] = {
     {"6.1/twice", twice},
     {"6.1/twice-1016", twice_ex},
+    {"4.2/redirect", redirect_to_body},
     {"6.1/redirect-after-head", redirect_after_head},
     {"6.1/head-after-redirect", head_after_redirect},
     {"6.1/head-after-body", head_after_body},

@@ -1,9 +1,11 @@
-//! The support table, `docs/ISAPI-SUPPORT.md`: what stands in `overview.md`, and a row for each rule as the run found it.
+//! The support table, `docs/ISAPI-SUPPORT.md`: what stands in `overview.md`, a row for each code and flag and one for each
+//! rule, as the run found them.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
+use super::catalogue::{CODES, FLAGS, Part};
 use super::rule::{Elsewhere, Rule};
 use super::run::Outcome;
 
@@ -27,6 +29,7 @@ const HEADINGS: [(&str, &str); 14] = [
     ("6.6", "Framing and answers without body (§6.6, §6.7)"),
 ];
 
+const PART_COLUMNS: &str = " | IIS | Apache mod_isapi | native | Wine 64 | Wine 32 | Rules | |\n|---|---|---|---|---|---|---|---|\n";
 const COLUMNS: &str = "| § | Rule | IIS | Apache mod_isapi | native | Wine 64 | Wine 32 |\n|---|---|---|---|---|---|---|\n";
 
 /// Compares the document with the outcomes of the run, or writes it if the environment variable `ISAPI_SUPPORT` is `write`.
@@ -46,7 +49,15 @@ pub fn check(rules: &[Rule], outcomes: &[&[Outcome]; 3]) {
 }
 
 fn document(rules: &[Rule], outcomes: &[&[Outcome]; 3]) -> String {
-    let mut text = format!("{OVERVIEW}\n## Rules\n\n");
+    let mut text = String::from(OVERVIEW);
+    let _ = write!(
+        text,
+        "\n## Codes of ServerSupportFunction\n\n| Code{PART_COLUMNS}"
+    );
+    parts(&mut text, CODES, rules, outcomes);
+    let _ = write!(text, "\n## Flags\n\n| Flag{PART_COLUMNS}");
+    parts(&mut text, FLAGS, rules, outcomes);
+    text.push_str("\n## Rules\n\n");
     let kept = |column: &[Outcome]| {
         let kept = column
             .iter()
@@ -84,6 +95,51 @@ fn document(rules: &[Rule], outcomes: &[&[Outcome]; 3]) -> String {
     text
 }
 
+/// A row for each part: kept is what all rules about it say.
+fn parts(text: &mut String, parts: &[Part], rules: &[Rule], outcomes: &[&[Outcome]; 3]) {
+    for part in parts {
+        let about = |rule: &Rule| rule.part == Some(part.key);
+        let [native, wine_64, wine_32] = outcomes.map(|column| {
+            let here = rules.iter().zip(column);
+            part_cell(
+                here.filter(|(rule, outcome)| about(rule) && !matches!(outcome, Outcome::NotHere)),
+            )
+        });
+        let count = rules.iter().filter(|rule| about(rule)).count();
+        let Part {
+            name,
+            iis,
+            apache,
+            note,
+            ..
+        } = part;
+        let _ = writeln!(
+            text,
+            "| {name} | {iis} | {apache} | {native} | {wine_64} | {wine_32} | {count} | {note} |"
+        );
+    }
+}
+
+fn part_cell<'a>(found: impl Iterator<Item = (&'a Rule, &'a Outcome)>) -> String {
+    let mut refused = true;
+    let mut none = true;
+    for (rule, outcome) in found {
+        match outcome {
+            Outcome::Broken(_) => return "no".into(),
+            Outcome::Deviates(instead) => return format!("partly: {instead}"),
+            Outcome::Kept | Outcome::NotHere => {}
+        }
+        refused &= rule.refuses;
+        none = false;
+    }
+    match (none, refused) {
+        (true, _) => "–",
+        (false, true) => "refused",
+        (false, false) => "yes",
+    }
+    .into()
+}
+
 /// A line of the table.
 struct Row {
     section: &'static str,
@@ -104,14 +160,16 @@ fn rows(rules: &[Rule], outcomes: &[&[Outcome]; 3]) -> Vec<Row> {
         let same = |other: &Rule| (other.section, other.sentence) == (rule.section, rule.sentence);
         let cell = |column: &&[Outcome]| {
             let all = rules.iter().zip(*column).skip(at);
-            let mut bad = all
-                .filter(|(other, _)| same(other))
-                .filter_map(|(_, outcome)| match outcome {
-                    Outcome::Kept => None,
-                    Outcome::Deviates(instead) => Some(format!("no: {instead}")),
-                    Outcome::Broken(_) => Some("no".into()),
-                });
-            bad.next().unwrap_or_else(|| "yes".into())
+            let mut cell = String::from("–");
+            for (_, outcome) in all.filter(|(other, _)| same(other)) {
+                match outcome {
+                    Outcome::NotHere => {}
+                    Outcome::Kept => cell = "yes".into(),
+                    Outcome::Deviates(instead) => return format!("no: {instead}"),
+                    Outcome::Broken(_) => return "no".into(),
+                }
+            }
+            cell
         };
         let [native, wine_64, wine_32] = outcomes.each_ref().map(cell);
         let text = format!(

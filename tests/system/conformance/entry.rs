@@ -94,12 +94,14 @@ pub fn rules() -> Vec<Rule> {
             "DONE_WITH_SESSION on another thread may come before HSE_STATUS_PENDING is returned",
         )
         .section("2.1")
+        .of("4")
         .answers(WHOLE.0, WHOLE.1, "whole")
         .apache("with ISAPIFakeAsync"),
         rule(
             "2.1/done-then-success",
             "DONE_WITH_SESSION and then HSE_STATUS_SUCCESS ends the request once",
         )
+        .of("4")
         .answers(WHOLE.0, WHOLE.1, "whole")
         .observes("TRUE")
         .iis_unknown()
@@ -108,6 +110,7 @@ pub fn rules() -> Vec<Rule> {
             "4.2/done-with-error",
             "DONE_WITH_SESSION with HSE_STATUS_ERROR and no answer: 500",
         )
+        .of("4")
         .answers_with_error(500)
         .iis_unknown()
         .apache("with ISAPIFakeAsync"),

@@ -18,6 +18,7 @@ pub fn rules() -> Vec<Rule> {
 /// Code 3 with the request's body as header string, and nothing else.
 fn headers(sentence: &'static str, text: &str, expected: &str, body: &str) -> Rule {
     rule("6.3/headers", sentence)
+        .of("3")
         .post(text)
         .answers("200 OK", expected, body)
         .observes("TRUE\n")
@@ -26,6 +27,7 @@ fn headers(sentence: &'static str, text: &str, expected: &str, body: &str) -> Ru
 /// The same, then `body\n` with WriteClient.
 fn headers_and_body(sentence: &'static str, text: &str, expected: &str) -> Rule {
     rule("6.3/headers-and-body", sentence)
+        .of("3")
         .post(text)
         .answers("200 OK", expected, "body\n")
         .observes("TRUE TRUE\n")
@@ -90,6 +92,7 @@ fn ends_of_headers() -> Vec<Rule> {
 fn lengths_of_headers() -> Vec<Rule> {
     let length = |sentence, query, text: &str, expected: &str, body: &'static [u8]| {
         rule("6.3/headers-1016", sentence)
+            .of("1016")
             .query(query)
             .post(text)
             .answers("200 OK", expected, body)

@@ -19,6 +19,20 @@ pub struct Rule {
     pub apache: Elsewhere,
     /// What happens instead, where the rule is known not to be kept.
     pub deviation: Option<&'static str>,
+    /// The code or flag that it shows something of: the key of a `catalogue::Part`.
+    pub part: Option<&'static str>,
+    /// What it shows is that the part is refused with the documented error.
+    pub refuses: bool,
+    /// Where it is tried.
+    pub scope: Scope,
+}
+
+/// The columns that a rule makes sense in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    All,
+    Native,
+    Windows,
 }
 
 /// A request.
@@ -124,6 +138,9 @@ pub fn rule(function: &'static str, sentence: &'static str) -> Rule {
         iis: Elsewhere::Same,
         apache: Elsewhere::Same,
         deviation: None,
+        part: None,
+        refuses: false,
+        scope: Scope::All,
     }
 }
 
@@ -259,6 +276,24 @@ impl Rule {
     /// The rule is not kept: this happens instead. The run fails as soon as it is kept.
     pub fn deviates(mut self, instead: &'static str) -> Self {
         self.deviation = Some(instead);
+        self
+    }
+
+    /// It shows something of this code or flag.
+    pub fn of(mut self, part: &'static str) -> Self {
+        self.part = Some(part);
+        self
+    }
+
+    /// It shows that this code or flag is refused as documented.
+    pub fn refuses(mut self, part: &'static str) -> Self {
+        self.refuses = true;
+        self.of(part)
+    }
+
+    /// It makes sense only there.
+    pub fn only(mut self, scope: Scope) -> Self {
+        self.scope = scope;
         self
     }
 

@@ -21,10 +21,15 @@ pub enum Outcome {
     Deviates(&'static str),
     /// What is not as the rule says.
     Broken(String),
+    /// The rule makes no sense in this column.
+    NotHere,
 }
 
 /// Runs a rule.
 pub fn run(rule: &Rule, stage: &Stage) -> Outcome {
+    if !stage.is_in(rule.scope) {
+        return Outcome::NotHere;
+    }
     match (attempt(rule, stage), rule.deviation) {
         (Ok(()), None) => Outcome::Kept,
         (Ok(()), Some(_)) => Outcome::Broken("it is kept: take `deviates` away".into()),

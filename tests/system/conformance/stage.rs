@@ -3,6 +3,7 @@
 use system_tests::{Gateway, conformance};
 use tempfile::TempDir;
 
+use super::rule::Scope;
 use crate::samples::Column;
 
 /// Where rules are run.
@@ -55,6 +56,15 @@ impl Stage {
             extension,
             gateway: Gateway::with_config_in(folder, &text),
             column,
+        }
+    }
+
+    /// Whether rules of this scope make sense here.
+    pub fn is_in(&self, scope: Scope) -> bool {
+        match scope {
+            Scope::All => true,
+            Scope::Native => self.column == Column::Native,
+            Scope::Windows => self.column != Column::Native,
         }
     }
 

@@ -7,6 +7,7 @@ const FIVE: &str = "content-type: text/plain\ncontent-length: 5";
 pub fn rules() -> Vec<Rule> {
     let mut rules = statuses();
     rules.extend(special());
+    rules.extend(redirects());
     rules.extend(second_heads());
     rules.extend(keep_alive());
     rules
@@ -16,6 +17,7 @@ pub fn rules() -> Vec<Rule> {
 fn status(sentence: &'static str, text: &str, expected: &str) -> Rule {
     rule("6.2/status", sentence)
         .post(text)
+        .of("3")
         .answers(expected, FIVE, "12345")
         .observes("TRUE TRUE\n")
 }
@@ -100,11 +102,13 @@ fn statuses() -> Vec<Rule> {
             .answers("200 OK", FIVE, "12345")
             .observes("TRUE TRUE\n"),
         rule("6.2/status-1016", "Code 1016 takes the same statuses")
+            .of("1016")
             .post("HTTP/1.1 404 Gone Away")
             .answers("404 Gone Away", FIVE, "12345")
             .observes("TRUE TRUE\n")
             .iis_unknown(),
         rule("6.2/null-1016", "Code 1016 without status: 200 OK")
+            .of("1016")
             .answers("200 OK", FIVE, "12345")
             .observes("TRUE TRUE\n"),
     ]
@@ -139,6 +143,64 @@ fn special() -> Vec<Rule> {
     ]
 }
 
+/// Codes 1 and 2.
+fn redirects() -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for (code, apache) in [
+        ("1", "at the end, with Apache's page"),
+        ("2", "runs the URL"),
+    ] {
+        let redirect = |sentence, url: &str, shown: &str| {
+            let body = format!(
+                "<head><title>Document Moved</title></head>\n<body><h1>Object Moved</h1>This document may be \
+                 found <a HREF=\"{shown}\">here</a></body>"
+            );
+            let head = format!(
+                "content-type: text/html\nlocation: {url}\ncontent-length: {}",
+                body.len()
+            );
+            rule("4.2/redirect", sentence)
+                .query(code)
+                .post(url)
+                .answers("302 Found", &head, body)
+                .observes("TRUE\n")
+                .of(code)
+                .apache(apache)
+        };
+        let refused = |url| {
+            rule("4.2/redirect", "Codes 1 and 2: a line end in the URL is refused with 87, no header comes in through it")
+                .query(code)
+                .post(url)
+                .answers_with_error(500)
+                .observes("FALSE 87\n")
+                .of(code)
+                .iis_unknown()
+                .apache_unknown()
+        };
+        rules.extend([
+            redirect(
+                "Codes 1 and 2: 302 to an absolute URL",
+                "https://example.org/a?b=c",
+                "https://example.org/a?b=c",
+            ),
+            redirect(
+                "Codes 1 and 2: 302 to a URL of the site",
+                "/elsewhere",
+                "/elsewhere",
+            ),
+            redirect(
+                "Codes 1 and 2: the URL is escaped in the page",
+                "/a?b=\"<&>",
+                "/a?b=&quot;&lt;&amp;&gt;",
+            )
+            .iis_unknown(),
+            refused("/a\r\nX-Evil: 1"),
+            refused("/a\nX-Evil: 1"),
+        ]);
+    }
+    rules
+}
+
 fn second_heads() -> Vec<Rule> {
     let redirect = "<head><title>Document Moved</title></head>\n<body><h1>Object Moved</h1>This document may be found \
         <a HREF=\"http://example.org/\">here</a></body>";
@@ -147,6 +209,7 @@ fn second_heads() -> Vec<Rule> {
             "6.1/twice",
             "A second head with code 3: 87, and nothing is sent",
         )
+        .of("3")
         .answers("200 OK", FIVE, "12345")
         .observes("TRUE FALSE 87 TRUE\n")
         .iis_unknown()
@@ -155,6 +218,7 @@ fn second_heads() -> Vec<Rule> {
             "6.1/twice-1016",
             "A second head with code 1016: 87, and nothing is sent",
         )
+        .of("1016")
         .answers("200 OK", FIVE, "12345")
         .observes("TRUE FALSE 87 TRUE\n")
         .iis_unknown()

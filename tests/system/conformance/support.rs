@@ -48,6 +48,7 @@ pub fn rules() -> Vec<Rule> {
             )
             .query(code)
             .says("FALSE 50\n")
+            .refuses(code)
             .iis("as documented for it")
             .apache("87")
         }),

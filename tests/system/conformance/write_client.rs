@@ -21,12 +21,15 @@ pub fn rules() -> Vec<Rule> {
             "3.2/no-flag",
             "Without flag a write is synchronous; the count stays what was sent",
         ),
-        twelve("3.2/sync-flag", "HSE_IO_SYNC is the same"),
-        twelve("3.2/nodelay-flag", "HSE_IO_NODELAY is taken").apache("ignored"),
+        twelve("3.2/sync-flag", "HSE_IO_SYNC is the same").of("SYNC"),
+        twelve("3.2/nodelay-flag", "HSE_IO_NODELAY is taken")
+            .of("NODELAY")
+            .apache("ignored"),
         twelve(
             "3.2/disconnect-flag",
             "HSE_IO_DISCONNECT_AFTER_SEND has no effect here",
         )
+        .of("DISCONNECT")
         .iis_unknown(),
         rule(
             "3.2/async-without-completion",
