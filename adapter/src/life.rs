@@ -36,6 +36,15 @@ pub struct Action {
     pub release: bool,
 }
 
+impl Action {
+    /// Only the callbacks are over.
+    pub const CLOSE: Self = Self {
+        close: true,
+        finish: None,
+        release: false,
+    };
+}
+
 /// Where a request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Life {

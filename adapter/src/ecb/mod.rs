@@ -28,7 +28,7 @@ pub use io::{Completion, Element, TransmitFile, Vector};
 use table::TABLE;
 
 use crate::extension::Extension;
-use crate::life::Event;
+use crate::life::{Action, Event};
 use crate::os;
 use crate::session::{Session, Win32};
 use crate::support;
@@ -186,6 +186,9 @@ pub(crate) unsafe extern "system" fn server_support_function(
         let mut arguments = unsafe { Arguments::new(buffer, size, data_type) };
         if code == HSE_REQ_DONE_WITH_SESSION {
             let status = arguments.dword_in_buffer().unwrap_or(HSE_STATUS_SUCCESS);
+            // First, since the session's end lets an outstanding operation complete: its completion function must not
+            // find the request any more.
+            TABLE.leave(entry.id, Action::CLOSE);
             end(&entry, Event::Done(status));
             return Ok(());
         }
