@@ -9,6 +9,7 @@ mod security;
 mod text;
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use fastcgi_protocol::Params;
 
@@ -30,6 +31,8 @@ pub enum Value<'a> {
 #[derive(Debug, Default)]
 pub struct Variables {
     params: Params,
+    /// Length in decimal of a body that came without Content-Length.
+    measured: OnceLock<String>,
 }
 
 /// A variable's value; empty where the request gives none. `None`: the name is unknown (1413).
@@ -38,7 +41,18 @@ type Found<'a> = Option<Cow<'a, [u8]>>;
 impl Variables {
     /// Reads these parameters.
     pub fn new(params: Params) -> Self {
-        Self { params }
+        Self {
+            params,
+            measured: OnceLock::new(),
+        }
+    }
+
+    /// The whole body is there. If it came without Content-Length, variables say its length as if the client had
+    /// (ISAPI.md §2.3).
+    pub fn set_body_length(&self, length: usize) {
+        if length > 0 && self.sent("CONTENT_LENGTH").is_none() {
+            self.measured.get_or_init(|| length.to_string());
+        }
     }
 
     /// A parameter as the front sent it; empty if it did not.
@@ -138,7 +152,7 @@ impl Variables {
         match name {
             "REMOTE_ADDR" | "REMOTE_PORT" | "SERVER_PORT" | "SERVER_PROTOCOL"
             | "REQUEST_METHOD" | "CONTENT_TYPE" => self.known(name),
-            "CONTENT_LENGTH" => self.or("CONTENT_LENGTH", b"0"),
+            "CONTENT_LENGTH" => self.length().or(fixed(b"0")),
             "REMOTE_HOST" => self.or("REMOTE_HOST", self.param("REMOTE_ADDR")),
             "LOCAL_ADDR" | "SERVER_ADDR" => self.known("SERVER_ADDR"),
             "SERVER_NAME" => Some(Cow::Borrowed(self.server_name())),
@@ -187,6 +201,12 @@ impl Variables {
             "MANAGED_PIPELINE_MODE" => fixed(b"Classic"),
             _ => None,
         }
+    }
+
+    /// Content-Length, as the client sent it or as it would have.
+    fn length(&self) -> Found<'_> {
+        let measured = || Some(Cow::Borrowed(self.measured.get()?.as_bytes()));
+        self.sent("CONTENT_LENGTH").or_else(measured)
     }
 
     fn known(&self, name: &str) -> Found<'_> {

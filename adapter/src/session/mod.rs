@@ -200,6 +200,9 @@ impl Session {
         state.life.on(Event::Called);
         let data = state.body.take_read_ahead();
         let total = state.body.total_bytes(data.len());
+        if total as usize == data.len() {
+            self.variables.set_body_length(data.len());
+        }
         drop(self.consumed(state, data.len()));
         (data, total)
     }

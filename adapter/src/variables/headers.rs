@@ -13,7 +13,7 @@ impl Variables {
             "HTTP_URL" => self.known("REQUEST_URI"),
             "HTTP_VERSION" => self.known("SERVER_PROTOCOL"),
             "HTTP_CONTENT_TYPE" | "HTTP_CONTENT-TYPE" => self.sent("CONTENT_TYPE"),
-            "HTTP_CONTENT_LENGTH" | "HTTP_CONTENT-LENGTH" => self.sent("CONTENT_LENGTH"),
+            "HTTP_CONTENT_LENGTH" | "HTTP_CONTENT-LENGTH" => self.length(),
             _ => self.joined(name.replace('-', "_").as_bytes()),
         }
     }
@@ -26,7 +26,7 @@ impl Variables {
         let name = String::from_utf8(name.to_ascii_uppercase()).ok()?;
         match name.as_str() {
             "CONTENT-TYPE" => self.sent("CONTENT_TYPE"),
-            "CONTENT-LENGTH" => self.sent("CONTENT_LENGTH"),
+            "CONTENT-LENGTH" => self.length(),
             _ => self.joined(format!("HTTP_{}", name.replace('-', "_")).as_bytes()),
         }
     }

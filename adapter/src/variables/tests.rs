@@ -148,6 +148,27 @@ fn the_front_may_say_more_of_site_and_application() {
 }
 
 #[test]
+fn a_body_without_content_length_is_measured() {
+    let chunked = Variables::new(Params::new());
+    assert_eq!(chunked.get(b"HTTP_CONTENT_LENGTH"), None);
+    chunked.set_body_length(20);
+    for name in [
+        "CONTENT_LENGTH",
+        "HTTP_CONTENT_LENGTH",
+        "HEADER_Content-Length",
+    ] {
+        let expected = Value::Bytes(Cow::Borrowed(b"20"));
+        assert_eq!(chunked.get(name.as_bytes()), Some(expected), "{name}");
+    }
+    let declared = variables();
+    declared.set_body_length(20);
+    assert_eq!(
+        declared.get(b"CONTENT_LENGTH"),
+        Some(Value::Bytes(Cow::Borrowed(b"3")))
+    );
+}
+
+#[test]
 fn certificates_are_described_as_the_front_verified_them() {
     let pem = "-----BEGIN CERTIFICATE-----\nMAEC\n-----END CERTIFICATE-----\n";
     for (verify, pem, flags) in [
