@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderName, Version, header};
+use http::{HeaderName, Version, header};
 
 use super::{Script, SiteFacts, Target, host};
 use crate::error::Error;
@@ -21,10 +21,12 @@ pub const SERVER_SOFTWARE: &str = concat!("isapi-gateway/", env!("CARGO_PKG_VERS
 ///
 /// Headers appear as the client sent them, hop-by-hop ones too: `HTTP_TRANSFER_ENCODING` tells that a body was chunked
 /// (ISAPI.md §2.3). So does `HTTP_AUTHORIZATION`, which extensions need for their own Basic authentication; the CGI
-/// backend leaves it out (RFC 3875 §4.1.18). `Proxy` is left out for all: httpoxy.
+/// backend leaves it out (RFC 3875 §4.1.18). `Proxy` is left out for all: httpoxy. So are names with an underscore: as a
+/// variable they would be those of another header, and a client must not be able to replace one that a proxy before us
+/// has set (`X_Forwarded_For`).
 ///
 /// # Errors
-/// [`Error::BadRequest`] when two headers collide as variable names (`X-A` and `X_A`), and for a malformed Host.
+/// [`Error::BadRequest`] for a malformed Host.
 pub fn visit(
     head: &RequestHead,
     target: &Target,
@@ -110,10 +112,9 @@ fn visit_headers(head: &RequestHead, each: &mut dyn FnMut(&[u8], &[u8])) -> Resu
         if has_own_variable(name) {
             continue;
         }
-        if collides(name, &head.headers) {
-            return Err(Error::BadRequest(format!(
-                "the header {name} collides with another one as a variable"
-            )));
+        if name.as_str().contains('_') {
+            tracing::debug!(%name, "a header with an underscore in its name is left out");
+            continue;
         }
         variable.clear();
         variable.extend_from_slice(b"HTTP_");
@@ -126,16 +127,6 @@ fn visit_headers(head: &RequestHead, each: &mut dyn FnMut(&[u8], &[u8])) -> Resu
 /// Headers that are no `HTTP_NAME` of their own: visited before, or left out.
 fn has_own_variable(name: &HeaderName) -> bool {
     [header::HOST, header::CONTENT_TYPE, header::CONTENT_LENGTH].contains(name) || name == "proxy"
-}
-
-/// Whether a header has the variable of another one. Only a name with an underscore can; a client must not be able to
-/// replace a header that a proxy before us has set (`X_Forwarded_For`).
-fn collides(name: &HeaderName, headers: &HeaderMap) -> bool {
-    let is_same = |other: &HeaderName| {
-        let variable = other.as_str().bytes().map(to_variable);
-        other != name && variable.eq(name.as_str().bytes().map(to_variable))
-    };
-    name.as_str().contains('_') && headers.keys().any(is_same)
 }
 
 fn to_variable(byte: u8) -> u8 {

@@ -25,7 +25,7 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// user or group and no closure to run before exec.
 ///
 /// # Errors
-/// [`Error::BadRequest`] when headers collide as variable names.
+/// [`Error::BadRequest`] for a malformed Host.
 pub fn build(
     pool: &config::Pool,
     program: &Path,
