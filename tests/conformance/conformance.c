@@ -1,8 +1,12 @@
 /* The entry points, the table of all rules, and how a rule is chosen. */
 #include "conformance.h"
 
-static const Rule *const TABLE[] = {entry_rules, block_rules,   get_server_variable_rules, write_client_rules, read_client_rules,
-                                    support_rules, map_rules,     server_rules,              variable_rules,     status_rules,      header_rules, raw_rules};
+static const Rule *const TABLE[] = {
+    entry_rules,        block_rules,   get_server_variable_rules, write_client_rules, read_client_rules,
+    support_rules,      map_rules,     server_rules,              asynchronous_rules, receive_rules,
+    file_rules,         vector_rules,  variable_rules,            status_rules,       header_rules,
+    raw_rules,
+};
 
 /* One rule runs at a time: the next, and who asks for the report, waits until the report of the last has ended. */
 static Report last;
@@ -78,8 +82,8 @@ DWORD WINAPI HttpExtensionProc(Block *block) {
         last.text[0] = '\0';
         status = rule->run(block, &last);
     }
-    if (status == HSE_STATUS_PENDING)
-        return status;
+    if (status == HSE_STATUS_PENDING || (status & HOLDS_REPORT) != 0)
+        return status & ~HOLDS_REPORT;
     if (status == ANSWER_REPORT) {
         answer_report(block, &last);
         status = HSE_STATUS_SUCCESS;

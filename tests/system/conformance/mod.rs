@@ -3,15 +3,18 @@
 //! A file here is a section of the contract and goes with a file of C. The table runs in three columns: native, and as
 //! DLL for x86-64 and x86 under Wine.
 
+mod asynchronous;
 mod block;
 mod catalogue;
 mod document;
 mod entry;
+mod file;
 mod get_server_variable;
 mod header;
 mod map;
 mod raw;
 mod read_client;
+mod receive;
 mod rule;
 mod run;
 mod server;
@@ -19,6 +22,7 @@ mod stage;
 mod status;
 mod support;
 mod variables;
+mod vector;
 mod write_client;
 
 use std::collections::BTreeSet;
@@ -97,6 +101,10 @@ fn rules() -> Vec<Rule> {
         support::rules(),
         map::rules(),
         server::rules(),
+        asynchronous::rules(),
+        receive::rules(),
+        file::rules(),
+        vector::rules(),
         variables::rules(),
         status::rules(),
         raw::rules(),

@@ -67,6 +67,8 @@ pub enum Client {
     Old,
     /// Goes away when the head of the answer has come.
     LeavesAfterHead,
+    /// Sends so many of the body's last bytes only when the head of the answer has come.
+    HoldsBack(usize),
 }
 
 /// The answer that has to come.

@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 
 use system_tests::{Client as Connection, Head};
 
-use super::rule::{Answer, Body, Client, Content, End, Rule, pattern};
+use super::rule::{Answer, Body, Client, Content, End, Request, Rule, pattern};
 use super::stage::Stage;
 
 /// What came from the server; the connection is whole unless the body was cut.
@@ -56,7 +56,7 @@ fn attempt(rule: &Rule, stage: &Stage) -> Result<(), String> {
         drop(connection);
         return observed(report, stage);
     }
-    let got = match receive(rule.request.method, &mut connection) {
+    let got = match receive(&rule.request, &mut connection) {
         Ok(got) => got,
         Err(_) if rule.answer.is_cut() => return observed(report, stage),
         Err(error) => return Err(format!("no answer: {error}")),
@@ -105,7 +105,16 @@ fn send(rule: &Rule, connection: &mut Connection) {
     }
     match &request.body {
         Body::None => connection.request(request.method, &target, &headers, b""),
-        Body::Bytes(bytes) => connection.request(request.method, &target, &headers, bytes),
+        Body::Bytes(bytes) => {
+            let now = match request.client {
+                Client::HoldsBack(count) => bytes.len() - count,
+                _ => bytes.len(),
+            };
+            let length = format!("Content-Length: {}", bytes.len());
+            headers.push(&length);
+            connection.request_head(request.method, &target, &headers);
+            connection.send(&bytes[..now]);
+        }
         Body::Chunked(bytes, size) => {
             headers.insert(0, "Transfer-Encoding: chunked");
             connection.request_head(request.method, &target, &headers);
@@ -125,11 +134,14 @@ fn send(rule: &Rule, connection: &mut Connection) {
     }
 }
 
-fn receive(method: &str, connection: &mut Connection) -> io::Result<Got> {
+fn receive(request: &Request, connection: &mut Connection) -> io::Result<Got> {
     let head = connection.head()?;
+    if let (Client::HoldsBack(count), Body::Bytes(bytes)) = (request.client, &request.body) {
+        connection.send(&bytes[bytes.len() - count..]);
+    }
     let mut body = Vec::new();
     let complete = connection
-        .body(&head, method)
+        .body(&head, request.method)
         .read_to_end(&mut body)
         .is_ok();
     Ok(Got {

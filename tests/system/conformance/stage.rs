@@ -3,7 +3,7 @@
 use system_tests::{Gateway, conformance};
 use tempfile::TempDir;
 
-use super::rule::Scope;
+use super::rule::{Scope, pattern};
 use crate::samples::Column;
 
 /// Where rules are run.
@@ -41,7 +41,15 @@ impl Stage {
     /// Compiles the extension and starts a gateway.
     pub fn new(column: Column) -> Self {
         let folder = TempDir::new().unwrap();
-        std::fs::create_dir(folder.path().join("www")).unwrap();
+        let root = folder.path().join("www");
+        std::fs::create_dir(&root).unwrap();
+        for (name, bytes) in [
+            ("pattern", pattern(100_000)),
+            ("text", b"text\n".to_vec()),
+            ("empty", Vec::new()),
+        ] {
+            std::fs::write(root.join(name), bytes).unwrap();
+        }
         let (file, server) = match column {
             Column::Native => (conformance(&["-g", "-O2", "-lpthread"], folder.path()), ""),
             Column::Windows(machine) => (
