@@ -7,7 +7,7 @@ use std::process::Command;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 
-use crate::{peer, wait_until};
+use crate::{Machine, peer, wait_until};
 
 /// A FIFO. A program that opens it for reading waits there until it is opened.
 pub struct Gate {
@@ -57,6 +57,15 @@ pub fn extension_as(file: &str, name: &str, options: &[&str], folder: &Path) -> 
 pub fn conformance(options: &[&str], folder: &Path) -> PathBuf {
     let file = folder.join("conformance.so");
     compile(&conformance_sources(), options, file)
+}
+
+/// Compiles these sources, and libraries behind them, to an extension for a machine, or a native one. What it exports is
+/// what it declares.
+pub fn library(machine: Option<Machine>, inputs: &[PathBuf], options: &[&str], file: &Path) {
+    match machine {
+        Some(machine) => machine.library(inputs, options, file.to_owned()),
+        None => compile(inputs, options, file.to_owned()),
+    };
 }
 
 /// The sources of the conformance extension.

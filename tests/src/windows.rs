@@ -48,35 +48,48 @@ impl Machine {
         let source = |ending| here().join("fixtures").join(format!("{name}.{ending}"));
         let file = folder.join(format!("{name}.dll"));
         match source("cpp") {
-            plus if plus.exists() => self.compile("g++", "-std=gnu++17", &[plus], file),
-            _ => self.compile("gcc", "-std=gnu11", &[source("c")], file),
+            plus if plus.exists() => self.compile("g++", "-std=gnu++17", &[plus, names()], file),
+            _ => self.compile("gcc", "-std=gnu11", &[source("c"), names()], file),
         }
     }
 
     /// Compiles the conformance extension to `conformance.dll` in this folder.
     pub fn conformance(self, folder: &Path) -> PathBuf {
         let file = folder.join("conformance.dll");
-        self.compile("gcc", "-std=gnu11", &conformance_sources(), file)
+        let inputs = [conformance_sources(), vec![names()]].concat();
+        self.compile("gcc", "-std=gnu11", &inputs, file)
     }
 
-    fn compile(
+    /// Compiles sources, with .def files and libraries behind them, to a DLL.
+    pub(crate) fn library(self, inputs: &[PathBuf], options: &[&str], file: PathBuf) -> PathBuf {
+        self.compile_with("gcc", "-std=gnu11", options, inputs, file)
+    }
+
+    fn compile(self, compiler: &str, standard: &str, inputs: &[PathBuf], file: PathBuf) -> PathBuf {
+        self.compile_with(
+            compiler,
+            standard,
+            &["-Wl,--enable-stdcall-fixup"],
+            inputs,
+            file,
+        )
+    }
+
+    fn compile_with(
         self,
         compiler: &str,
         standard: &str,
-        sources: &[PathBuf],
+        options: &[&str],
+        inputs: &[PathBuf],
         file: PathBuf,
     ) -> PathBuf {
         let compiler = peer(&format!("{}-w64-mingw32-{compiler}", self.name()));
         let status = Command::new(compiler)
             .args([standard, "-O2", "-Wall", "-Werror", "-shared", "-static"])
-            .args([
-                "-D__USE_MINGW_ANSI_STDIO=1",
-                "-Wl,--enable-stdcall-fixup",
-                "-o",
-            ])
+            .args(options)
+            .args(["-D__USE_MINGW_ANSI_STDIO=1", "-o"])
             .arg(&file)
-            .args(sources)
-            .arg(here().join("../adapter/samples/extension.def"))
+            .args(inputs)
             .args(["-lws2_32", "-lole32"])
             .status()
             .unwrap();
@@ -109,6 +122,11 @@ pub fn windows_gateway(arguments: &[&str]) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// Plain names for the entry points.
+fn names() -> PathBuf {
+    here().join("../adapter/samples/extension.def")
 }
 
 /// Wine with its files in a folder that all tests share.

@@ -1,5 +1,9 @@
 //! What a rule is: a sentence, a request, the answer that has to come, and what the extension has to see.
 
+use system_tests::Machine;
+
+use crate::samples::Column;
+
 /// One rule of ISAPI.
 pub struct Rule {
     /// The function of the extension, `3.1/exact`.
@@ -25,6 +29,33 @@ pub struct Rule {
     pub refuses: bool,
     /// Where it is tried.
     pub scope: Scope,
+    /// It has an extension of its own; then request, answer and observation count for nothing.
+    pub alone: Option<Alone>,
+}
+
+/// An extension of its own, in a pool of its own, for a rule about loading, dying or ending.
+pub struct Alone {
+    /// How `tests/conformance/alone/extension.c` is compiled.
+    pub options: &'static [&'static str],
+    /// A line of the pool's section.
+    pub pool: &'static str,
+    /// Requests, one after another: the query, and the status that has to come.
+    pub asks: Vec<(&'static str, u16)>,
+    /// Words that stand together in a line that the gateway logs about the pool until its end.
+    pub log: Vec<&'static [&'static str]>,
+    /// Whether `TerminateExtension` is called: once, by exactly one worker, with `HSE_TERM_MUST_UNLOAD` and no request open.
+    pub terminates: bool,
+    /// What becomes of the file when the extension is loaded; the gateway would refuse to begin with such a file.
+    pub then: Then,
+}
+
+/// What becomes of the file of a loaded extension.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    Stays,
+    Vanishes,
+    /// It is replaced by one that is compiled with these options.
+    Becomes(&'static [&'static str]),
 }
 
 /// The columns that a rule makes sense in.
@@ -33,6 +64,20 @@ pub enum Scope {
     All,
     Native,
     Windows,
+    /// Windows on x86.
+    X86,
+}
+
+impl Scope {
+    /// Whether it has this column.
+    pub fn holds(self, column: Column) -> bool {
+        match self {
+            Self::All => true,
+            Self::Native => column == Column::Native,
+            Self::Windows => column != Column::Native,
+            Self::X86 => column == Column::Windows(Machine::I686),
+        }
+    }
 }
 
 /// A request.
@@ -143,6 +188,7 @@ pub fn rule(function: &'static str, sentence: &'static str) -> Rule {
         part: None,
         refuses: false,
         scope: Scope::All,
+        alone: None,
     }
 }
 
@@ -152,6 +198,13 @@ pub fn pattern(size: usize) -> Vec<u8> {
 }
 
 impl Rule {
+    /// The extension of a rule that has its own.
+    pub fn alone(&self) -> &Alone {
+        self.alone
+            .as_ref()
+            .expect("a rule with an extension of its own")
+    }
+
     pub fn section(mut self, section: &'static str) -> Self {
         self.section = section;
         self

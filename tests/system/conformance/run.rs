@@ -27,14 +27,22 @@ pub enum Outcome {
 
 /// Runs a rule.
 pub fn run(rule: &Rule, stage: &Stage) -> Outcome {
-    if !stage.is_in(rule.scope) {
-        return Outcome::NotHere;
+    if rule.scope.holds(stage.column) {
+        Outcome::of(rule, attempt(rule, stage))
+    } else {
+        Outcome::NotHere
     }
-    match (attempt(rule, stage), rule.deviation) {
-        (Ok(()), None) => Outcome::Kept,
-        (Ok(()), Some(_)) => Outcome::Broken("it is kept: take `deviates` away".into()),
-        (Err(_), Some(instead)) => Outcome::Deviates(instead),
-        (Err(reason), None) => Outcome::Broken(reason),
+}
+
+impl Outcome {
+    /// Of a rule that was tried.
+    pub fn of(rule: &Rule, attempt: Result<(), String>) -> Self {
+        match (attempt, rule.deviation) {
+            (Ok(()), None) => Self::Kept,
+            (Ok(()), Some(_)) => Self::Broken("it is kept: take `deviates` away".into()),
+            (Err(_), Some(instead)) => Self::Deviates(instead),
+            (Err(reason), None) => Self::Broken(reason),
+        }
     }
 }
 

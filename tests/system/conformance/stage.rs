@@ -3,13 +3,13 @@
 use system_tests::{Gateway, conformance};
 use tempfile::TempDir;
 
-use super::rule::{Scope, pattern};
+use super::rule::pattern;
 use crate::samples::Column;
 
 /// Where rules are run.
 pub struct Stage {
     pub gateway: Gateway,
-    column: Column,
+    pub column: Column,
     /// The path of the extension.
     extension: String,
 }
@@ -64,15 +64,6 @@ impl Stage {
             extension,
             gateway: Gateway::with_config_in(folder, &text),
             column,
-        }
-    }
-
-    /// Whether rules of this scope make sense here.
-    pub fn is_in(&self, scope: Scope) -> bool {
-        match scope {
-            Scope::All => true,
-            Scope::Native => self.column == Column::Native,
-            Scope::Windows => self.column != Column::Native,
         }
     }
 
