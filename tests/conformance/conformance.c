@@ -4,8 +4,8 @@
 static const Rule *const TABLE[] = {
     entry_rules,        block_rules,   get_server_variable_rules, write_client_rules, read_client_rules,
     support_rules,      map_rules,     server_rules,              asynchronous_rules, receive_rules,
-    file_rules,         vector_rules,  variable_rules,            status_rules,       header_rules,
-    raw_rules,
+    file_rules,         vector_rules,  exec_rules,                variable_rules,     status_rules,
+    header_rules,       raw_rules,     thread_rules,
 };
 
 /* One rule runs at a time: the next, and who asks for the report, waits until the report of the last has ended. */

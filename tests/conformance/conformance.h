@@ -41,7 +41,7 @@ typedef struct Rule {
 
 /* The rules of each section; the last has no name. */
 extern const Rule entry_rules[], block_rules[], get_server_variable_rules[], write_client_rules[], read_client_rules[],
-    support_rules[], map_rules[], server_rules[], asynchronous_rules[], receive_rules[], file_rules[], vector_rules[], variable_rules[], status_rules[], header_rules[], raw_rules[];
+    support_rules[], map_rules[], server_rules[], asynchronous_rules[], receive_rules[], file_rules[], vector_rules[], exec_rules[], thread_rules[], variable_rules[], status_rules[], header_rules[], raw_rules[];
 
 /* Adds text to the report. */
 __attribute__((format(gnu_printf, 2, 3))) void say(Report *report, const char *format, ...);
@@ -66,6 +66,8 @@ BOOL write_text(Block *block, const char *text);
 
 /* Runs a task on a thread of its own and waits for its end. */
 void on_another_thread(void (*task)(void *context), void *context);
+/* Runs a task on a thread of its own and on this one at the same time. */
+void beside_another_thread(void (*task)(void *context), void *context);
 
 /*
  * A rule about asynchronous operations. Rules run one at a time, so there is one job. Its completion function says how

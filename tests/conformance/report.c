@@ -82,17 +82,32 @@ static void *work(void *argument) {
 }
 #endif
 
-void on_another_thread(void (*task)(void *context), void *context) {
+static void nothing(void *context) {
+    (void)context;
+}
+
+/* Runs a task on a thread of its own, and `here` on this one meanwhile. */
+static void run_both(void (*task)(void *context), void (*here)(void *context), void *context) {
     Work argument = {task, context};
 #ifdef _WIN32
     HANDLE thread = CreateThread(NULL, 0, work, &argument, 0, NULL);
+    here(context);
     WaitForSingleObject(thread, INFINITE);
     CloseHandle(thread);
 #else
     pthread_t thread;
     pthread_create(&thread, NULL, work, &argument);
+    here(context);
     pthread_join(thread, NULL);
 #endif
+}
+
+void on_another_thread(void (*task)(void *context), void *context) {
+    run_both(task, nothing, context);
+}
+
+void beside_another_thread(void (*task)(void *context), void *context) {
+    run_both(task, task, context);
 }
 
 DWORD in_order(const BYTE *bytes, DWORD count, ULONGLONG offset) {

@@ -23,7 +23,7 @@ mod windows;
 pub use body::Body;
 pub use built::{binary, peer, program, sample};
 pub use client::{Client, Head, Reply, get, raw};
-pub use fixture::{Gate, conformance, extension, library, extension_as, script};
+pub use fixture::{Gate, conformance, extension, extension_as, library, script};
 pub use gateway::{Gateway, Output, gateway_command, run};
 pub use lines::Lines;
 pub use load::{Load, Outcome};

@@ -121,6 +121,10 @@ static DWORD serve(EXTENSION_CONTROL_BLOCK *block) {
         return (DWORD)overflow(1);
     if (strcmp(query, "hang") == 0)
         hang();
+    if (strcmp(query, "unhealthy") == 0 &&
+        !(block->ServerSupportFunction(block->ConnID, HSE_REQ_REPORT_UNHEALTHY, "it leaks", NULL, NULL) &&
+          block->ServerSupportFunction(block->ConnID, HSE_REQ_REPORT_UNHEALTHY, NULL, NULL, NULL)))
+        return answer(block, "refused");
     if (strcmp(query, "pending") == 0)
         return HSE_STATUS_PENDING;
     if (strcmp(query, "data") == 0) {

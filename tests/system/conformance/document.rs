@@ -12,14 +12,16 @@ use super::run::Outcome;
 const OVERVIEW: &str = include_str!("overview.md");
 
 /// Headings, each before the first rule of a section that begins so.
-const HEADINGS: [(&str, &str); 14] = [
+const HEADINGS: [(&str, &str); 17] = [
     ("1", "Entry points (§1)"),
     ("2", "Extension control block (§2)"),
+    ("3", "Several threads (§3)"),
     ("3.1", "GetServerVariable (§3.1)"),
     ("3.2", "WriteClient (§3.2)"),
     ("3.3", "ReadClient (§3.3)"),
     ("3.4", "ServerSupportFunction (§3.4)"),
     ("4", "Codes of ServerSupportFunction (§4)"),
+    ("4.3", "Asynchronous operation (§4.3)"),
     ("5.1", "Variables without a value (§5.1)"),
     ("5.2", "Variables (§5.2)"),
     ("5.3", "ALL_HTTP and ALL_RAW (§5.3)"),
@@ -27,6 +29,7 @@ const HEADINGS: [(&str, &str); 14] = [
     ("6.1", "How an answer begins (§6.1, §6.2)"),
     ("6.3", "Heads (§6.3, §6.4)"),
     ("6.6", "Framing and answers without body (§6.6, §6.7)"),
+    ("7", "Host (§7)"),
 ];
 
 const PART_COLUMNS: &str = " | IIS | Apache mod_isapi | native | Wine 64 | Wine 32 | Rules | |\n|---|---|---|---|---|---|---|---|\n";

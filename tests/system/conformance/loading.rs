@@ -248,6 +248,16 @@ fn crashes() -> Vec<Rule> {
 }
 
 fn limits() -> Vec<Rule> {
+    let unhealthy = alone(
+        "4.2/1032",
+        "1032, with or without a reason: TRUE, and the operator is told",
+        &[],
+        "unhealthy",
+        200,
+    )
+    .logs(&["unhealthy", "it leaks"])
+    .of("1032")
+    .apache("87");
     let limit = |name, sentence, query| {
         alone(name, sentence, &[], query, 502)
             .section("7.5")
@@ -258,6 +268,7 @@ fn limits() -> Vec<Rule> {
             .apache("waits for ever")
     };
     vec![
+        unhealthy,
         limit(
             "7.5/hang",
             "HttpExtensionProc that takes longer than request_timeout: 502, and the next request is served",

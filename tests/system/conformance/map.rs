@@ -34,6 +34,11 @@ fn paths() -> Vec<Rule> {
             .iis_unknown()
             .apache("size without NUL"),
         path(
+            "A URL in a virtual directory maps below its folder",
+            "/app/a",
+            "TRUE \"{app:/a}\" and 1\n",
+        ),
+        path(
             "The site's own URL maps to its root",
             "/",
             "TRUE \"{path:/}\" and 1\n",

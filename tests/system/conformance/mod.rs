@@ -9,6 +9,7 @@ mod block;
 mod catalogue;
 mod document;
 mod entry;
+mod exec;
 mod file;
 mod get_server_variable;
 mod header;
@@ -23,6 +24,7 @@ mod server;
 mod stage;
 mod status;
 mod support;
+mod threads;
 mod variables;
 mod vector;
 mod write_client;
@@ -109,10 +111,12 @@ fn rules() -> Vec<Rule> {
         receive::rules(),
         file::rules(),
         vector::rules(),
+        exec::rules(),
         variables::rules(),
         status::rules(),
         raw::rules(),
         header::rules(),
+        threads::rules(),
     ]
     .into_iter()
     .flatten()

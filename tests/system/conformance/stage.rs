@@ -1,6 +1,6 @@
 //! A gateway with the conformance extension, and what its column of the table calls things.
 
-use system_tests::{Gateway, conformance};
+use system_tests::{Gateway, conformance, script};
 use tempfile::TempDir;
 
 use super::rule::pattern;
@@ -14,8 +14,10 @@ pub struct Stage {
     extension: String,
 }
 
-/// `/conformance.dll`, script maps and a wildcard, all to one extension in one worker.
+/// `/conformance.dll`, script maps and a wildcard, all to one extension in one worker, and what children are run by.
 const CONFIGURATION: &str = r#"
+[error_pages]
+"404" = "{dir}/404.html"
 [[site]]
 root = "{dir}/www"
 [[site.handler]]
@@ -32,24 +34,44 @@ pool = "conformance"
 path = "/wild/*"
 pool = "conformance"
 
+[[site.handler]]
+path = "/cgi"
+pool = "cgi"
+[[site.virtual]]
+path = "/app"
+root = "{dir}/app"
+access = ["read", "script"]
+
+[pool.cgi]
+cgi = "{dir}/cgi"
 [pool.conformance]
 extension = "{dir}/EXTENSION"
 threads = 4
 "#;
 
+/// Says how it was asked, and gives its body back.
+const CGI: &str = r#"
+printf 'Content-Type: text/plain\nX-Child: yes\n\n'
+printf '%s %s %s %s|%s|' "$REQUEST_METHOD" "$QUERY_STRING" "$REMOTE_USER" "$AUTH_TYPE" "$HTTP_X_OWN"
+cat"#;
+
 impl Stage {
     /// Compiles the extension and starts a gateway.
     pub fn new(column: Column) -> Self {
         let folder = TempDir::new().unwrap();
-        let root = folder.path().join("www");
-        std::fs::create_dir(&root).unwrap();
-        for (name, bytes) in [
-            ("pattern", pattern(100_000)),
-            ("text", b"text\n".to_vec()),
-            ("empty", Vec::new()),
-        ] {
-            std::fs::write(root.join(name), bytes).unwrap();
+        for name in ["www", "www/wild", "app"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
         }
+        for (name, bytes) in [
+            ("www/pattern", pattern(100_000)),
+            ("www/text", b"text\n".to_vec()),
+            ("www/wild/text", b"wild\n".to_vec()),
+            ("www/empty", Vec::new()),
+            ("404.html", b"nothing here\n".to_vec()),
+        ] {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        script(folder.path(), "cgi", CGI);
         let (file, server) = match column {
             Column::Native => (conformance(&["-g", "-O2", "-lpthread"], folder.path()), ""),
             Column::Windows(machine) => (
@@ -68,7 +90,8 @@ impl Stage {
     }
 
     /// Puts what this column calls things in the place of `{…}`: `{32/64}` is the first in a 32-bit worker and the second
-    /// in others, `{path:/a}` a path below the site's root, `{extension}` the extension's file, `{port}` the server's port.
+    /// in others, `{path:/a}` a path below the site's root, `{app:/a}` one
+    /// below its virtual directory `/app`, `{extension}` the extension's file, `{port}` the server's port.
     /// Paths are as the extension sees them and reports quote them.
     pub fn expand(&self, text: &str) -> String {
         let mut parts = text.split('{');
@@ -87,6 +110,9 @@ impl Stage {
         }
         if word == "port" {
             return self.gateway.address().port().to_string();
+        }
+        if let Some(path) = word.strip_prefix("app:") {
+            return self.quoted(&format!("{}/app{path}", self.gateway.folder().display()));
         }
         if let Some(path) = word.strip_prefix("path:") {
             return self.quoted_path(path);
