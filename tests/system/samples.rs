@@ -59,6 +59,9 @@ pub fn gateway_of(column: Column) -> Gateway {
     for name in EXTENSIONS {
         let file = column.file(name);
         text.push_str(&format!("[pool.{name}]\nextension = \"{file}\"\n"));
+        if name == "crash" {
+            text.push_str("rapid_fail.failures = 0\n");
+        }
     }
     for name in PROGRAMS {
         text.push_str(&format!("[pool.cgi-{name}]\ncgi = \"{{cgi}}/{name}\"\n"));

@@ -63,7 +63,9 @@ pub fn run(options: &Options) -> Result<ExitCode, RunError> {
 }
 
 fn start(options: &Options) -> Result<Arc<Threads>, RunError> {
-    let extension = Arc::new(Extension::load(&options.extension, options.shadow_copy)?);
+    // A process for one request is gone before its file changes.
+    let shadow_copy = options.shadow_copy && !is_cgi();
+    let extension = Arc::new(Extension::load(&options.extension, shadow_copy)?);
     Threads::start(extension, options.threads).map_err(system("cannot start threads"))
 }
 

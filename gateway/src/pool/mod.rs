@@ -25,6 +25,7 @@ mod warmup;
 mod worker;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,8 @@ pub struct Pool {
     warmup: Option<Warmup>,
     queue: Queue<Slot>,
     roster: watch::Sender<Roster>,
+    /// The supervisor has been told of the load and has not looked yet.
+    load_told: AtomicBool,
     /// To the supervisor: a few events in the life of a worker.
     events: mpsc::UnboundedSender<Event>,
 }
@@ -202,6 +205,7 @@ impl Pool {
             warmup,
             queue: Queue::new(config.queue_length),
             roster: watch::Sender::default(),
+            load_told: AtomicBool::new(false),
             events,
         };
         (Arc::new(pool), receiver)
@@ -217,8 +221,8 @@ impl Pool {
         let Some(answer) = self.queue.join(lane) else {
             return Err(Error::Overloaded("as many requests wait as may".into()));
         };
-        if self.is_elastic() {
-            self.report(Event::Load(self.load()));
+        if self.is_elastic() && !self.load_told.swap(true, SeqCst) {
+            self.report(Event::Load(1));
         }
         self.serve_queue();
         match tokio::time::timeout(self.queue_timeout, answer).await {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -56,8 +57,13 @@ impl Supervisor {
         watching.spawn(rounds::run(self.pool.clone()));
         let mut event = Event::Tick;
         loop {
-            if let Event::Exited(id, _) = &event {
-                self.workers.remove(id);
+            match &mut event {
+                Event::Exited(id, _) => drop(self.workers.remove(id)),
+                Event::Load(load) => {
+                    self.pool.load_told.store(false, SeqCst);
+                    *load = self.pool.load().max(*load);
+                }
+                _ => {}
             }
             for action in self.state.step(Instant::now(), event) {
                 self.act(action).await;

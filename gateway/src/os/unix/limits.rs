@@ -1,7 +1,7 @@
 //! A worker's process gets what it may have, and no more.
 
 use std::io;
-use std::thread;
+use std::thread::{self, Builder};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::process::{Child, Command};
@@ -31,11 +31,12 @@ pub fn spawn_limited(command: &mut Command, limits: &Limits) -> io::Result<Child
 fn spawn_unprivileged(command: &mut Command) -> io::Result<Child> {
     let runtime = Handle::current();
     thread::scope(|scope| {
-        let spawning = scope.spawn(|| {
+        let spawn = || {
             let _entered = runtime.enter();
             rustix::thread::set_no_new_privs(true)?;
             command.spawn()
-        });
+        };
+        let spawning = Builder::new().spawn_scoped(scope, spawn)?;
         let panicked = |_| Err(io::Error::other("the thread that starts it panicked"));
         spawning.join().unwrap_or_else(panicked)
     })
