@@ -15,6 +15,7 @@ use crate::path;
 use crate::response::Ending;
 use crate::session::{Credit, ErrorPage, Session};
 use crate::threads::{PATIENCE, Threads};
+use crate::trace::{self, Level};
 use crate::variables::Variables;
 
 /// Bytes of a request body that may wait for the extension: more than the read-ahead, and enough to keep a pipe busy.
@@ -70,6 +71,9 @@ pub struct Connection {
     outgoing: Outgoing,
     threads: Arc<Threads>,
     state: Mutex<State>,
+    /// The request of a web server that lines for its log may still go to. Locked while one is sent, so that
+    /// none comes behind the request's end.
+    reporting: Mutex<Option<u16>>,
     /// Itself, to be handed to its requests.
     this: Weak<Connection>,
 }
@@ -116,6 +120,7 @@ pub fn serve(
         outgoing: Outgoing::new(Arc::clone(&transport)),
         threads: Arc::clone(threads),
         state: Mutex::new(state),
+        reporting: Mutex::new(None),
         this: this.clone(),
     });
     let result = connection.read(&*transport);
@@ -172,6 +177,9 @@ impl Connection {
                     .iter()
                     .filter_map(|(field, name)| Some((name, offer.fields.get(field.as_bytes())?)))
                     .collect();
+                if let Some(level) = offer.fields.get(b"trace").and_then(Level::named) {
+                    level.set_for_process();
+                }
                 let answer = greeting(&self.threads).limit_to(&offer);
                 encode::hello(replies, &answer);
                 state.greeting = Some(answer);
@@ -180,6 +188,7 @@ impl Connection {
                 let (session, refused) = self.new_session(&state, id, params)?;
                 state.sessions.insert(id, Arc::clone(&session));
                 drop(state);
+                *self.reporting() = Some(id);
                 match refused {
                     Some(reason) => session.refuse(400, reason),
                     None if session.becomes_ready() => ready.push(session),
@@ -289,6 +298,12 @@ impl Connection {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn reporting(&self) -> MutexGuard<'_, Option<u16>> {
+        self.reporting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Link for Connection {
@@ -345,6 +360,7 @@ impl Link for Connection {
         state.application.finish(id);
         let close = state.application.must_close();
         drop(state);
+        *self.reporting() = None;
         let cut = if let Ending::Cut(reason) = ending {
             Some(reason)
         } else {
@@ -370,7 +386,24 @@ impl Link for Connection {
         }
     }
 
+    fn trace(&self, id: u16, event: &trace::Event) {
+        if self.peer == Peer::WebServer {
+            return self.report(id, &format!("trace: {event}"));
+        }
+        let mut pairs = Params::new();
+        event.pairs(&mut |name, text| pairs.push(name.as_bytes(), text.as_bytes()));
+        // Waiting bounds what gathers.
+        let _ = self
+            .outgoing
+            .send(Wait::Written, |out| encode::trace(out, id, pairs.iter()));
+    }
+
     fn report(&self, id: u16, text: &str) {
+        let open = (self.peer == Peer::WebServer).then(|| self.reporting());
+        if open.as_ref().is_some_and(|open| **open != Some(id)) {
+            eprintln!("isapi-worker: {text}");
+            return;
+        }
         // Only for the log: a connection that cannot be written shows elsewhere.
         let _ = self.outgoing.send(self.wait(), |out| {
             let line = format!("{text}\n");

@@ -9,6 +9,7 @@
 
 pub mod bell;
 pub mod body;
+pub mod call;
 pub mod completions;
 pub mod connection;
 pub mod crash;
@@ -27,5 +28,6 @@ pub mod run;
 pub mod session;
 pub mod support;
 pub mod threads;
+pub mod trace;
 pub mod url;
 pub mod variables;

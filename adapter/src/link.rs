@@ -6,6 +6,7 @@ use fastcgi_protocol::RecordType;
 
 use crate::response::Ending;
 use crate::session::{ErrorPage, Session};
+use crate::trace::Event;
 
 /// The other end does not read any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,11 @@ pub trait Link: Send + Sync {
 
     /// Sends the last bytes of the answer and ends the request. `log` is the extension's text for the access log.
     fn finish(&self, id: u16, last: &[u8], ending: Ending, log: &[u8]);
+
+    /// A call of the trace; request 0 is one whose answer is over.
+    fn trace(&self, id: u16, event: &Event) {
+        self.report(id, &format!("trace: {event}"));
+    }
 
     /// A line for the operator's log.
     fn report(&self, id: u16, text: &str);

@@ -10,6 +10,7 @@ use lexopt::ValueExt as _;
 
 use crate::drives::Drives;
 use crate::threads::MOST_THREADS;
+use crate::trace::Level;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -28,6 +29,8 @@ Options:
       --connections N     connections at the same time with --listen, 1 to 4096 [default: 256]
       --stop-timeout SEC  how long running requests may take when the worker is to end [default: 30]
       --no-shadow-copy    do not make the extension independent of its file; that must then not be overwritten in place
+      --trace LEVEL       which calls of the extension and by it are told to the web server's log, without a gateway:
+                          off, failed, calls, data [default: off]
       --fd N              a further connection to the gateway, inherited as descriptor N (may be repeated)
       --drive NAME=FOLDER on Windows, what extensions call a Unix folder: C=/srv or C:\\inetpub=/srv/inetpub; the
                           longest folder wins, everything else is below Z:\\ (may be repeated)
@@ -67,6 +70,8 @@ pub struct Options {
     pub stop_timeout: Duration,
     /// Whether the extension's file may be overwritten while it runs.
     pub shadow_copy: bool,
+    /// Which calls are told, where neither gateway nor request says otherwise.
+    pub trace: Level,
     /// Descriptors of further connections to the gateway.
     pub descriptors: Vec<i32>,
     /// Windows' names of folders.
@@ -114,6 +119,7 @@ pub fn parse(
         connections: 256,
         stop_timeout: Duration::from_secs(30),
         shadow_copy: true,
+        trace: Level::Off,
         descriptors: Vec::new(),
         drives: Drives::default(),
     };
@@ -132,6 +138,7 @@ pub fn parse(
                 options.stop_timeout = Duration::from_secs(parser.value()?.parse()?)
             }
             Arg::Long("no-shadow-copy") => options.shadow_copy = false,
+            Arg::Long("trace") => options.trace = parser.value()?.parse_with(level)?,
             Arg::Long("fd") => options.descriptors.push(parser.value()?.parse()?),
             Arg::Long("drive") if cfg!(windows) => parser
                 .value()?
@@ -160,6 +167,10 @@ fn within(text: &str, low: usize, high: usize) -> Result<usize, String> {
         .ok()
         .filter(|number| (low..=high).contains(number))
         .ok_or_else(|| format!("expected a number from {low} to {high}"))
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    Level::named(text.as_bytes()).ok_or_else(|| "expected off, failed, calls or data".to_owned())
 }
 
 fn address(text: &str) -> Result<Address, String> {
@@ -196,6 +207,7 @@ mod tests {
             "--no-shadow-copy",
             "--listen",
             "unix:/x",
+            "--trace=failed",
             "/a.so",
         ])
         .unwrap() else {
@@ -203,6 +215,7 @@ mod tests {
         };
         assert_eq!((options.threads, options.descriptors), (3, vec![3, 4]));
         assert!(!options.shadow_copy);
+        assert_eq!(options.trace, Level::Failed);
         assert_eq!(options.listen, Some(Address::Unix("/x".into())));
         assert_eq!(options.extension, PathBuf::from("/a.so"));
     }
@@ -213,6 +226,7 @@ mod tests {
             &[][..],
             &["--threads", "0", "a"],
             &["--listen", "9000", "a"],
+            &["--trace", "all", "a"],
             &["a", "b"],
             &["--nonsense", "a"],
         ] {

@@ -28,6 +28,7 @@ mod recycle;
 mod samples;
 mod shutdown;
 mod table;
+mod trace;
 mod variables;
 mod windows;
 mod windows_gateway;

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::fastcgi::Connection;
 use crate::gateway_side::Gateway;
+use crate::trace::{CRASHES, crash_calls};
 use crate::worker::{self, GET, text, with};
 
 /// A worker on a socket.
@@ -244,6 +245,25 @@ fn a_crash_is_reported() {
             assert!(line.ends_with(", request GET /x.dll"), "{line}");
             assert!(line.contains(" in thread "), "{line}");
             assert!(!worker.child.wait_end().success());
+        }
+    }
+}
+
+#[test]
+fn a_crash_tells_the_last_calls() {
+    for machine in Machine::ALL {
+        let folder = TempDir::new().unwrap();
+        let calls = machine.extension("calls", folder.path());
+        for (way, expected) in CRASHES {
+            let mut worker = Worker::start(machine.worker(&calls));
+            let request = [get(way), vec![("HTTP_COOKIE", "hidden-cookie")]].concat();
+            assert_eq!(worker.gateway.text(request), None, "{way}");
+            assert!(!worker.child.wait_end().success());
+            let mut lines = worker.log.to_end();
+            lines.retain(|line| line.starts_with("isapi-worker: crash: "));
+            assert!(lines[0].contains("EXCEPTION_ACCESS_VIOLATION"), "{lines:?}");
+            assert_eq!(crash_calls(&lines), expected, "{machine:?}: {lines:#?}");
+            assert!(!lines.concat().contains("hidden"), "{lines:#?}");
         }
     }
 }

@@ -4,10 +4,21 @@
 
 use crate::types::DWORD;
 
-/// One documented constant a line.
+/// The symbolic name of an error, `None` for a number that is not listed here.
+#[must_use]
+pub fn name(error: DWORD) -> Option<&'static str> {
+    ALL.iter()
+        .find(|(number, _)| *number == error)
+        .map(|(_, name)| *name)
+}
+
+/// One line gives a constant, its documentation and its row in [`ALL`].
 macro_rules! errors {
     ($($(#[$doc:meta])* $name:ident = $value:literal;)*) => {
         $($(#[$doc])* pub const $name: DWORD = $value;)*
+
+        /// Every error with its name, in the order of the numbers.
+        pub const ALL: &[(DWORD, &str)] = &[$(($name, stringify!($name))),*];
     };
 }
 
@@ -86,4 +97,16 @@ errors! {
     WSAEINVAL = 10022;
     /// Winsock: the connection was reset by the client (`ISAPI.md` §3.2).
     WSAECONNRESET = 10054;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_named_once_each_in_order() {
+        assert!(ALL.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert_eq!(name(87), Some("ERROR_INVALID_PARAMETER"));
+        assert_eq!(name(4711), None);
+    }
 }

@@ -15,3 +15,15 @@ pub const HSE_STATUS_ERROR: DWORD = 4;
 pub const HSE_TERM_ADVISORY_UNLOAD: DWORD = 1;
 /// The extension will be unloaded, whatever it returns.
 pub const HSE_TERM_MUST_UNLOAD: DWORD = 2;
+
+/// The symbolic name of what `HttpExtensionProc` returns, `None` for a number that is no status.
+#[must_use]
+pub fn name(status: DWORD) -> Option<&'static str> {
+    match status {
+        HSE_STATUS_SUCCESS => Some("HSE_STATUS_SUCCESS"),
+        HSE_STATUS_SUCCESS_AND_KEEP_CONN => Some("HSE_STATUS_SUCCESS_AND_KEEP_CONN"),
+        HSE_STATUS_PENDING => Some("HSE_STATUS_PENDING"),
+        HSE_STATUS_ERROR => Some("HSE_STATUS_ERROR"),
+        _ => None,
+    }
+}

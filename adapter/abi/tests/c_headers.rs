@@ -98,6 +98,6 @@ fn compile((compiler, language): (&str, &[&str]), source: &Path, options: &[&str
 }
 
 /// A file of this test's own below the target folder.
-fn scratch(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+fn scratch(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(file)
 }

@@ -1,32 +1,39 @@
-//! Crash reports: an extension that brings its process down leaves one line on standard error.
+//! Crash reports: an extension that brings its process down leaves one line on standard error, and behind it the last
+//! calls of the request whose thread it was.
 //!
 //! ```text
 //! isapi-worker: crash: EXCEPTION_ACCESS_VIOLATION (0xC0000005) reading 0x0 at foo.dll+0x1234 in thread 52, request 0:17 GET /x
 //! isapi-worker: crash: SIGSEGV (11) writing 0x0 at foo.so+0x1234 in thread 4711, no request
+//! isapi-worker: crash: call 3: WriteClient 1024 bytes = TRUE at 12 µs
 //! ```
 //!
 //! The numbers before the request are those of the gateway's connection and of the request on it: by them the gateway
 //! tells the culprit from the others. Other web servers have none.
 //!
-//! Handlers of faults may not allocate, lock or wait, so the requests under way are noted in fixed memory, without
-//! their queries: those may hold secrets.
+//! Handlers of faults may not allocate, lock or wait, so the requests under way and their last calls are noted in fixed
+//! memory, without queries: those may hold secrets.
 #![allow(unsafe_code)]
 
+mod calls;
 mod line;
 #[cfg(any(unix, test))]
 mod maps;
+mod ticks;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
+use std::cell::Cell;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
+pub use calls::{Calls, Running};
 #[cfg(unix)]
-pub use unix::{check_thread, install};
+pub use unix::check_thread;
 #[cfg(windows)]
-pub use windows::{check_thread, install};
+pub use windows::check_thread;
 
 #[cfg(unix)]
 use unix as system;
@@ -52,6 +59,13 @@ struct Note {
     name: AtomicU32,
     length: AtomicUsize,
     text: [AtomicU8; TEXT],
+    /// The calls of the request, or NULL.
+    calls: AtomicPtr<Calls>,
+}
+
+thread_local! {
+    /// The calling thread's note.
+    static NOTE: Cell<Option<&'static Note>> = const { Cell::new(None) };
 }
 
 impl Note {
@@ -61,8 +75,23 @@ impl Note {
             name: AtomicU32::new(0),
             length: AtomicUsize::new(0),
             text: [const { AtomicU8::new(0) }; TEXT],
+            calls: AtomicPtr::new(null_mut()),
         }
     }
+
+    /// The calls of the request; for reports about the note's own thread, or about one that has ended.
+    fn calls(&self) -> Option<&Calls> {
+        let calls = self.calls.load(Relaxed);
+        // SAFETY: `with_calls` sets the pointer only as long as what it points to is borrowed. That thread is here, or
+        // has ended inside, and then what it had borrowed is never given back.
+        unsafe { calls.as_ref() }
+    }
+}
+
+/// Sees to reports from now on.
+pub fn install() {
+    ticks::start();
+    system::install();
 }
 
 /// The calling thread is number `number` of its pool from now on, counted as the notes are.
@@ -70,6 +99,7 @@ pub fn watch_thread(number: usize) {
     system::prepare_thread();
     if let Some(note) = NOTES.get(number) {
         note.thread.store(system::thread_id(), Relaxed);
+        NOTE.set(Some(note));
     }
 }
 
@@ -94,6 +124,19 @@ pub fn request_ends(number: usize) {
     if let Some(note) = NOTES.get(number) {
         note.length.store(0, Relaxed);
     }
+}
+
+/// Runs code of the extension on the calling thread: a crash meanwhile tells these calls.
+pub fn with_calls<T>(calls: &Calls, run: impl FnOnce() -> T) -> T {
+    let set = |calls| {
+        if let Some(note) = NOTE.get() {
+            note.calls.store(calls, Relaxed);
+        }
+    };
+    set(std::ptr::from_ref(calls).cast_mut());
+    let result = run();
+    set(null_mut());
+    result
 }
 
 /// What was done with the address of a fault.
@@ -122,18 +165,26 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Writes the line to standard error.
+    /// Writes the lines to standard error.
     fn send(&self) {
-        let mut line = Line::new();
-        // What does not fit is cut off.
-        let _ = fmt::write(&mut line, format_args!("{self}"));
-        system::write_to_stderr(line.finish());
+        write_line(format_args!("{self}"));
+        let calls = busy_with(self.thread).and_then(|(note, _)| note.calls());
+        for noted in calls.iter().flat_map(|calls| calls.last()) {
+            write_line(format_args!("{noted}"));
+        }
     }
+}
+
+fn write_line(text: fmt::Arguments<'_>) {
+    let mut line = Line::new();
+    // What does not fit is cut off.
+    let _ = fmt::write(&mut line, format_args!("isapi-worker: crash: {text}"));
+    system::write_to_stderr(line.finish());
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "isapi-worker: crash: {}", self.what)?;
+        write!(f, "{}", self.what)?;
         if let Some((access, address)) = self.access {
             let access = match access {
                 Access::Reading => "reading",
@@ -191,6 +242,8 @@ fn visible(byte: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     #[test]
@@ -208,7 +261,7 @@ mod tests {
         };
         assert_eq!(
             report.to_string(),
-            "isapi-worker: crash: EXCEPTION_ACCESS_VIOLATION (0xC0000005) writing 0x0 at a.dll+0x12 in thread 77, \
+            "EXCEPTION_ACCESS_VIOLATION (0xC0000005) writing 0x0 at a.dll+0x12 in thread 77, \
              request 2:17 GET /a?b.dll"
         );
         request_ends(200);
@@ -238,5 +291,22 @@ mod tests {
         };
         let path = "x".repeat(TEXT - 4);
         assert!(report.to_string().ends_with(&format!("request GET {path}")));
+    }
+
+    #[test]
+    fn knows_the_calls_of_a_thread_as_long_as_it_runs_the_extension() {
+        std::thread::spawn(|| {
+            watch_thread(202);
+            let calls = Calls::new();
+            calls.begin(crate::call::Call::ReadClient).end(0);
+            let inside = with_calls(&calls, || {
+                let found = NOTES[202].calls();
+                found.map(|calls| calls.last().count())
+            });
+            assert_eq!(inside, Some(1));
+            assert!(NOTES[202].calls().is_none());
+        })
+        .join()
+        .unwrap();
     }
 }

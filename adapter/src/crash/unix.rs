@@ -34,7 +34,7 @@ extern "C" fn on_exit() {
 const STACK: usize = 64 * 1024;
 
 /// Sees to reports from now on. An extension may put handlers of its own in our place.
-pub fn install() {
+pub(super) fn install() {
     prepare_thread();
     // SAFETY: the function may be called at any time. Without it there is no report.
     unsafe { libc::atexit(on_exit) };

@@ -36,7 +36,7 @@ const GUARANTEE: u32 = 32 * 1024;
 static STDERR: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Sees to reports from now on. Exceptions that an extension handles itself are none of our business.
-pub fn install() {
+pub(super) fn install() {
     STDERR.store(std::io::stderr().as_raw_handle(), Relaxed);
     prepare_thread();
     // SAFETY: both functions have the types that are asked for and stay. Without them there is no report, which is all

@@ -82,7 +82,8 @@ impl Entry {
         let entry = Arc::clone(self);
         Box::new(move |bytes, error| {
             // SAFETY: the entry, and so its block, lives until this closure has ended.
-            unsafe { completion.call(entry.block.ecb(), bytes, error) };
+            let call = || unsafe { completion.call(entry.block.ecb(), bytes, error) };
+            entry.complete_with(bytes, error, call);
             end(&entry, Event::Completed);
         })
     }

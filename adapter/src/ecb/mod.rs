@@ -9,6 +9,7 @@ mod block;
 mod exec;
 mod io;
 mod table;
+mod trace;
 
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex};
@@ -26,7 +27,9 @@ pub use exec::ExecUrl;
 use io::Memory;
 pub use io::{Completion, Element, TransmitFile, Vector};
 use table::TABLE;
+use trace::{Callback, Trace};
 
+use crate::crash::Calls;
 use crate::extension::Extension;
 use crate::life::{Action, Event};
 use crate::os;
@@ -43,6 +46,10 @@ pub struct Entry {
     id: usize,
     /// What code 1005 has registered.
     completion: Mutex<Option<Completion>>,
+    /// For the report of a crash.
+    calls: Calls,
+    /// `None`: off.
+    trace: Option<Trace>,
 }
 
 impl Entry {
@@ -53,6 +60,8 @@ impl Entry {
             block: Block::new(session.variables(), data, total),
             id: 0,
             completion: Mutex::new(None),
+            calls: Calls::new(),
+            trace: Trace::of(session),
         }
     }
 
@@ -70,7 +79,7 @@ pub fn call(extension: &Extension, session: &Arc<Session>) {
     let entry = TABLE.insert(Entry::new(session, data, total));
     // SAFETY: the block is valid and stays at its address as long as its entry, which the table keeps while the session is
     // open, this function during the call, and an operation until its completion function has returned.
-    let status = unsafe { extension.http_extension_proc(entry.block.ecb()) };
+    let status = entry.enter(|| unsafe { extension.http_extension_proc(entry.block.ecb()) });
     end(&entry, Event::Returned(status));
 }
 
@@ -94,8 +103,8 @@ pub(crate) unsafe extern "system" fn get_server_variable(
     buffer: *mut c_void,
     size: *mut u32,
 ) -> BOOL {
-    answer(|| {
-        let entry = TABLE.get(id)?;
+    let callback = Callback::GetServerVariable { name, buffer, size };
+    answer(id, callback, |entry| {
         // SAFETY: the extension passes a NUL-terminated name or NULL, and a pointer to a DWORD or NULL.
         let (name, capacity) = unsafe {
             (
@@ -138,8 +147,12 @@ pub(crate) unsafe extern "system" fn write_client(
     size: *mut u32,
     flags: u32,
 ) -> BOOL {
-    answer(|| {
-        let entry = TABLE.get(id)?;
+    let callback = Callback::WriteClient {
+        buffer,
+        size,
+        flags,
+    };
+    answer(id, callback, |entry| {
         // SAFETY: a pointer to a DWORD or NULL.
         let count = unsafe { size.as_ref().copied().ok_or(INVALID)? };
         if flags & HSE_IO_ASYNC != 0 {
@@ -160,8 +173,7 @@ pub(crate) unsafe extern "system" fn read_client(
     buffer: *mut c_void,
     size: *mut u32,
 ) -> BOOL {
-    answer(|| {
-        let entry = TABLE.get(id)?;
+    answer(id, Callback::ReadClient { buffer, size }, |entry| {
         // SAFETY: a pointer to a DWORD or NULL.
         let size = unsafe { size.as_mut().ok_or(INVALID)? };
         // SAFETY: the extension says that there is room for `*size` bytes at `buffer`, which nothing else uses meanwhile.
@@ -180,8 +192,13 @@ pub(crate) unsafe extern "system" fn server_support_function(
     size: *mut u32,
     data_type: *mut u32,
 ) -> BOOL {
-    answer(|| {
-        let entry = TABLE.get(id)?;
+    let callback = Callback::ServerSupportFunction {
+        code,
+        buffer,
+        size,
+        data_type,
+    };
+    answer(id, callback, |entry| {
         // SAFETY: the extension passes what ISAPI defines for this code; `support` reads only what the code defines.
         let mut arguments = unsafe { Arguments::new(buffer, size, data_type) };
         if code == HSE_REQ_DONE_WITH_SESSION {
@@ -189,19 +206,27 @@ pub(crate) unsafe extern "system" fn server_support_function(
             // First, since the session's end lets an outstanding operation complete: its completion function must not
             // find the request any more.
             TABLE.leave(entry.id, Action::CLOSE);
-            end(&entry, Event::Done(status));
+            end(entry, Event::Done(status));
             return Ok(());
         }
-        support::call(&entry, code, &mut arguments)
+        support::call(entry, code, &mut arguments)
     })
 }
 
 const INVALID: Win32 = Win32(ERROR_INVALID_PARAMETER);
 
 /// Runs a callback. One that succeeds leaves the last error as it was (ISAPI.md §0.2).
-fn answer(callback: impl FnOnce() -> Result<(), Win32>) -> BOOL {
+fn answer(
+    id: HCONN,
+    callback: Callback,
+    run: impl FnOnce(&Arc<Entry>) -> Result<(), Win32>,
+) -> BOOL {
     let before = os::last_error();
-    let (last_error, answer) = match callback() {
+    let result = match TABLE.get(id) {
+        Some(entry) => entry.observe(callback, || run(&entry)),
+        None => trace::stray(callback),
+    };
+    let (last_error, answer) = match result {
         Ok(()) => (before, TRUE),
         Err(Win32(code)) => (code, FALSE),
     };

@@ -5,10 +5,9 @@ use std::time::Instant;
 
 use isapi_abi::types::HCONN;
 
-use super::{Entry, INVALID};
+use super::Entry;
 use crate::bell::Bell;
 use crate::life::Action;
-use crate::session::Win32;
 
 /// The one table of the process: callbacks get nothing but a ConnID.
 pub(super) static TABLE: Table = Table {
@@ -70,7 +69,7 @@ impl Table {
     }
 
     /// The request with this ConnID. Some extensions pass the address of the control block instead.
-    pub(super) fn get(&self, id: HCONN) -> Result<Arc<Entry>, Win32> {
+    pub(super) fn get(&self, id: HCONN) -> Option<Arc<Entry>> {
         let mut table = self.lock();
         let entry = if id.addr() & 1 == 1 {
             table.slot(id.addr()).and_then(|slot| slot.entry.as_ref())
@@ -78,7 +77,7 @@ impl Table {
             let mut entries = table.slots.iter().filter_map(|slot| slot.entry.as_ref());
             entries.find(|entry| entry.block.ecb().addr() == id.addr())
         };
-        entry.cloned().ok_or(INVALID)
+        entry.cloned()
     }
 
     /// A request does not use its callbacks any more, or has left the extension, or both. Callbacks that are running keep

@@ -50,6 +50,7 @@ pub fn is_cgi() -> bool {
 pub fn run(options: &Options) -> Result<ExitCode, RunError> {
     os::prepare_process(&options.drives);
     crash::install();
+    options.trace.set_for_process();
     if is_cgi() && options.listen.is_none() {
         return cgi::run(options);
     }

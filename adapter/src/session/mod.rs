@@ -9,6 +9,7 @@ mod pieces;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::body::{Body, Read};
 use crate::life::{Action, Event, Life};
 use crate::link::Link;
 use crate::response::{Ending, Refused, Response};
+use crate::trace;
 use crate::variables::Variables;
 
 pub use exec::{Entity, ErrorPage};
@@ -299,6 +301,15 @@ impl Session {
         state.log.extend_from_slice(&text[..text.len().min(room)]);
     }
 
+    /// Tells a call of the trace to whoever wants it. Waits until it is told: there is no credit for it.
+    pub fn trace(&self, mut event: trace::Event) {
+        let over = self.lock().answer == Answer::Over;
+        if over {
+            event.request = Some(self.to_string());
+        }
+        self.link.trace(if over { 0 } else { self.id }, &event);
+    }
+
     /// The extension has ended something: its call, its session, a completion function. `http_status` and `log_data` are
     /// what the ECB holds now. What is left to do is the ECB's part. Never waits for the client where there is credit.
     pub fn end(self: &Arc<Self>, event: Event, http_status: u32, log_data: &[u8]) -> Action {
@@ -361,5 +372,18 @@ impl Session {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Most bytes of a path in the log.
+const SHOWN: usize = 200;
+
+/// Method and path, printable, without the query: that may be secret.
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.variables.url_path();
+        let path = &path[..path.len().min(SHOWN)];
+        let method = self.variables.param("REQUEST_METHOD");
+        write!(f, "{} {}", method.escape_ascii(), path.escape_ascii())
     }
 }

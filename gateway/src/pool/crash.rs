@@ -2,6 +2,10 @@
 
 /// Begins the line in which a dying worker says why.
 const MARK: &str = "isapi-worker: crash: ";
+/// Begins, behind the mark, the lines in which it tells the last calls of the request whose thread crashed.
+const CALL: &str = "call ";
+/// Calls that are kept: as many as workers tell.
+const MOST_CALLS: usize = 8;
 
 /// Logs a worker's lines and keeps the report of its crash.
 pub struct CrashReport {
@@ -17,6 +21,8 @@ pub struct Crash {
     pub text: String,
     /// The request whose thread faulted.
     pub culprit: Option<Culprit>,
+    /// That request's last calls, oldest first: `3: WriteClient 1024 bytes = TRUE at 12 µs`.
+    pub calls: Vec<String>,
 }
 
 /// A request, by the numbers that gateway and worker know it by.
@@ -66,6 +72,7 @@ impl Crash {
         Self {
             text: text.to_owned(),
             culprit: culprit(),
+            calls: Vec::new(),
         }
     }
 }
@@ -80,16 +87,24 @@ impl CrashReport {
         }
     }
 
-    /// Takes a line.
+    /// Takes a line. The calls of a crash are not logged here, but with the worker's end.
     pub fn take(&mut self, line: &str) {
         let (pool, pid) = (&self.pool, self.pid);
-        match line.strip_prefix(MARK) {
-            Some(crash) => {
-                tracing::error!(pool, pid, "{line}");
-                // The first one: what follows may be its consequence.
-                self.crash.get_or_insert_with(|| Crash::parse(crash));
+        let Some(text) = line.strip_prefix(MARK) else {
+            tracing::warn!(pool, pid, "{line}");
+            return;
+        };
+        match (text.strip_prefix(CALL), &mut self.crash) {
+            (Some(call), Some(crash)) if crash.calls.len() < MOST_CALLS => {
+                crash.calls.push(call.to_owned());
             }
-            None => tracing::warn!(pool, pid, "{line}"),
+            (call, crash) => {
+                tracing::error!(pool, pid, "{line}");
+                if call.is_none() {
+                    // The first one: what follows may be its consequence.
+                    crash.get_or_insert_with(|| Crash::parse(text));
+                }
+            }
         }
     }
 
@@ -120,17 +135,30 @@ mod tests {
         }
     }
 
+    fn report(lines: &[&str]) -> Option<Crash> {
+        let mut report = CrashReport::new("pool".into(), 1);
+        lines.iter().for_each(|line| report.take(line));
+        report.into_crash()
+    }
+
     #[test]
     fn the_first_report_counts() {
-        let report = |lines: &[&str]| {
-            let mut report = CrashReport::new("pool".into(), 1);
-            lines.iter().for_each(|line| report.take(line));
-            report.into_crash().map(|crash| crash.text)
-        };
         assert_eq!(report(&["isapi-worker: a word", "crash: x"]), None);
+        let crash = report(&["x", "isapi-worker: crash: A at b", "isapi-worker: crash: C"]);
+        assert_eq!(crash.map(|crash| crash.text), Some("A at b".into()));
+    }
+
+    #[test]
+    fn the_calls_behind_it_belong_to_it() {
+        let call = "isapi-worker: crash: call 3: WriteClient = TRUE";
+        assert_eq!(report(&[call]), None);
+        let calls = |lines: &[&str]| report(lines).map(|crash| crash.calls);
+        let crash = ["isapi-worker: crash: A", call, "another", call];
         assert_eq!(
-            report(&["x", "isapi-worker: crash: A at b", "isapi-worker: crash: C"]),
-            Some("A at b".into())
+            calls(&crash),
+            Some(vec!["3: WriteClient = TRUE".to_owned(); 2])
         );
+        let many = [&crash[..], &[call; 100]].concat();
+        assert_eq!(calls(&many).map(|calls| calls.len()), Some(8));
     }
 }

@@ -52,6 +52,8 @@ struct End {
     cause: String,
     /// The request that has brought it down, where that can be told.
     culprit: Option<Culprit>,
+    /// That request's last calls.
+    calls: Vec<String>,
     /// Whether it has loaded the extension; `None` when it went without a word.
     loaded: Option<bool>,
 }
@@ -64,6 +66,7 @@ pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
         Ok(Ok(Some(crash))) => {
             end.cause = format!("{}: {}", end.cause, crash.text);
             end.culprit = crash.culprit;
+            end.calls = crash.calls;
         }
         Ok(_) => {}
         Err(_) => process.stderr.abort(),
@@ -151,6 +154,7 @@ async fn live(
     End {
         cause,
         culprit: None,
+        calls: Vec::new(),
         loaded,
     }
 }
@@ -227,11 +231,13 @@ fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
             [] => String::new(),
             shown => format!(" ({})", shown.join(", ")),
         };
+        let calls = (!end.calls.is_empty()).then(|| end.calls.join("; "));
         tracing::error!(
             pool = name,
             pid,
             served,
             ?uptime,
+            calls,
             "worker {pid} {cause}; extension {extension}; requests in it: {count}{shown}"
         );
     }

@@ -139,13 +139,15 @@ impl Receiving<'_> {
         }
     }
 
-    /// One callback of the extension, for the trace.
+    /// One call of the extension or by it, for the trace. Of a request whose answer is over the event itself tells which.
     fn log_call(&self, request: Option<&str>, event: &Params) {
         let (pool, pid) = (&self.lane.pool.name, self.lane.pid);
         let field = |name: &str| {
             let value = event.get(name.as_bytes())?;
             Some(String::from_utf8_lossy(value).into_owned())
         };
+        let number = |name| field(name)?.parse::<u64>().ok();
+        let request = request.map_or_else(|| field("request"), |known| Some(known.to_owned()));
         tracing::info!(
             target: "isapi_trace",
             pool,
@@ -155,8 +157,10 @@ impl Receiving<'_> {
             arguments = field("arguments"),
             result = field("result"),
             error = field("error"),
-            micros = field("micros"),
+            micros = number("micros"),
+            duration = number("duration"),
             data = field("data"),
+            "trace"
         );
     }
 
