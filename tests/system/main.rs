@@ -20,6 +20,7 @@ mod dlls;
 mod echo;
 mod exec_url;
 mod fastcgi;
+mod fastcgi_front;
 mod fronts;
 mod gateway_side;
 mod innocent;

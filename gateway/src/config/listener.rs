@@ -41,6 +41,9 @@ fn table(mut section: Section, folder: &Path, findings: &mut Findings) -> Option
     // Without an address there are no defaults, but the other keys can be checked all the same.
     let is_known = address.is_some();
     let default = FastCgiListener::new(address.unwrap_or(Address::Unix(Default::default())));
+    let trusted = section
+        .get(findings, "trusted", value::boolean)
+        .unwrap_or(default.trusted);
     let listener = FastCgiListener {
         mode: section.get(findings, "mode", mode).unwrap_or(default.mode),
         owner: section.get(findings, "owner", |value| account(value, Database::Users)),
@@ -48,9 +51,10 @@ fn table(mut section: Section, folder: &Path, findings: &mut Findings) -> Option
         allow: section
             .some_of(findings, "allow", network)
             .unwrap_or(default.allow),
-        trusted: section
-            .get(findings, "trusted", value::boolean)
-            .unwrap_or(default.trusted),
+        trusted,
+        users: section
+            .get(findings, "users", value::boolean)
+            .unwrap_or(trusted),
         connections: section
             .get(findings, "connections", |value| {
                 value::integer(value, &(1..=MOST_CONNECTIONS))
@@ -79,6 +83,13 @@ fn table(mut section: Section, folder: &Path, findings: &mut Findings) -> Option
             "name the web servers in `allow`, or leave `trusted` out",
         );
         findings.error_at(section.key_place("trusted"), wrong);
+    }
+    if listener.users && !trusted {
+        let wrong = Wrong::with_remedy(
+            "`users` count only where the web server is trusted",
+            "add `trusted = true`, or remove it",
+        );
+        findings.error_at(section.key_place("users"), wrong);
     }
     section.finish(findings);
     is_known.then_some(listener)

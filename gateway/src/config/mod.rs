@@ -92,6 +92,8 @@ pub struct FastCgiListener {
     /// What the web server says of the client's address, user and certificate counts. Default: true for a socket in
     /// the file system, whose permissions say who may speak there; false for a port.
     pub trusted: bool,
+    /// So does who the user is. Default: as `trusted`.
+    pub users: bool,
     /// Connections at the same time. Default 512.
     pub connections: usize,
     /// Requests at the same time on one connection; 1: none is multiplexed. Default 32.
@@ -298,12 +300,14 @@ const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)
 impl FastCgiListener {
     /// A listener with the defaults of its kind.
     pub fn new(address: Address) -> Self {
+        let trusted = matches!(address, Address::Unix(_));
         Self {
             mode: 0o660,
             owner: None,
             group: None,
             allow: Vec::new(),
-            trusted: matches!(address, Address::Unix(_)),
+            trusted,
+            users: trusted,
             connections: 512,
             requests: 32,
             idle_timeout: Duration::from_secs(5 * 60),

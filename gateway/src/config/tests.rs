@@ -55,7 +55,7 @@ fn reads_everything() {
     let text = r#"
         [server]
         http = ["127.0.0.1:0", "[::1]:81"]
-        fastcgi = ["unix:run/x.sock", "127.0.0.1:9000", { address = "0.0.0.0:9001", allow = "10.0.0.0/8", trusted = true, requests = 1, connections = 7, idle_timeout = "1m", authorizer = "/auth.dll" }, { address = "unix:/run/y.sock", mode = 0o600, owner = "root", group = 0, trusted = false }]
+        fastcgi = ["unix:run/x.sock", "127.0.0.1:9000", { address = "0.0.0.0:9001", allow = "10.0.0.0/8", trusted = true, users = false, requests = 1, connections = 7, idle_timeout = "1m", authorizer = "/auth.dll" }, { address = "unix:/run/y.sock", mode = 0o600, owner = "root", group = 0, trusted = false }]
         threads = 3
         header_timeout = "1m 30s"
         header_limit = 0x10000
@@ -136,6 +136,7 @@ fn reads_everything() {
             FastCgiListener {
                 allow: vec!["10.0.0.0/8".parse().unwrap()],
                 trusted: true,
+                users: false,
                 requests: 1,
                 connections: 7,
                 idle_timeout: Duration::from_secs(60),
@@ -147,6 +148,7 @@ fn reads_everything() {
                 owner: Some(0),
                 group: Some(0),
                 trusted: false,
+                users: false,
                 ..FastCgiListener::new(Address::Unix("/run/y.sock".into()))
             },
         ],

@@ -106,19 +106,23 @@ pub fn large_bodies(kind: Kind) {
     for _ in 0..LARGE / 65_536 {
         client.send(pattern(0, 65_536));
     }
-    assert_eq!(client.reply("POST").text(), "witnessed");
+    let reply = client.reply("POST");
+    assert!(reply.complete && reply.text() == "witnessed", "{reply:?}");
     gateway.log().wait_for(&["witness: body complete"]);
 
     let head = "POST /witness.so?count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     client.send(head.as_bytes());
-    for _ in 0..320 {
-        client.send(b"8000\r\n");
-        client.send(pattern(0, 0x8000));
+    let chunks = kind.most_chunked() / 0x2000;
+    for _ in 0..chunks {
+        client.send(b"2000\r\n");
+        client.send(pattern(0, 0x2000));
         client.send(b"\r\n");
     }
     client.send(b"0\r\n\r\n");
-    assert_eq!(client.reply("POST").text(), "witnessed");
-    gateway.log().wait_for(&["witness: counted 10485760 bytes"]);
+    let reply = client.reply("POST");
+    assert!(reply.complete && reply.text() == "witnessed", "{reply:?}");
+    let counted = format!("witness: counted {} bytes", chunks * 0x2000);
+    gateway.log().wait_for(&[&counted]);
 
     let workers = gateway.processes();
     for pid in workers
@@ -169,9 +173,12 @@ pub fn client_gone(kind: Kind) {
 pub fn cut(kind: Kind) {
     let (gateway, places) = witness("");
     let front = Front::start(kind, &places);
-    for _ in 0..3 {
+    for how in ["short", "late", "short"] {
+        if how == "late" && !kind.shows_cuts_of_unknown_length() {
+            continue;
+        }
         let mut client = front.connect();
-        client.request("GET", "/witness.so?late", &[], b"");
+        client.request("GET", &format!("/witness.so?{how}"), &[], b"");
         let reply = client.reply("GET");
         assert_eq!(reply.status(), 200);
         assert!(!reply.complete, "{} bytes", reply.body.len());
@@ -197,7 +204,8 @@ pub fn overload(kind: Kind) {
     assert_eq!(refused.header("retry-after"), Some("5"));
     assert!(refused.complete);
     let _open = gate.open();
-    assert_eq!(first.reply("GET").text(), "witnessed");
+    let reply = first.reply("GET");
+    assert!(reply.complete && reply.text() == "witnessed", "{reply:?}");
     drop(first);
     front.stop();
     gateway.stop();

@@ -2,6 +2,7 @@
 
 mod cases;
 mod server;
+mod worker;
 
 use server::Kind;
 
@@ -52,3 +53,7 @@ macro_rules! front {
 }
 
 front!(nginx, Kind::Nginx);
+front!(apache2, Kind::Apache);
+front!(lighttpd, Kind::Lighttpd);
+front!(haproxy, Kind::Haproxy);
+front!(caddy, Kind::Caddy);

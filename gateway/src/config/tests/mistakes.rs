@@ -78,6 +78,10 @@ fn tells_each_mistake_with_its_place() {
             "2:39: whoever reaches 0.0.0.0:9000 could pretend to be any user",
         ),
         (
+            "[server]\nfastcgi = { address = 'unix:/x', trusted = false, users = true }\n",
+            "2:51: `users` count only where the web server is trusted",
+        ),
+        (
             "[server]\nfastcgi = { address = '[::]:9000', allow = ['10.0.0.0/33'] }\n",
             "2:45: \"10.0.0.0/33\" is not an address or network",
         ),

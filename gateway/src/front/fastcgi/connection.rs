@@ -67,12 +67,12 @@ pub async fn serve(
             },
             () = alarm.as_mut() => {
                 let deadline = clock.deadline(&requests);
-                if deadline > Instant::now() {
+                let (now, limit) = (Instant::now(), front.header_timeout);
+                if deadline > now {
                     alarm.as_mut().reset(deadline.into());
                 } else if requests.are_idle() {
                     break;
-                } else {
-                    let limit = front.header_timeout;
+                } else if now.checked_sub(limit).is_some_and(|since| requests.overdue(since)) {
                     return Err(anyhow!("no whole request within {limit:?}"));
                 }
             }
@@ -157,7 +157,7 @@ impl Clock {
             return *self.idle_since.get_or_insert_with(Instant::now) + self.idle_timeout;
         }
         self.idle_since = None;
-        match requests.oldest_head() {
+        match requests.oldest() {
             Some(since) => since + self.header_timeout,
             None => Instant::now() + self.idle_timeout.min(self.header_timeout),
         }

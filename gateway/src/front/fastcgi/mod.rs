@@ -23,6 +23,7 @@ pub use address::{Address, Network};
 
 use crate::config;
 use crate::dispatch::Dispatch;
+use params::Trust;
 
 /// What the variables of a web server may take beside the headers of the client, bytes: certificates are long.
 const OWN_VARIABLES: usize = 64 * 1024;
@@ -30,8 +31,8 @@ const OWN_VARIABLES: usize = 64 * 1024;
 /// What one listener says of its connections, and where requests go.
 pub struct FastCgi {
     dispatch: Arc<Dispatch>,
-    /// What the web server says of the client counts.
-    trusted: bool,
+    /// What the word of the web server counts for.
+    trust: Trust,
     /// The path of the handler that authorizes; empty if there is none.
     authorizer: String,
     options: Options,
@@ -50,7 +51,10 @@ impl FastCgi {
     ) -> Self {
         Self {
             dispatch,
-            trusted: listener.trusted,
+            trust: Trust {
+                client: listener.trusted,
+                users: listener.users,
+            },
             authorizer: listener.authorizer.clone().unwrap_or_default(),
             options: Options {
                 max_requests: listener.requests,

@@ -13,11 +13,20 @@ use super::target::{Target, target};
 use crate::error::Error;
 use crate::request::{Connection, Front, RequestHead};
 
-/// Variables that say who asks (RFC 3875 §4.1.1, §4.1.9, §4.1.10), beside REMOTE_USER and all that begin with `SSL_`.
-const OF_CLIENT: [&[u8]; 3] = [b"AUTH_TYPE", b"REMOTE_HOST", b"REMOTE_IDENT"];
+/// Variables that say more of the client (RFC 3875 §4.1.9, §4.1.10), beside all that begin with `SSL_`.
+const OF_CLIENT: [&[u8]; 2] = [b"REMOTE_HOST", b"REMOTE_IDENT"];
 
-/// The head of a request. `socket` is the connection from the web server. Where the web server is `trusted`, the
-/// client is whom it names, with the user, TLS and folder that it tells of; else the web server itself is the client,
+/// What the word of a web server counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// Its client's address, TLS and certificate, its own folder and the original URL.
+    pub client: bool,
+    /// Beside these who the user is.
+    pub users: bool,
+}
+
+/// The head of a request. `socket` is the connection from the web server. Where the web server is trusted, the
+/// client is whom it names, with the TLS and folder that it tells of, and the user if its word counts for `users`; else the web server itself is the client,
 /// and can say no more than any client of HTTP. `mount` as in [`target`].
 ///
 /// A variable that is there twice has its last value, as in php-fpm: what nginx is told with a second `fastcgi_param`.
@@ -28,7 +37,7 @@ pub fn head(
     params: &Params,
     mount: &str,
     socket: Connection,
-    trusted: bool,
+    trust: Trust,
 ) -> Result<RequestHead, Error> {
     let method = value(params, b"REQUEST_METHOD");
     let method = Method::from_bytes(method)
@@ -43,14 +52,14 @@ pub fn head(
         uri,
         version: version(value(params, b"SERVER_PROTOCOL")),
         headers: headers(params)?,
-        connection: if trusted {
+        connection: if trust.client {
             connection(params, socket)
         } else {
             socket
         },
-        front: if trusted {
+        front: if trust.client {
             Front {
-                variables: identity(params),
+                variables: identity(params, trust.users),
                 request_uri: original,
                 document_root: document_root(params),
             }
@@ -96,7 +105,8 @@ fn headers(params: &Params) -> Result<HeaderMap, Error> {
         (CONTENT_LENGTH, b"CONTENT_LENGTH"),
     ] {
         match value(params, variable) {
-            b"" => headers.remove(&name),
+            // Caddy says -1 where it does not know the length.
+            b"" | b"-1" => headers.remove(&name),
             bytes => headers.insert(name.clone(), header_value(&name, bytes)?),
         };
     }
@@ -155,12 +165,12 @@ fn text(bytes: &[u8]) -> &str {
 
 /// Who asks, and over what. A user counts only with the AUTH_TYPE by which the web server knows it: nginx tells of any
 /// that a client claims to be, whether it has asked for the password or not.
-fn identity(params: &Params) -> Params {
-    let is_authenticated = !value(params, b"AUTH_TYPE").is_empty();
+fn identity(params: &Params, users: bool) -> Params {
+    let is_authenticated = users && !value(params, b"AUTH_TYPE").is_empty();
     let mut found = Params::new();
     for (name, value) in params.iter() {
         let told = match name {
-            b"REMOTE_USER" => is_authenticated,
+            b"REMOTE_USER" | b"AUTH_TYPE" => is_authenticated,
             _ => OF_CLIENT.contains(&name) || name.starts_with(b"SSL_"),
         };
         let is_variable = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';

@@ -39,12 +39,21 @@ const NGINX: &[(&str, &str)] = &[
     ("HTTP_X_A", "2"),
 ];
 
+const NO: Trust = Trust {
+    client: false,
+    users: false,
+};
+const YES: Trust = Trust {
+    client: true,
+    users: true,
+};
+
 fn read(pairs: &[(&str, &str)], trusted: bool) -> Result<RequestHead, Error> {
     head(
         &Params::from_iter(pairs.iter().copied()),
         "",
         SOCKET,
-        trusted,
+        if trusted { YES } else { NO },
     )
 }
 
@@ -79,6 +88,14 @@ fn a_trusted_web_server_speaks_for_its_client() {
 fn a_user_that_nobody_has_authenticated_is_none() {
     let head = read(&with(&[("AUTH_TYPE", "")]), true).unwrap();
     assert_eq!(head.front.variables.get(b"REMOTE_USER"), None);
+    let params = Params::from_iter(NGINX.iter().copied());
+    let trust = Trust {
+        users: false,
+        ..YES
+    };
+    let head = super::head(&params, "", SOCKET, trust).unwrap();
+    let told: Vec<_> = head.front.variables.iter().map(|(name, _)| name).collect();
+    assert_eq!(told, [b"SSL_CLIENT_S_DN"]);
 }
 
 #[test]
@@ -189,6 +206,6 @@ proptest! {
     ), trusted: bool) {
         let params = Params::from_iter(pairs);
         // Whatever it says of them, it does not panic.
-        let _ = head(&params, "", SOCKET, trusted);
+        let _ = head(&params, "", SOCKET, if trusted { YES } else { NO });
     }
 }

@@ -62,8 +62,8 @@ enum Last {
 enum Open {
     /// Its parameters are coming, since then.
     Head(Instant),
-    /// It says nothing of its body: the first record of STDIN tells whether there is one.
-    Undecided(Box<RequestHead>),
+    /// It says nothing of its body: the first record of STDIN, awaited since then, tells whether there is one.
+    Undecided(Instant, Box<RequestHead>),
     Running(Running),
 }
 
@@ -123,13 +123,26 @@ impl Requests {
         self.last.get_or_insert(Last::Stopping);
     }
 
-    /// When the oldest request began whose parameters have not all come.
-    pub fn oldest_head(&self) -> Option<Instant> {
-        let begun = |open: &Open| match open {
-            Open::Head(since) => Some(*since),
-            Open::Undecided(_) | Open::Running(_) => None,
+    /// Since when the oldest request that does not run yet waits.
+    pub fn oldest(&self) -> Option<Instant> {
+        let since = |open: &Open| match open {
+            Open::Head(since) | Open::Undecided(since, _) => Some(*since),
+            Open::Running(_) => None,
         };
-        self.open.values().filter_map(begun).min()
+        self.open.values().filter_map(since).min()
+    }
+
+    /// Goes on with requests that have waited since that time: whether they have a body is found out by those who read
+    /// it. Returns whether there is one whose parameters have not come either.
+    pub fn overdue(&mut self, since: Instant) -> bool {
+        let is_late = |open: &Open| matches!(open, Open::Undecided(begun, _) if *begun <= since);
+        let late = self.open.iter().filter(|(_, open)| is_late(open));
+        for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
+            if let Some(head) = self.take_undecided(id) {
+                self.start(id, head, None);
+            }
+        }
+        self.oldest().is_some_and(|begun| begun <= since)
     }
 
     /// Takes what is to be written now into `writing`, which is empty.
@@ -177,7 +190,7 @@ impl Requests {
             Role::Authorizer => self.front.authorizer.as_str(),
             _ => "",
         };
-        let head = params::head(params, mount, self.socket, self.front.trusted);
+        let head = params::head(params, mount, self.socket, self.front.trust);
         let head = match head {
             Ok(head) => head,
             Err(error) => return self.refuse(id, &error),
@@ -189,8 +202,8 @@ impl Requests {
             // Authorizers get no body (FastCGI 1.0 §6.3).
             _ if role == Role::Authorizer => Some(0),
             None => {
-                let head = Box::new(head);
-                self.open.insert(id, Open::Undecided(head));
+                let undecided = Open::Undecided(Instant::now(), Box::new(head));
+                self.open.insert(id, undecided);
                 return;
             }
             Some(value) => match value.to_str().ok().and_then(length) {
@@ -230,7 +243,7 @@ impl Requests {
 
     fn take_undecided(&mut self, id: u16) -> Option<RequestHead> {
         match self.open.remove(&id)? {
-            Open::Undecided(head) => Some(*head),
+            Open::Undecided(_, head) => Some(*head),
             other => {
                 self.open.insert(id, other);
                 None

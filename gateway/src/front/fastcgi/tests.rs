@@ -382,7 +382,7 @@ async fn what_is_no_request_gets_a_page() {
             &[
                 ("REQUEST_METHOD", "GET"),
                 ("SCRIPT_NAME", "/hello"),
-                ("CONTENT_LENGTH", "-1"),
+                ("CONTENT_LENGTH", "-2"),
             ],
             "400",
         ),
