@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod listeners;
 mod mistakes;
 mod sites;
 mod workers;

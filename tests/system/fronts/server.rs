@@ -23,8 +23,9 @@ impl Kind {
     /// Whether an upload reaches the application while it comes.
     pub fn streams_uploads(self) -> bool {
         match self {
-            Kind::Nginx | Kind::Haproxy | Kind::Caddy => true,
-            Kind::Apache | Kind::Lighttpd => false,
+            Kind::Nginx | Kind::Apache | Kind::Haproxy | Kind::Caddy => true,
+            // It has all of one in files first.
+            Kind::Lighttpd => false,
         }
     }
 
