@@ -9,6 +9,7 @@ use super::diagnostic::{Findings, Wrong};
 use super::section::{Item, Section, note};
 use super::{FastCgiListener, parse, value};
 use crate::front::fastcgi::{Address, Network};
+use crate::os;
 
 /// Keys that only a socket in the file system has.
 const SOCKET_KEYS: [&str; 3] = ["mode", "owner", "group"];
@@ -119,6 +120,12 @@ fn address(value: &DeValue, folder: &Path) -> Result<Address, Wrong> {
     let address = text.parse().map_err(|remedy: &str| {
         Wrong::with_remedy(format!("\"{text}\" is not an address for FastCGI"), remedy)
     })?;
+    if !os::HAS_SOCKET_FILES && matches!(address, Address::Unix(_)) {
+        return Err(Wrong::with_remedy(
+            "there are no sockets in the file system here",
+            "write \"127.0.0.1:9000\"",
+        ));
+    }
     Ok(match address {
         Address::Unix(path) => Address::Unix(parse::from_folder(&path, folder)),
         tcp => tcp,

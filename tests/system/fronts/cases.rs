@@ -189,6 +189,10 @@ pub fn cut(kind: Kind) {
 
 pub fn overload(kind: Kind) {
     let (gateway, places) = witness("concurrency = 1\nqueue_length = 0\n");
+    // Before there is a worker, there is no room either.
+    gateway
+        .log()
+        .wait_for(&["worker ready", "pool=\"witness\""]);
     let gate = Gate::new(gateway.folder());
     let front = Front::start(kind, &places);
     let mut first = front.connect();

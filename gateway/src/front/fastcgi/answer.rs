@@ -1,5 +1,6 @@
 //! The head of an answer as a CGI program gives it (RFC 3875 §6.3). Pure.
 
+use http::header::CONNECTION;
 use hyper::ext::ReasonPhrase;
 
 use crate::response::Response;
@@ -20,7 +21,9 @@ pub fn write_head(out: &mut Vec<u8>, response: &Response) {
         }
     }
     out.extend_from_slice(b"\r\n");
-    for (name, value) in &response.headers {
+    // A client's connection is the web server's business.
+    let headers = response.headers.iter();
+    for (name, value) in headers.filter(|(name, _)| *name != CONNECTION) {
         out.extend_from_slice(name.as_str().as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());
@@ -64,6 +67,12 @@ mod tests {
         let own = head(299, Some(b"Not Quite"), &[("location", "/x")]);
         assert_eq!(own, "Status: 299 Not Quite\r\nlocation: /x\r\n\r\n");
         assert_eq!(head(299, None, &[]), "Status: 299\r\n\r\n");
+    }
+
+    #[test]
+    fn the_clients_connection_is_left_alone() {
+        let text = head(200, None, &[("connection", "close"), ("a", "b")]);
+        assert_eq!(text, "Status: 200 OK\r\na: b\r\n\r\n");
     }
 
     #[test]

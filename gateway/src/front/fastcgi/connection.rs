@@ -12,7 +12,8 @@ use tokio::time::{sleep_until, timeout};
 use super::FastCgi;
 use super::requests::Requests;
 use super::traffic::Traffic;
-use super::wire::{Moved, Socket, Wire};
+use super::wire::{Moved, Wire};
+use crate::os::Stream;
 use crate::request::Connection;
 use crate::shutdown::Stage;
 
@@ -34,7 +35,7 @@ const BREAK: [u8; 8] = [0; 8];
 /// Why it ended other than in order; a matter for debugging.
 pub async fn serve(
     front: Arc<FastCgi>,
-    stream: impl Socket,
+    stream: impl Stream,
     socket: Connection,
     mut stage: watch::Receiver<Stage>,
 ) -> anyhow::Result<()> {

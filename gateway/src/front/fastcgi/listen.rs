@@ -2,18 +2,16 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use tokio::net::{UnixListener, UnixSocket};
 use tokio::sync::{Semaphore, watch};
 
 use super::{Address, FastCgi, Network, connection};
 use crate::config::FastCgiListener;
 use crate::front::listen::{self, BACKLOG, Threads};
+use crate::os::{BoundFile, FileListener, FileStream};
 use crate::request::Connection;
 use crate::shutdown::{Shutdown, Stage};
 
@@ -28,7 +26,7 @@ pub struct Bound {
 
 enum BoundSocket {
     Tcp(listen::Bound),
-    Unix(UnixSocket, SocketFile),
+    Unix(BoundFile),
 }
 
 /// Takes the address of a listener.
@@ -39,39 +37,19 @@ pub fn bind(settings: &FastCgiListener) -> anyhow::Result<Bound> {
     let socket = match &settings.address {
         Address::Tcp(address) => BoundSocket::Tcp(listen::bind(*address, "fastcgi")?),
         Address::Unix(path) => {
-            let (socket, file) = bind_unix(path, settings).map_err(|error| {
+            let (mode, owner, group) = (settings.mode, settings.owner, settings.group);
+            let bound = BoundFile::bind(path, mode, owner, group);
+            BoundSocket::Unix(bound.map_err(|error| {
                 let advice = advice(path, &error);
                 anyhow!(
                     "cannot listen on unix:{} ({error}); {advice}",
                     path.display()
                 )
-            })?;
-            BoundSocket::Unix(socket, file)
+            })?)
         }
     };
     let settings = settings.clone();
     Ok(Bound { socket, settings })
-}
-
-fn bind_unix(path: &Path, settings: &FastCgiListener) -> io::Result<(UnixSocket, SocketFile)> {
-    remove_stale(path);
-    let socket = UnixSocket::new_stream()?;
-    socket.bind(path)?;
-    let file = SocketFile(path.to_owned());
-    // Before anybody can connect: it does not listen yet.
-    std::os::unix::fs::chown(path, settings.owner, settings.group)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(settings.mode))?;
-    Ok((socket, file))
-}
-
-/// A socket file that a killed gateway left behind: nobody answers on it.
-fn remove_stale(path: &Path) {
-    let refused =
-        UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
-    if refused {
-        // If it cannot be removed, binding says so.
-        let _ = std::fs::remove_file(path);
-    }
 }
 
 fn advice(path: &Path, error: &io::Error) -> String {
@@ -102,16 +80,9 @@ impl Bound {
                 let address = Address::Tcp(listener.address());
                 (Socket::Tcp(listener), address)
             }
-            BoundSocket::Unix(socket, file) => {
-                let path = file.0.clone();
-                let listener = socket.listen(BACKLOG).map_err(|error| {
-                    anyhow!("cannot listen on unix:{}: {error}", path.display())
-                })?;
-                let socket = Socket::Unix {
-                    listener,
-                    _file: file,
-                };
-                (socket, Address::Unix(path))
+            BoundSocket::Unix(bound) => {
+                let listener = bound.listen(BACKLOG)?;
+                (Socket::Unix(listener), settings.address.clone())
             }
         };
         Ok(Listener {
@@ -131,17 +102,13 @@ pub struct Listener {
 
 enum Socket {
     Tcp(listen::Listener),
-    Unix {
-        listener: UnixListener,
-        /// Goes with it.
-        _file: SocketFile,
-    },
+    Unix(FileListener),
 }
 
 /// A connection that no runtime knows yet.
 enum Stream {
     Tcp(TcpStream, SocketAddr),
-    Unix(UnixStream),
+    Unix(FileStream),
 }
 
 impl Listener {
@@ -205,7 +172,7 @@ async fn serve(
             connection::serve(front, stream, facts, stage).await
         }
         Stream::Unix(stream) => {
-            let stream = tokio::net::UnixStream::from_std(stream)?;
+            let stream = stream.register()?;
             connection::serve(front, stream, facts(NOWHERE, NOWHERE), stage).await
         }
     }
@@ -218,20 +185,7 @@ impl Socket {
                 let (stream, remote) = listener.next().await?;
                 Ok(Stream::Tcp(stream, remote))
             }
-            Socket::Unix { listener, .. } => {
-                let (stream, _) = listener.accept().await?;
-                Ok(Stream::Unix(stream.into_std()?))
-            }
+            Socket::Unix(listener) => listener.accept().await.map(Stream::Unix),
         }
-    }
-}
-
-/// A socket in the file system, which goes with its listener.
-struct SocketFile(PathBuf);
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // One that has gone already is no harm.
-        let _ = std::fs::remove_file(&self.0);
     }
 }

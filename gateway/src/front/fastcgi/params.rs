@@ -1,8 +1,6 @@
 //! The head of a request from its parameters (RFC 3875 §4.1, ISAPI.md §5.2). Pure.
 
-use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use fastcgi_protocol::Params;
@@ -11,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use super::target::{Target, target};
 use crate::error::Error;
+use crate::os;
 use crate::request::{Connection, Front, RequestHead};
 
 /// Variables that say more of the client (RFC 3875 §4.1.9, §4.1.10), beside all that begin with `SSL_`.
@@ -184,7 +183,8 @@ fn identity(params: &Params, users: bool) -> Params {
 
 fn document_root(params: &Params) -> Option<PathBuf> {
     let bytes = value(params, b"DOCUMENT_ROOT");
-    let root = Path::new(OsStr::from_bytes(bytes));
+    let root = os::os_str(bytes);
+    let root = Path::new(&root);
     (root.is_absolute() && !bytes.contains(&0)).then(|| root.to_owned())
 }
 

@@ -165,7 +165,7 @@ impl Requests {
             Some(Event::StdinEnd { id }) => self.stdin_end(id),
             Some(Event::Abort { id }) => self.abort(id),
             // Private records are unknown types here.
-            Some(Event::Hello(_) | Event::Credit { .. }) => {}
+            Some(Event::Hello(_) | Event::Credit { .. } | Event::ExecStatus { .. }) => {}
             None if kind == RecordType::BeginRequest && self.application.is_active(id) => {
                 self.open.insert(id, Open::Head(Instant::now()));
             }
@@ -325,7 +325,7 @@ impl Requests {
 }
 
 /// Answers a request.
-async fn answer(dispatch: &Dispatch, request: Request, out: Out) -> Ending {
+async fn answer(dispatch: &Arc<Dispatch>, request: Request, out: Out) -> Ending {
     let (method, uri) = (request.head.method.clone(), request.head.uri.clone());
     let response = dispatch.run(request).await;
     match out.send(response).await {

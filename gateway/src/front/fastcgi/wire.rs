@@ -2,50 +2,12 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Interest, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 
-/// What a connection runs over.
-pub trait Socket: AsyncRead + AsyncWrite + AsFd + Unpin + Sized {
-    /// A second handle to it, which knows by itself whether there is something to read.
-    ///
-    /// # Errors
-    /// When the system has none.
-    fn second(&self) -> io::Result<Self>;
-
-    /// Waits for something to read, be it the end.
-    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
-
-    /// Waits from now on for more than there is to read already.
-    fn forget(&self);
-}
-
-macro_rules! socket {
-    ($kind:ty, $std:ty) => {
-        impl Socket for $kind {
-            fn second(&self) -> io::Result<Self> {
-                Self::from_std(<$std>::from(self.as_fd().try_clone_to_owned()?))
-            }
-
-            fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.poll_read_ready(context)
-            }
-
-            fn forget(&self) {
-                let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-                // That it would block is all that is to be said.
-                let _ = self.try_io(Interest::READABLE, nothing);
-            }
-        }
-    };
-}
-
-socket!(tokio::net::TcpStream, std::net::TcpStream);
-socket!(tokio::net::UnixStream, std::os::unix::net::UnixStream);
+use crate::os::{Closing, Stream};
 
 /// What has been done.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,17 +21,16 @@ pub enum Moved {
 /// The socket.
 pub struct Wire<S> {
     stream: S,
-    /// Another handle to the same socket, while nothing is read: the first one would tell no news, since it knows
-    /// already that there is something to read.
-    watch: Option<S>,
+    /// Whether the other end closes, while nothing is read.
+    closing: Option<Closing>,
 }
 
-impl<S: Socket> Wire<S> {
+impl<S: Stream> Wire<S> {
     /// Of a connection.
     pub fn new(stream: S) -> Self {
         Self {
             stream,
-            watch: None,
+            closing: None,
         }
     }
 
@@ -91,7 +52,7 @@ impl<S: Socket> Wire<S> {
             }
             match &mut space {
                 Some(space) => {
-                    self.watch = None;
+                    self.closing = None;
                     let mut buffer = ReadBuf::new(space);
                     ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
                     Poll::Ready(Ok(Moved::In(buffer.filled().len())))
@@ -122,24 +83,10 @@ impl<S: Socket> Wire<S> {
     }
 
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let watch = match &mut self.watch {
-            Some(watch) => watch,
-            none => none.insert(self.stream.second()?),
+        let closing = match &self.closing {
+            Some(closing) => closing,
+            None => self.closing.insert(Closing::of(&self.stream)?),
         };
-        loop {
-            ready!(watch.poll_readable(context))?;
-            if is_closed(&*watch)? {
-                return Poll::Ready(Ok(()));
-            }
-            watch.forget();
-        }
+        closing.poll(context)
     }
-}
-
-/// Whether the other end has closed, be there something to read or not.
-fn is_closed(socket: impl AsFd) -> io::Result<bool> {
-    let closed = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-    let mut asked = [PollFd::new(&socket, PollFlags::RDHUP)];
-    poll(&mut asked, Some(&Timespec::default()))?;
-    Ok(asked[0].revents().intersects(closed))
 }
