@@ -29,6 +29,7 @@ mod rapid_fail;
 mod recycle;
 mod samples;
 mod shutdown;
+mod systemd;
 mod table;
 mod variables;
 mod windows;

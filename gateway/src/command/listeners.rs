@@ -10,6 +10,7 @@ use crate::config::Server;
 use crate::dispatch::Dispatch;
 use crate::front::fastcgi::{self, FastCgi};
 use crate::front::http::Http;
+use crate::front::inherited::Inherited;
 use crate::front::listen::{self, Threads};
 use crate::shutdown::Shutdown;
 
@@ -26,21 +27,22 @@ pub struct Listeners {
 }
 
 impl Bound {
-    /// Takes every address of the configuration.
+    /// Takes every address of the configuration; those where a socket listens for us already with that socket.
     ///
     /// # Errors
-    /// When one cannot be had, in words for the operator.
+    /// When one cannot be had, and when there is a socket for none of them, in words for the operator.
     pub fn take(server: &Server) -> anyhow::Result<Self> {
+        let mut inherited = Inherited::take()?;
         let http = server.http.iter();
+        let http = http
+            .map(|address| inherited.port(*address, "http"))
+            .collect::<Result<_, _>>()?;
         let fastcgi = server.fastcgi.iter();
-        Ok(Self {
-            http: http
-                .map(|address| listen::bind(*address, "http"))
-                .collect::<Result<_, _>>()?,
-            fastcgi: fastcgi
-                .map(fastcgi::listen::bind)
-                .collect::<Result<_, _>>()?,
-        })
+        let fastcgi = fastcgi
+            .map(|listener| fastcgi::listen::bind(listener, &mut inherited))
+            .collect::<Result<_, _>>()?;
+        inherited.finish()?;
+        Ok(Self { http, fastcgi })
     }
 
     /// Starts to listen.

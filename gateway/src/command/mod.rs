@@ -6,6 +6,7 @@ mod launchers;
 mod listeners;
 mod log;
 mod serve;
+mod watchdog;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::launchers::Launchers;
 use super::listeners::Bound;
+use super::watchdog;
 use crate::backend::Backend;
 use crate::backend::cgi::Cgi;
 use crate::backend::files::Files;
@@ -17,7 +18,7 @@ use crate::backend::isapi::Isapi;
 use crate::config::{Config, Pool, PoolKind};
 use crate::dispatch::Dispatch;
 use crate::front::listen::Threads;
-use crate::os::{STOP_SIGNALS, StopSignals};
+use crate::os::{self, Notice, STOP_SIGNALS, StopSignals};
 use crate::pool::Launcher;
 use crate::runtime::Runtimes;
 use crate::shutdown::{Shutdown, end_at_next};
@@ -86,6 +87,8 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
     let threads = Arc::new(Threads::new(runtimes.clone()));
     let listeners = bound.listen()?;
     listeners.announce()?;
+    os::notify(Notice::Ready);
+    tokio::spawn(watchdog::run(runtimes.clone()));
     let mut accepting = listeners.accept(&config.server, &Arc::new(dispatch), &threads, &shutdown);
 
     let name = signals.next().await;
@@ -93,6 +96,7 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
         "{name}: stopping; {} connections are open",
         shutdown.connections()
     );
+    os::notify(Notice::Stopping);
     tokio::spawn(end_at_next(signals));
     accepting.shutdown().await;
     let deadline = Instant::now() + config.server.shutdown_timeout;

@@ -23,8 +23,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// An address that is taken, but does not listen yet.
 pub struct Bound {
-    socket: TcpSocket,
+    socket: Socket,
     place: Place,
+}
+
+enum Socket {
+    /// One of our own.
+    Bound(TcpSocket),
+    /// Somebody else's, which listens already.
+    Inherited(std::net::TcpListener),
 }
 
 /// An address and the option that names it.
@@ -41,7 +48,20 @@ struct Place {
 pub fn bind(address: SocketAddr, option: &'static str) -> anyhow::Result<Bound> {
     let place = Place { address, option };
     let socket = taken(address).map_err(|error| place.cannot_listen(&error))?;
+    let socket = Socket::Bound(socket);
     Ok(Bound { socket, place })
+}
+
+/// An address on which somebody else listens for us.
+pub fn inherited(
+    socket: std::net::TcpListener,
+    address: SocketAddr,
+    option: &'static str,
+) -> Bound {
+    Bound {
+        socket: Socket::Inherited(socket),
+        place: Place { address, option },
+    }
 }
 
 fn taken(address: SocketAddr) -> io::Result<TcpSocket> {
@@ -85,7 +105,11 @@ impl Bound {
     /// When the kernel refuses, in words for the operator.
     pub fn listen(self) -> anyhow::Result<Listener> {
         let refused = |error| self.place.cannot_listen(&error);
-        let socket = self.socket.listen(BACKLOG).map_err(refused)?;
+        let socket = match self.socket {
+            Socket::Bound(socket) => socket.listen(BACKLOG),
+            Socket::Inherited(socket) => TcpListener::from_std(socket),
+        };
+        let socket = socket.map_err(refused)?;
         let address = socket.local_addr().map_err(refused)?;
         Ok(Listener { socket, address })
     }

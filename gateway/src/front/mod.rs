@@ -2,6 +2,7 @@
 
 pub mod fastcgi;
 pub mod http;
+pub mod inherited;
 pub mod listen;
 mod socket;
 

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
@@ -15,10 +15,14 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 /// Whether this system has them.
 pub const HAS_SOCKET_FILES: bool = true;
 
-/// A socket whose file is there, but that does not listen yet. The file goes with it.
-pub struct BoundFile {
-    socket: UnixSocket,
-    file: SocketFile,
+/// A socket whose file is there, but that does not listen yet.
+pub struct BoundFile(State);
+
+enum State {
+    /// One of our own; the file goes with it.
+    Bound(UnixSocket, SocketFile),
+    /// Somebody else's, which listens already.
+    Inherited(StdUnixListener),
 }
 
 impl BoundFile {
@@ -39,7 +43,16 @@ impl BoundFile {
         // Before anybody can connect: it does not listen yet.
         chown(path, owner, group)?;
         fs::set_permissions(path, Permissions::from_mode(mode))?;
-        Ok(Self { socket, file })
+        Ok(Self(State::Bound(socket, file)))
+    }
+
+    /// One that this process was given.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn inherited(socket: StdUnixListener) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self(State::Inherited(socket)))
     }
 
     /// Starts to listen. To be called inside a runtime.
@@ -47,9 +60,13 @@ impl BoundFile {
     /// # Errors
     /// When the system refuses.
     pub fn listen(self, backlog: u32) -> io::Result<FileListener> {
+        let (socket, file) = match self.0 {
+            State::Bound(socket, file) => (socket.listen(backlog)?, Some(file)),
+            State::Inherited(socket) => (UnixListener::from_std(socket)?, None),
+        };
         Ok(FileListener {
-            socket: self.socket.listen(backlog)?,
-            _file: self.file,
+            socket,
+            _file: file,
         })
     }
 }
@@ -67,7 +84,7 @@ fn remove_stale(path: &Path) {
 /// A socket that listens.
 pub struct FileListener {
     socket: UnixListener,
-    _file: SocketFile,
+    _file: Option<SocketFile>,
 }
 
 impl FileListener {

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
-use std::path::Path;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -372,4 +374,34 @@ impl Closing {
     pub fn poll(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Pending
     }
+}
+
+/// Sockets that listen already: on ports, and in the file system under this path.
+pub type Inherited = (Vec<TcpListener>, Vec<(PathBuf, BoundFile)>);
+
+/// There are none here.
+///
+/// # Errors
+/// None here.
+pub fn inherited() -> io::Result<Inherited> {
+    Ok(Inherited::default())
+}
+
+/// What a service manager is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It listens.
+    Ready,
+    /// Every thread still works.
+    Alive,
+    /// It stops.
+    Stopping,
+}
+
+/// There is nobody to be told.
+pub fn notify(_: Notice) {}
+
+/// There is none.
+pub fn watchdog() -> Option<Duration> {
+    None
 }

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{Address, FastCgi, Network, connection};
 use crate::config::FastCgiListener;
+use crate::front::inherited::Inherited;
 use crate::front::listen::{self, BACKLOG, Threads};
 use crate::os::{BoundFile, FileListener, FileStream};
 use crate::request::Connection;
@@ -29,13 +30,14 @@ enum BoundSocket {
     Unix(BoundFile),
 }
 
-/// Takes the address of a listener.
+/// Takes the address of a listener, or the socket that listens there for us.
 ///
 /// # Errors
 /// When it cannot be had, in words for the operator.
-pub fn bind(settings: &FastCgiListener) -> anyhow::Result<Bound> {
+pub fn bind(settings: &FastCgiListener, inherited: &mut Inherited) -> anyhow::Result<Bound> {
     let socket = match &settings.address {
-        Address::Tcp(address) => BoundSocket::Tcp(listen::bind(*address, "fastcgi")?),
+        Address::Tcp(address) => BoundSocket::Tcp(inherited.port(*address, "fastcgi")?),
+        Address::Unix(path) if let Some(bound) = inherited.file(path) => BoundSocket::Unix(bound),
         Address::Unix(path) => {
             let (mode, owner, group) = (settings.mode, settings.owner, settings.group);
             let bound = BoundFile::bind(path, mode, owner, group);
