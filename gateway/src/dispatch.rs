@@ -167,6 +167,7 @@ impl Origin {
 /// As if the client had asked for that path itself, without a body (RFC 3875 §6.2.2).
 fn redirect(head: &mut RequestHead, uri: Uri) {
     head.uri = uri;
+    head.front.request_uri = None;
     if head.method != Method::HEAD {
         head.method = Method::GET;
     }

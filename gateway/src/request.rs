@@ -1,7 +1,9 @@
 //! The request as it crosses the middle: every front makes one, every backend takes one.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
+use bytes::Bytes;
 use fastcgi_protocol::Params;
 use http::{HeaderMap, Method, Uri, Version};
 
@@ -37,6 +39,10 @@ pub struct RequestHead {
 pub struct Front {
     /// CGI variables that tell who asks and over what: REMOTE_USER, AUTH_TYPE, SSL_CLIENT_S_DN …
     pub variables: Params,
+    /// REQUEST_URI where it is not [`RequestHead::uri`]: the web server has rewritten the URL since.
+    pub request_uri: Option<Bytes>,
+    /// Its DOCUMENT_ROOT; counts for sites that have no root of their own.
+    pub document_root: Option<PathBuf>,
 }
 
 /// What is known about the client's connection.

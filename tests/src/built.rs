@@ -20,7 +20,10 @@ pub fn program(name: &str) -> PathBuf {
 /// A program of another project that takes part in a test.
 pub fn peer(name: &str) -> PathBuf {
     let folders = std::env::var_os("PATH").unwrap_or_default();
+    // Daemons are where a user's PATH does not lead.
+    let daemons = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     let found = std::env::split_paths(&folders)
+        .chain(daemons)
         .map(|folder| folder.join(name))
         .find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("{name} is not installed: run `make deps`"))

@@ -40,10 +40,18 @@ fn gateway() -> Gateway {
 
 /// A gateway with every sample at `/NAME` and `/NAME.so`, and the CGI programs at `/cgi-bin/NAME`.
 pub fn gateway_of(column: Column) -> Gateway {
-    let mut text = String::from("[[site]]\nroot = \"{dir}/www\"\n");
+    let mut text = sites(column);
     if column != Column::Native {
         text.insert_str(0, "[server]\nwine_prefix = \"{wine}\"\n");
     }
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("www")).unwrap();
+    Gateway::with_config_in(folder, &text)
+}
+
+/// The sites and pools of its configuration, with a root at `{dir}/www`.
+pub fn sites(column: Column) -> String {
+    let mut text = String::from("[[site]]\nroot = \"{dir}/www\"\n");
     let mut handler = |path: &str, pool: &str| {
         text.push_str(&format!(
             "[[site.handler]]\npath = \"{path}\"\npool = \"{pool}\"\n"
@@ -66,9 +74,7 @@ pub fn gateway_of(column: Column) -> Gateway {
     for name in PROGRAMS {
         text.push_str(&format!("[pool.cgi-{name}]\ncgi = \"{{cgi}}/{name}\"\n"));
     }
-    let folder = TempDir::new().unwrap();
-    std::fs::create_dir(folder.path().join("www")).unwrap();
-    Gateway::with_config_in(folder, &text)
+    text
 }
 
 #[test]

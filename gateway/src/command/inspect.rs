@@ -1,7 +1,6 @@
 //! `inspect`: what an extension's file is, what it needs, and what it says of itself when a worker loads it.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -202,8 +201,7 @@ impl Report {
 
 /// What the extension says of itself in a worker.
 fn ask(file: &Path) -> Result<About, Problem> {
-    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = Config::for_extension(file, nowhere).map_err(|errors| Problem {
+    let config = Config::for_extension(file, None, None).map_err(|errors| Problem {
         message: errors.to_string(),
         remedy: None,
     })?;

@@ -3,17 +3,20 @@
 mod check;
 mod inspect;
 mod launchers;
+mod listeners;
 mod log;
 mod serve;
+mod watchdog;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, FastCgiListener};
+use crate::front::fastcgi::Address;
 
 /// Run IIS ISAPI extensions and CGI programs outside IIS, each in a process of its own.
 #[derive(Parser)]
@@ -36,18 +39,23 @@ enum Command {
 #[command(after_help = "Examples:
   isapi-gateway serve ./hello.so
   isapi-gateway serve ./hello.so --http 0.0.0.0:80
+  isapi-gateway serve ./hello.so --fastcgi unix:/run/isapi-gateway.sock
   isapi-gateway serve --config gateway.toml --log json
 
-Prints `listening on http://ADDRESS` when it is ready. SIGTERM and SIGINT let running requests finish, then stop it.")]
+Prints `listening on http://ADDRESS` or `listening on fastcgi://ADDRESS` when it is ready. SIGTERM and SIGINT let running requests finish, then stop it.")]
 struct Serve {
     /// ISAPI extension to serve for every URL: `/NAME.ext/extra` and `/extra` both give it the path info `/extra`
     extension: Option<PathBuf>,
     /// Configuration file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address to listen on, instead of those of the configuration; port 0 picks a free port [default: 127.0.0.1:8080]
+    /// Address to listen on for HTTP, instead of those of the configuration; port 0 picks a free port
+    /// [default: 127.0.0.1:8080, or none with --fastcgi]
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
+    /// Address to listen on for web servers that speak FastCGI, instead of those of the configuration
+    #[arg(long, value_name = "ADDR")]
+    fastcgi: Option<Address>,
     /// Form of the log on standard error
     #[arg(long, value_enum, default_value_t = log::Form::Human)]
     log: log::Form,
@@ -118,12 +126,11 @@ impl Serve {
     }
 
     fn configuration(&self) -> anyhow::Result<Config> {
-        let default_http = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
         match (&self.extension, &self.config) {
             (_, Some(file)) => self.load(file),
             (Some(extension), None) => {
-                let http = self.http.unwrap_or(default_http);
-                Ok(Config::for_extension(extension, http)?)
+                let fastcgi = self.fastcgi.clone();
+                Ok(Config::for_extension(extension, self.http, fastcgi)?)
             }
             (None, None) => unreachable!("clap requires one of the two"),
         }
@@ -137,6 +144,9 @@ impl Serve {
         }
         if let Some(http) = self.http {
             config.server.http = vec![http];
+        }
+        if let Some(address) = &self.fastcgi {
+            config.server.fastcgi = vec![FastCgiListener::new(address.clone())];
         }
         Ok(config)
     }
@@ -164,11 +174,13 @@ mod tests {
     fn serve_takes_an_extension_or_a_configuration() {
         assert!(parse("serve x.so --http 127.0.0.1:0 --log json --log-level debug").is_ok());
         assert!(parse("serve --config g.toml --http [::1]:80").is_ok());
+        assert!(parse("serve x.so --fastcgi unix:/run/x.sock").is_ok());
         for (line, expected) in [
             ("serve", ErrorKind::MissingRequiredArgument),
             ("serve x.so --config g.toml", ErrorKind::ArgumentConflict),
             ("serve x.so y.so", ErrorKind::UnknownArgument),
             ("serve x.so --http localhost", ErrorKind::ValueValidation),
+            ("serve x.so --fastcgi /run/x", ErrorKind::ValueValidation),
             ("serve x.so --log xml", ErrorKind::InvalidValue),
             ("check", ErrorKind::MissingRequiredArgument),
             ("", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),

@@ -1,7 +1,6 @@
 //! `serve`: runs a configuration until a signal stops it.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,15 +9,16 @@ use anyhow::{Context as _, anyhow};
 use tokio::task::JoinSet;
 
 use super::launchers::Launchers;
+use super::listeners::Bound;
+use super::watchdog;
 use crate::backend::Backend;
 use crate::backend::cgi::Cgi;
 use crate::backend::files::Files;
 use crate::backend::isapi::Isapi;
 use crate::config::{Config, Pool, PoolKind};
 use crate::dispatch::Dispatch;
-use crate::front::http::Http;
-use crate::front::listen::{self, Bound, Listener, Threads};
-use crate::os::{STOP_SIGNALS, StopSignals};
+use crate::front::listen::Threads;
+use crate::os::{self, Notice, STOP_SIGNALS, StopSignals};
 use crate::pool::Launcher;
 use crate::runtime::Runtimes;
 use crate::shutdown::{Shutdown, end_at_next};
@@ -53,13 +53,7 @@ pub fn run(config: Config, start: Start) -> anyhow::Result<()> {
 async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
     let mut signals =
         StopSignals::catch().with_context(|| format!("cannot catch {STOP_SIGNALS}"))?;
-    let bound: Vec<_> = config
-        .server
-        .http
-        .iter()
-        .copied()
-        .map(listen::bind)
-        .collect::<Result<_, _>>()?;
+    let bound = Bound::take(&config.server)?;
     let runtimes =
         Runtimes::start(config.server.threads).context("cannot start the runtime threads")?;
     let launchers = tokio::select! {
@@ -90,27 +84,19 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
     let shutdown = Arc::new(Shutdown::new());
     let sites = Sites::new(&config, |pool| Arc::clone(&backends[pool]));
     let dispatch = Dispatch::new(sites, Files::new(programs(&config)));
-    let front = Arc::new(Http::new(&config.server, Arc::new(dispatch)));
     let threads = Arc::new(Threads::new(runtimes.clone()));
-    let listeners: Vec<_> = bound
-        .into_iter()
-        .map(Bound::listen)
-        .collect::<Result<_, _>>()?;
-    announce(&listeners)?;
-    let mut accepting = JoinSet::new();
-    for listener in listeners {
-        accepting.spawn(listener.accept(
-            Arc::clone(&threads),
-            Arc::clone(&front),
-            Arc::clone(&shutdown),
-        ));
-    }
+    let listeners = bound.listen()?;
+    listeners.announce()?;
+    os::notify(Notice::Ready);
+    tokio::spawn(watchdog::run(runtimes.clone()));
+    let mut accepting = listeners.accept(&config.server, &Arc::new(dispatch), &threads, &shutdown);
 
     let name = signals.next().await;
     tracing::info!(
         "{name}: stopping; {} connections are open",
         shutdown.connections()
     );
+    os::notify(Notice::Stopping);
     tokio::spawn(end_at_next(signals));
     accepting.shutdown().await;
     let deadline = Instant::now() + config.server.shutdown_timeout;
@@ -163,16 +149,6 @@ async fn loaded(backends: &Backends) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Tells whoever started the gateway that it is ready and where.
-fn announce(listeners: &[Listener]) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    for listener in listeners {
-        writeln!(out, "listening on http://{}", listener.address())
-            .context("cannot write to standard output")?;
-    }
-    out.flush().context("cannot write to standard output")
 }
 
 async fn stop_backends(backends: Backends, limit: Duration) {

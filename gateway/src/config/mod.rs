@@ -1,10 +1,12 @@
 //! The configuration as typed values, their defaults, and the two ways to get one. `parse` reads TOML into them,
-//! `value` holds the grammar of single values, `section` reads one table and knows its keys, `validate` checks what a
-//! type cannot say, `diagnostic` shows what is wrong and where.
+//! `listener` those of FastCGI, `value` holds the grammar of single values, `section` reads one table and knows its
+//! keys, `validate` checks what a type cannot say, `diagnostic` shows what is wrong and where.
 
+mod account;
 mod diagnostic;
 mod error_page;
 mod limits;
+mod listener;
 mod parse;
 mod section;
 mod trace;
@@ -18,7 +20,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::env::consts::EXE_SUFFIX;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -33,6 +35,7 @@ pub use trace::{TraceHeader, TraceLevel};
 pub use virtual_directory::{Access, VirtualDirectory};
 pub use workers::{RapidFail, Start, Workers};
 
+use crate::front::fastcgi::{Address, Network};
 use crate::os;
 use crate::wine::{self, Drive, WineError};
 
@@ -52,8 +55,11 @@ pub struct Config {
 /// `[server]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {
-    /// Addresses to listen on for HTTP; port 0 picks a free port. Default `127.0.0.1:8080`.
+    /// Addresses to listen on for HTTP; port 0 picks a free port. Default `127.0.0.1:8080`, or none when there is a
+    /// listener for FastCGI.
     pub http: Vec<SocketAddr>,
+    /// Listeners for web servers that speak FastCGI. Default: none.
+    pub fastcgi: Vec<FastCgiListener>,
     /// Runtime threads that serve connections. Default: number of processors.
     pub threads: usize,
     /// How long a client may take to send a whole request head. Default 30 s.
@@ -68,6 +74,34 @@ pub struct Server {
     pub wine: Option<PathBuf>,
     /// The Wine prefix. Default: a folder of the gateway's own, see [`crate::wine::default_prefix`].
     pub wine_prefix: Option<PathBuf>,
+}
+
+/// One of `fastcgi` in `[server]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FastCgiListener {
+    /// Where it is.
+    pub address: Address,
+    /// Permissions of a socket's file. Default 0660.
+    pub mode: u32,
+    /// Owner of a socket's file. Default: the gateway's user.
+    pub owner: Option<u32>,
+    /// Group of a socket's file. Default: the gateway's group.
+    pub group: Option<u32>,
+    /// Who may connect to a port; empty: everybody.
+    pub allow: Vec<Network>,
+    /// What the web server says of the client's address, user and certificate counts. Default: true for a socket in
+    /// the file system, whose permissions say who may speak there; false for a port.
+    pub trusted: bool,
+    /// So does who the user is. Default: as `trusted`.
+    pub users: bool,
+    /// Connections at the same time. Default 512.
+    pub connections: usize,
+    /// Requests at the same time on one connection; 1: none is multiplexed. Default 32.
+    pub requests: usize,
+    /// How long a connection may have no request before it is closed. Default 5 min.
+    pub idle_timeout: Duration,
+    /// Path of the handler that answers requests with the role Authorizer. Default: the role is refused.
+    pub authorizer: Option<String>,
 }
 
 /// `[[site]]`: what one host, or every host, serves.
@@ -207,11 +241,16 @@ impl Config {
     }
 
     /// The configuration of `serve EXTENSION`: one site for every host, in which `/NAME.ext/extra` and `/extra` both
-    /// reach the extension with PATH_INFO `/extra`. The site has no root: no file of the folder is served.
+    /// reach the extension with PATH_INFO `/extra`. The site has no root: no file of the folder is served. It listens
+    /// where it is told to, else at the default address for HTTP.
     ///
     /// # Errors
     /// When the extension is not a file.
-    pub fn for_extension(extension: &Path, http: SocketAddr) -> Result<Self, ConfigErrors> {
+    pub fn for_extension(
+        extension: &Path,
+        http: Option<SocketAddr>,
+        fastcgi: Option<Address>,
+    ) -> Result<Self, ConfigErrors> {
         let refused = |message: String| ConfigErrors::from(Diagnostic::without_place(message));
         let shown = extension.display();
         let file =
@@ -238,7 +277,11 @@ impl Config {
         };
         let config = Self {
             server: Server {
-                http: vec![http],
+                http: match (http, &fastcgi) {
+                    (None, Some(_)) => Vec::new(),
+                    (http, _) => vec![http.unwrap_or(DEFAULT_HTTP)],
+                },
+                fastcgi: fastcgi.into_iter().map(FastCgiListener::new).collect(),
                 ..Server::default()
             },
             sites: vec![site],
@@ -251,10 +294,34 @@ impl Config {
     }
 }
 
+/// Where HTTP is listened for when nothing else is said.
+const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+impl FastCgiListener {
+    /// A listener with the defaults of its kind.
+    pub fn new(address: Address) -> Self {
+        let trusted = matches!(address, Address::Unix(_));
+        Self {
+            mode: 0o660,
+            owner: None,
+            group: None,
+            allow: Vec::new(),
+            trusted,
+            users: trusted,
+            connections: 512,
+            requests: 32,
+            idle_timeout: Duration::from_secs(5 * 60),
+            authorizer: None,
+            address,
+        }
+    }
+}
+
 impl Default for Server {
     fn default() -> Self {
         Self {
-            http: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
+            http: vec![DEFAULT_HTTP],
+            fastcgi: Vec::new(),
             threads: processors().min(os::MOST_LANES),
             header_timeout: Duration::from_secs(30),
             header_limit: 64 * 1024,

@@ -12,7 +12,7 @@ use super::diagnostic::{Findings, Wrong};
 use super::section::{Section, listed, note, suggest};
 use super::{
     Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, TraceHeader, TraceLevel,
-    error_page, limits, validate, value, virtual_directory, workers,
+    error_page, limits, listener, validate, value, virtual_directory, workers,
 };
 use crate::os;
 use crate::wine::Drive;
@@ -21,7 +21,7 @@ use crate::wine::Drive;
 const FROM_ZERO: RangeInclusive<Duration> = Duration::ZERO..=value::LONGEST;
 
 /// Time-outs without which something would never end, or never begin.
-const FROM_A_MOMENT: RangeInclusive<Duration> = Duration::from_millis(1)..=value::LONGEST;
+pub const FROM_A_MOMENT: RangeInclusive<Duration> = Duration::from_millis(1)..=value::LONGEST;
 
 /// Keys of `[pool.NAME]` of which one says what runs in it.
 const KINDS: [&str; 3] = ["extension", "cgi", "fastcgi"];
@@ -81,10 +81,14 @@ pub fn config(text: &str, folder: &Path, findings: &mut Findings) -> Option<Conf
 fn server(mut section: Section, folder: &Path, findings: &mut Findings) -> Server {
     let default = Server::default();
     let in_folder = |value: &DeValue| path(value, folder);
+    let fastcgi = listener::all(&mut section, folder, findings);
     let server = Server {
-        http: section
-            .some_of(findings, "http", value::listener)
-            .unwrap_or(default.http),
+        http: match section.some_of(findings, "http", value::listener) {
+            Some(http) => http,
+            None if fastcgi.is_empty() => default.http,
+            None => Vec::new(),
+        },
+        fastcgi,
         threads: section
             .get(findings, "threads", |value| {
                 value::integer(value, &(1..=os::MOST_LANES))
@@ -393,12 +397,16 @@ fn pool_of(value: &DeValue, names: &[String]) -> Result<String, Wrong> {
 
 /// A path; a relative one starts from `folder`.
 pub fn path(value: &DeValue, folder: &Path) -> Result<PathBuf, Wrong> {
+    Ok(from_folder(Path::new(&value::text(value)?), folder))
+}
+
+/// A path without `..`, so that logs and messages are readable; symbolic links stay.
+pub fn from_folder(relative: &Path, folder: &Path) -> PathBuf {
     let mut path = PathBuf::new();
-    // Without `..`, so that logs and messages are readable; symbolic links stay.
-    for part in folder.join(value::text(value)?).components() {
+    for part in folder.join(relative).components() {
         if part != Component::ParentDir || !path.pop() {
             path.push(part);
         }
     }
-    Ok(path)
+    path
 }

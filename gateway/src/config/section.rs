@@ -19,6 +19,14 @@ pub struct Section<'a> {
     known: Vec<&'static str>,
 }
 
+/// One of several values.
+pub enum Item<'a> {
+    /// A table.
+    Table(Section<'a>),
+    /// Anything else.
+    Value(&'a Spanned<DeValue<'a>>),
+}
+
 impl<'a> Section<'a> {
     /// The whole file.
     pub fn root(table: &'a DeTable<'a>) -> Self {
@@ -128,6 +136,31 @@ impl<'a> Section<'a> {
             findings.error_at(self.key_place(key), wrong);
         }
         self.list(findings, key, convert)
+    }
+
+    /// The values of a key that takes a list, or one value alone, each of which may be a table.
+    pub fn items(&mut self, findings: &mut Findings, key: &'static str) -> Option<Vec<Item<'a>>> {
+        let value = self.find(findings, key)?;
+        let values = match value.get_ref() {
+            DeValue::Array(values) => values.iter().collect(),
+            _ => vec![value],
+        };
+        let mut items = Vec::new();
+        for (index, value) in values.into_iter().enumerate() {
+            let path = format!("{}[{index}]", self.path_of(key));
+            findings.set_place(path.clone(), value.span());
+            items.push(match value.get_ref() {
+                DeValue::Table(table) => Item::Table(Self {
+                    title: format!("`{key}` of {}", self.title),
+                    path,
+                    table,
+                    place: value.span(),
+                    known: Vec::new(),
+                }),
+                _ => Item::Value(value),
+            });
+        }
+        Some(items)
     }
 
     /// A table in this one: `[key]`.

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod listeners;
 mod mistakes;
 mod sites;
 mod workers;
@@ -55,6 +56,7 @@ fn reads_everything() {
     let text = r#"
         [server]
         http = ["127.0.0.1:0", "[::1]:81"]
+        fastcgi = ["unix:run/x.sock", "127.0.0.1:9000", { address = "0.0.0.0:9001", allow = "10.0.0.0/8", trusted = true, users = false, requests = 1, connections = 7, idle_timeout = "1m", authorizer = "/auth.dll" }, { address = "unix:/run/y.sock", mode = 0o600, owner = "root", group = 0, trusted = false }]
         threads = 3
         header_timeout = "1m 30s"
         header_limit = 0x10000
@@ -129,6 +131,28 @@ fn reads_everything() {
     };
     let server = Server {
         http: vec!["127.0.0.1:0".parse().unwrap(), "[::1]:81".parse().unwrap()],
+        fastcgi: vec![
+            FastCgiListener::new(Address::Unix(folder.path("run/x.sock"))),
+            FastCgiListener::new(Address::Tcp("127.0.0.1:9000".parse().unwrap())),
+            FastCgiListener {
+                allow: vec!["10.0.0.0/8".parse().unwrap()],
+                trusted: true,
+                users: false,
+                requests: 1,
+                connections: 7,
+                idle_timeout: Duration::from_secs(60),
+                authorizer: Some("/auth.dll".to_owned()),
+                ..FastCgiListener::new(Address::Tcp("0.0.0.0:9001".parse().unwrap()))
+            },
+            FastCgiListener {
+                mode: 0o600,
+                owner: Some(0),
+                group: Some(0),
+                trusted: false,
+                users: false,
+                ..FastCgiListener::new(Address::Unix("/run/y.sock".into()))
+            },
+        ],
         threads: 3,
         header_timeout: Duration::from_secs(90),
         header_limit: 65_536,
@@ -332,7 +356,7 @@ fn one_extension_is_served_for_every_url() {
     let extension = folder.path("my ext.so");
     std::fs::write(&extension, sample::native()).unwrap();
     let http = "127.0.0.1:0".parse().unwrap();
-    let config = Config::for_extension(&extension, http).unwrap();
+    let config = Config::for_extension(&extension, Some(http), None).unwrap();
     assert_eq!(config.server.http, [http]);
     assert_eq!(config.pools["my_ext"].kind, PoolKind::Extension(extension));
     let [site] = config.sites.as_slice() else {
@@ -349,15 +373,38 @@ fn one_extension_is_served_for_every_url() {
 }
 
 #[test]
+fn one_extension_listens_where_it_is_told_to() {
+    let folder = Folder::new();
+    let (http, unix) = (
+        "127.0.0.1:1".parse().unwrap(),
+        Address::Unix("/run/x".into()),
+    );
+    for (told, expected) in [
+        (
+            (None, None),
+            (vec!["127.0.0.1:8080".parse().unwrap()], vec![]),
+        ),
+        ((Some(http), None), (vec![http], vec![])),
+        ((None, Some(&unix)), (vec![], vec![&unix])),
+        ((Some(http), Some(&unix)), (vec![http], vec![&unix])),
+    ] {
+        let fastcgi = told.1.cloned();
+        let config = Config::for_extension(&folder.path("x.so"), told.0, fastcgi).unwrap();
+        let listeners = config.server.fastcgi.iter();
+        let found: Vec<_> = listeners.map(|listener| &listener.address).collect();
+        assert_eq!((config.server.http, found), expected);
+    }
+}
+
+#[test]
 fn one_extension_must_be_a_file() {
     let folder = Folder::new();
-    let http = "127.0.0.1:0".parse().unwrap();
     for (name, expected) in [("gone.so", "does not exist"), ("www", "is not a file")] {
-        let errors = Config::for_extension(&folder.path(name), http).unwrap_err();
+        let errors = Config::for_extension(&folder.path(name), None, None).unwrap_err();
         assert!(errors.to_string().contains(expected), "{errors}");
     }
-    assert!(Config::for_extension(Path::new("/"), http).is_err());
-    assert!(Config::for_extension(Path::new(""), http).is_err());
+    assert!(Config::for_extension(Path::new("/"), None, None).is_err());
+    assert!(Config::for_extension(Path::new(""), None, None).is_err());
 }
 
 proptest! {

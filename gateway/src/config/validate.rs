@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::diagnostic::{Findings, Wrong};
 use super::{Config, Handler, HandlerPath, Limits, Pool, PoolKind, Site, VirtualDirectory};
+use crate::front::fastcgi::Address;
 use crate::library::{self, Platform};
 use crate::os;
 use crate::site::Warmup;
@@ -208,6 +209,21 @@ fn listeners(config: &Config, findings: &mut Findings) {
                 "remove one of the two",
             );
             findings.error(&format!("server.http[{index}]"), wrong);
+        }
+    }
+    let listeners = &config.server.fastcgi;
+    for (index, listener) in listeners.iter().enumerate() {
+        let address = &listener.address;
+        let picks_port = matches!(address, Address::Tcp(address) if address.port() == 0);
+        let mut earlier = listeners[..index].iter().map(|earlier| &earlier.address);
+        let is_http =
+            matches!(address, Address::Tcp(address) if config.server.http.contains(address));
+        if !picks_port && (is_http || earlier.any(|earlier| earlier == address)) {
+            let wrong = Wrong::with_remedy(
+                format!("{address} is listed twice"),
+                "remove one of the two",
+            );
+            findings.error(&format!("server.fastcgi[{index}]"), wrong);
         }
     }
 }

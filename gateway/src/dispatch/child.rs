@@ -144,6 +144,7 @@ fn child_head(parent: &RequestHead, child: &ChildRequest) -> Result<RequestHead,
     let mut head = parent.clone();
     if let Some(url) = &child.url {
         head.uri = child_uri(url)?;
+        head.front.request_uri = None;
     }
     if let Some(method) = &child.method {
         head.method = Method::from_bytes(method).map_err(|_| bad("its method is not one"))?;

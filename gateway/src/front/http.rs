@@ -242,13 +242,7 @@ impl http_body::Body for Outgoing {
             if let Some(condition) = &self.condition {
                 condition.broken.store(true, Ordering::Relaxed);
             }
-            let (method, path) = (&self.method, self.uri.path());
-            match error {
-                BodyError::Cut(_) => tracing::error!(label = "cut", %method, path, "{error}"),
-                BodyError::Client(_) => {
-                    tracing::debug!(label = "client_gone", %method, path, "{error}")
-                }
-            }
+            super::log_broken(error, &self.method, &self.uri);
         }
         Poll::Ready(frame)
     }

@@ -1,5 +1,6 @@
 //! Listeners: accepted on the control thread, served on the runtime threads.
 
+use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -15,24 +16,52 @@ use crate::runtime::Runtimes;
 use crate::shutdown::Shutdown;
 
 /// Connections that the kernel holds until they are accepted.
-const BACKLOG: u32 = 1024;
+pub const BACKLOG: u32 = 1024;
 
 /// Pause after a failed accept, which is nearly always the lack of a descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// An address that is taken, but does not listen yet.
 pub struct Bound {
-    socket: TcpSocket,
-    address: SocketAddr,
+    socket: Socket,
+    place: Place,
 }
 
-/// Takes an address.
+enum Socket {
+    /// One of our own.
+    Bound(TcpSocket),
+    /// Somebody else's, which listens already.
+    Inherited(std::net::TcpListener),
+}
+
+/// An address and the option that names it.
+#[derive(Clone, Copy)]
+struct Place {
+    address: SocketAddr,
+    option: &'static str,
+}
+
+/// Takes an address; `option` is the key in `[server]` and the option of the command line that name it.
 ///
 /// # Errors
 /// When it cannot be had, in words for the operator.
-pub fn bind(address: SocketAddr) -> anyhow::Result<Bound> {
-    let socket = taken(address).map_err(|error| cannot_listen(address, &error))?;
-    Ok(Bound { socket, address })
+pub fn bind(address: SocketAddr, option: &'static str) -> anyhow::Result<Bound> {
+    let place = Place { address, option };
+    let socket = taken(address).map_err(|error| place.cannot_listen(&error))?;
+    let socket = Socket::Bound(socket);
+    Ok(Bound { socket, place })
+}
+
+/// An address on which somebody else listens for us.
+pub fn inherited(
+    socket: std::net::TcpListener,
+    address: SocketAddr,
+    option: &'static str,
+) -> Bound {
+    Bound {
+        socket: Socket::Inherited(socket),
+        place: Place { address, option },
+    }
 }
 
 fn taken(address: SocketAddr) -> io::Result<TcpSocket> {
@@ -47,31 +76,40 @@ fn taken(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// What happened and what to do.
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> anyhow::Error {
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "another program listens there: stop it, or choose another address with --http or `http` in [server]"
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "this machine has no such address: correct --http or `http` in [server]"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "choose a port above 1023, or give the gateway the capability CAP_NET_BIND_SERVICE"
-        }
-        _ => "choose another address with --http or `http` in [server]",
-    };
-    anyhow!("cannot listen on {address} ({error}); {advice}")
+impl Place {
+    /// What happened and what to do.
+    fn cannot_listen(self, error: &io::Error) -> anyhow::Error {
+        let Self { address, option } = self;
+        let another = format!("another address with --{option} or `{option}` in [server]");
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("another program listens there: stop it, or choose {another}")
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                format!("this machine has no such address: choose {another}")
+            }
+            io::ErrorKind::PermissionDenied => {
+                "choose a port above 1023, or give the gateway the capability CAP_NET_BIND_SERVICE"
+                    .to_owned()
+            }
+            _ => format!("choose {another}"),
+        };
+        anyhow!("cannot listen on {address} ({error}); {advice}")
+    }
 }
 
 impl Bound {
-    /// Starts to listen. Connections wait in the backlog until [`Listener::accept`] runs.
+    /// Starts to listen. Connections wait in the backlog until they are accepted.
     ///
     /// # Errors
     /// When the kernel refuses, in words for the operator.
     pub fn listen(self) -> anyhow::Result<Listener> {
-        let refused = |error| cannot_listen(self.address, &error);
-        let socket = self.socket.listen(BACKLOG).map_err(refused)?;
+        let refused = |error| self.place.cannot_listen(&error);
+        let socket = match self.socket {
+            Socket::Bound(socket) => socket.listen(BACKLOG),
+            Socket::Inherited(socket) => TcpListener::from_std(socket),
+        };
+        let socket = socket.map_err(refused)?;
         let address = socket.local_addr().map_err(refused)?;
         Ok(Listener { socket, address })
     }
@@ -92,21 +130,41 @@ impl Listener {
     /// Accepts for ever; each connection goes to the runtime thread that has the fewest.
     pub async fn accept(self, threads: Arc<Threads>, front: Arc<Http>, shutdown: Arc<Shutdown>) {
         loop {
-            match self.next().await {
-                Ok((stream, remote)) => threads.serve(stream, remote, &front, &shutdown),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    tracing::error!("cannot accept a connection on {}: {error}", self.address);
-                    sleep(ACCEPT_PAUSE).await;
+            let (stream, remote) = next(&self.address, || self.next()).await;
+            let (front, stage) = (Arc::clone(&front), shutdown.subscribe());
+            threads.run(async move {
+                if let Err(error) = front.serve(stream, remote, stage).await {
+                    tracing::debug!(%remote, "connection ended: {error:#}");
                 }
-            }
+            });
         }
     }
 
     /// A connection that no runtime knows yet.
-    async fn next(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    ///
+    /// # Errors
+    /// When the system refuses; see [`next`].
+    pub async fn next(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, remote) = self.socket.accept().await?;
         Ok((stream.into_std()?, remote))
+    }
+}
+
+/// The next connection of a listener at this address. What fails is logged and tried again.
+pub async fn next<A, F, C>(address: &A, accept: impl Fn() -> F) -> C
+where
+    A: Display,
+    F: Future<Output = io::Result<C>>,
+{
+    loop {
+        match accept().await {
+            Ok(connection) => return connection,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::error!("cannot accept a connection on {address}: {error}");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
     }
 }
 
@@ -132,14 +190,11 @@ impl Threads {
         }
     }
 
-    fn serve(&self, stream: TcpStream, remote: SocketAddr, front: &Arc<Http>, shutdown: &Shutdown) {
+    /// Serves a connection on the thread that has the fewest.
+    pub fn run(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let load = self.least();
-        let handle = &self.runtimes.handles()[load.index];
-        let (front, stage) = (Arc::clone(front), shutdown.subscribe());
-        handle.spawn(async move {
-            if let Err(error) = front.serve(stream, remote, stage).await {
-                tracing::debug!(%remote, "connection ended: {error:#}");
-            }
+        self.runtimes.handles()[load.index].spawn(async move {
+            connection.await;
             drop(load);
         });
     }

@@ -1,12 +1,21 @@
-//! What differs between systems: groups of processes, connections to workers, stop signals, links, programs.
+//! What differs between systems: groups of processes, connections to workers, stop signals, links, programs, sockets
+//! in the file system, the service manager.
 //!
 //! Each system has a file of its own with the same functions and types.
 
+#[cfg(unix)]
+mod service;
+#[cfg(unix)]
+mod socket_file;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
+#[cfg(unix)]
+pub use service::*;
+#[cfg(unix)]
+pub use socket_file::*;
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]

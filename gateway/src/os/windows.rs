@@ -4,14 +4,17 @@ use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
-use std::path::Path;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::net::windows::named_pipe::{NamedPipeServer, PipeMode, ServerOptions};
 use tokio::process::{Child, Command};
 use tokio::signal::windows;
@@ -296,4 +299,109 @@ pub fn os_str(bytes: &[u8]) -> Cow<'_, OsStr> {
         Cow::Borrowed(text) => Cow::Borrowed(OsStr::new(text)),
         Cow::Owned(text) => Cow::Owned(text.into()),
     }
+}
+
+/// Whether this system has sockets in the file system that a runtime can watch.
+pub const HAS_SOCKET_FILES: bool = false;
+
+/// What this system does not have.
+pub enum BoundFile {}
+
+impl BoundFile {
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn bind(_: &Path, _: u32, _: Option<u32>, _: Option<u32>) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Cannot be called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn listen(self, _: u32) -> io::Result<FileListener> {
+        match self {}
+    }
+}
+
+/// What this system does not have.
+pub enum FileListener {}
+
+impl FileListener {
+    /// Cannot be called.
+    ///
+    /// # Errors
+    /// None.
+    pub async fn accept(&self) -> io::Result<FileStream> {
+        match *self {}
+    }
+}
+
+/// What this system does not have.
+pub enum FileStream {}
+
+impl FileStream {
+    /// Cannot be called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn register(self) -> io::Result<TcpStream> {
+        match self {}
+    }
+}
+
+/// A connection's socket.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
+/// Winsock tells that the other end of a connection has closed it only to who reads.
+pub struct Closing;
+
+impl Closing {
+    /// For that connection.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn of(_: &impl Stream) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Waits for ever.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn poll(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+/// Sockets that listen already: on ports, and in the file system under this path.
+pub type Inherited = (Vec<TcpListener>, Vec<(PathBuf, BoundFile)>);
+
+/// There are none here.
+///
+/// # Errors
+/// None here.
+pub fn inherited() -> io::Result<Inherited> {
+    Ok(Inherited::default())
+}
+
+/// What a service manager is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It listens.
+    Ready,
+    /// Every thread still works.
+    Alive,
+    /// It stops.
+    Stopping,
+}
+
+/// There is nobody to be told.
+pub fn notify(_: Notice) {}
+
+/// There is none.
+pub fn watchdog() -> Option<Duration> {
+    None
 }

@@ -83,7 +83,8 @@ pub struct SiteFacts {
     pub id: usize,
     /// INSTANCE_NAME.
     pub name: String,
-    /// DOCUMENT_ROOT: the folder that URLs map to; without a configured root the folder of the extension.
+    /// DOCUMENT_ROOT: the folder that URLs map to; without a configured root that of a trusted web server before us,
+    /// else the folder of the extension.
     pub root: PathBuf,
     /// Folders elsewhere.
     pub directories: Arc<Directories>,
@@ -224,13 +225,20 @@ impl Site {
             handler::permit(&handler.path, directory.access)?;
         }
         let to = &self.destinations[index];
-        let root = to.facts.root.as_os_str().as_encoded_bytes();
+        let facts = match &head.front.document_root {
+            Some(root) if self.folder.is_none() => Arc::new(SiteFacts {
+                root: root.clone(),
+                ..SiteFacts::clone(&to.facts)
+            }),
+            _ => Arc::clone(&to.facts),
+        };
+        let root = facts.root.as_os_str().as_encoded_bytes();
         let map = |url: &[u8]| self.directories.physical(root, url);
         Ok(Resolved::Handler(Target {
             backend: Arc::clone(&to.backend),
             handler: id(index),
-            site: Arc::clone(&to.facts),
             script: handler::script(map, &to.program, handler.path_info, url, &division)?,
+            site: facts,
         }))
     }
 

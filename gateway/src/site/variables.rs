@@ -72,12 +72,12 @@ fn visit_server(head: &RequestHead, host: Option<&str>, each: &mut dyn FnMut(&[u
 }
 
 fn visit_request(head: &RequestHead, script: &Script, each: &mut dyn FnMut(&[u8], &[u8])) {
-    let uri = head.uri.path_and_query();
+    let own = || head.uri.path_and_query().map_or("/", |uri| uri.as_str());
     each(b"REQUEST_METHOD", head.method.as_str().as_bytes());
-    each(
-        b"REQUEST_URI",
-        uri.map_or("/", |uri| uri.as_str()).as_bytes(),
-    );
+    match &head.front.request_uri {
+        Some(original) => each(b"REQUEST_URI", original),
+        None => each(b"REQUEST_URI", own().as_bytes()),
+    }
     each(b"QUERY_STRING", head.uri.query().unwrap_or("").as_bytes());
     each(b"SCRIPT_NAME", &script.name);
     each(b"PATH_INFO", &script.path_info);

@@ -201,16 +201,21 @@ fn tells_each_mistake_with_its_place() {
             "2:11: \"php\" is not the address of a FastCGI application",
         ),
     ] {
-        let site = if text.contains("site") { "" } else { SITE };
-        let text = format!("{text}{site}");
-        let errors = folder.errors(&text);
-        assert_eq!(errors.len(), 1, "{text}\n{errors:#?}");
-        assert!(
-            errors[0].starts_with(&format!("gateway.toml:{expected}")),
-            "{text}\n{}",
-            errors[0]
-        );
+        tells(&folder, text, expected);
     }
+}
+
+/// Checks that a configuration, to which a site is added if it has none, has one mistake, at this place.
+pub fn tells(folder: &Folder, text: &str, expected: &str) {
+    let site = if text.contains("site") { "" } else { SITE };
+    let text = format!("{text}{site}");
+    let errors = folder.errors(&text);
+    assert_eq!(errors.len(), 1, "{text}\n{errors:#?}");
+    assert!(
+        errors[0].starts_with(&format!("gateway.toml:{expected}")),
+        "{text}\n{}",
+        errors[0]
+    );
 }
 
 #[test]

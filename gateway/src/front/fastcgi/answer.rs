@@ -1,0 +1,83 @@
+//! The head of an answer as a CGI program gives it (RFC 3875 §6.3). Pure.
+
+use http::header::CONNECTION;
+use hyper::ext::ReasonPhrase;
+
+use crate::response::Response;
+
+/// Appends `Status`, the headers and the empty line behind them. `Status` is always there: without it nginx would make
+/// 302 of an answer with a Location (ISAPI.md §9.8).
+pub fn write_head(out: &mut Vec<u8>, response: &Response) {
+    let own = response.reason.as_deref();
+    let own = own.filter(|reason| ReasonPhrase::try_from(*reason).is_ok());
+    let usual = || response.status.canonical_reason().unwrap_or("").as_bytes();
+    out.extend_from_slice(b"Status: ");
+    out.extend_from_slice(response.status.as_str().as_bytes());
+    match own.unwrap_or_else(usual) {
+        b"" => {}
+        reason => {
+            out.push(b' ');
+            out.extend_from_slice(reason);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    // A client's connection is the web server's business.
+    let headers = response.headers.iter();
+    for (name, value) in headers.filter(|(name, _)| *name != CONNECTION) {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+    use super::*;
+    use crate::body;
+
+    fn head(
+        status: u16,
+        reason: Option<&'static [u8]>,
+        headers: &[(&'static str, &str)],
+    ) -> String {
+        let headers = headers.iter().map(|(name, value)| {
+            let value = HeaderValue::from_str(value).unwrap();
+            (HeaderName::from_static(name), value)
+        });
+        let response = Response {
+            status: StatusCode::from_u16(status).unwrap(),
+            reason: reason.map(Bytes::from_static),
+            headers: HeaderMap::from_iter(headers),
+            body: body::empty(),
+        };
+        let mut out = Vec::new();
+        write_head(&mut out, &response);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn begins_with_the_status() {
+        assert_eq!(head(200, None, &[]), "Status: 200 OK\r\n\r\n");
+        let own = head(299, Some(b"Not Quite"), &[("location", "/x")]);
+        assert_eq!(own, "Status: 299 Not Quite\r\nlocation: /x\r\n\r\n");
+        assert_eq!(head(299, None, &[]), "Status: 299\r\n\r\n");
+    }
+
+    #[test]
+    fn the_clients_connection_is_left_alone() {
+        let text = head(200, None, &[("connection", "close"), ("a", "b")]);
+        assert_eq!(text, "Status: 200 OK\r\na: b\r\n\r\n");
+    }
+
+    #[test]
+    fn a_reason_cannot_bring_headers() {
+        let text = head(404, Some(b"No\r\nX: y"), &[]);
+        assert_eq!(text, "Status: 404 Not Found\r\n\r\n");
+    }
+}

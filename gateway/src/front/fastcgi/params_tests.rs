@@ -1,0 +1,211 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SOCKET: Connection = Connection {
+    remote: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5),
+    local: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9000),
+    secure: false,
+};
+
+/// As nginx sends them, with a client certificate.
+const NGINX: &[(&str, &str)] = &[
+    ("QUERY_STRING", "q"),
+    ("REQUEST_METHOD", "POST"),
+    ("CONTENT_TYPE", "text/plain"),
+    ("CONTENT_LENGTH", "3"),
+    ("SCRIPT_NAME", "/x.dll"),
+    ("REQUEST_URI", "/x.dll?q"),
+    ("DOCUMENT_URI", "/x.dll"),
+    ("DOCUMENT_ROOT", "/srv/www"),
+    ("SERVER_PROTOCOL", "HTTP/2.0"),
+    ("REQUEST_SCHEME", "https"),
+    ("HTTPS", "on"),
+    ("REMOTE_ADDR", "2001:db8::7"),
+    ("REMOTE_PORT", "5000"),
+    ("REMOTE_USER", "ann"),
+    ("AUTH_TYPE", "Basic"),
+    ("SERVER_ADDR", "192.0.2.1"),
+    ("SERVER_PORT", "443"),
+    ("SERVER_NAME", "www.example.org"),
+    ("REDIRECT_STATUS", "200"),
+    ("SSL_CLIENT_S_DN", "CN=ann"),
+    ("HTTP_HOST", "www.example.org"),
+    ("HTTP_CONTENT_TYPE", "text/other"),
+    ("HTTP_CONTENT_LENGTH", "4"),
+    ("HTTP_X_A", "1"),
+    ("HTTP_X_A", "2"),
+];
+
+const NO: Trust = Trust {
+    client: false,
+    users: false,
+};
+const YES: Trust = Trust {
+    client: true,
+    users: true,
+};
+
+fn read(pairs: &[(&str, &str)], trusted: bool) -> Result<RequestHead, Error> {
+    head(
+        &Params::from_iter(pairs.iter().copied()),
+        "",
+        SOCKET,
+        if trusted { YES } else { NO },
+    )
+}
+
+fn with(pairs: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    [NGINX, pairs].concat()
+}
+
+#[test]
+fn a_trusted_web_server_speaks_for_its_client() {
+    let head = read(NGINX, true).unwrap();
+    assert_eq!((head.method, head.version), (Method::POST, Version::HTTP_2));
+    assert_eq!(head.uri, "/x.dll?q");
+    assert_eq!(
+        head.connection.remote,
+        "[2001:db8::7]:5000".parse().unwrap()
+    );
+    assert_eq!(head.connection.local, "192.0.2.1:443".parse().unwrap());
+    assert!(head.connection.secure);
+    let told: Vec<_> = head.front.variables.iter().collect();
+    let expected: [(&[u8], &[u8]); 3] = [
+        (b"REMOTE_USER", b"ann"),
+        (b"AUTH_TYPE", b"Basic"),
+        (b"SSL_CLIENT_S_DN", b"CN=ann"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(head.front.document_root.unwrap(), Path::new("/srv/www"));
+    assert_eq!(head.front.request_uri, None);
+}
+
+/// nginx tells of the user of any Authorization header.
+#[test]
+fn a_user_that_nobody_has_authenticated_is_none() {
+    let head = read(&with(&[("AUTH_TYPE", "")]), true).unwrap();
+    assert_eq!(head.front.variables.get(b"REMOTE_USER"), None);
+    let params = Params::from_iter(NGINX.iter().copied());
+    let trust = Trust {
+        users: false,
+        ..YES
+    };
+    let head = super::head(&params, "", SOCKET, trust).unwrap();
+    let told: Vec<_> = head.front.variables.iter().map(|(name, _)| name).collect();
+    assert_eq!(told, [b"SSL_CLIENT_S_DN"]);
+}
+
+#[test]
+fn any_other_is_the_client_itself() {
+    let head = read(NGINX, false).unwrap();
+    assert_eq!(head.connection.remote, SOCKET.remote);
+    assert_eq!(head.connection.local, SOCKET.local);
+    assert!(!head.connection.secure);
+    assert!(head.front.variables.is_empty());
+    assert_eq!(head.front.document_root, None);
+    assert_eq!(head.headers["x-a"], "1");
+}
+
+#[test]
+fn headers_are_those_of_the_client() {
+    let head = read(NGINX, true).unwrap();
+    let found = |name| head.headers.get_all(name).iter().collect::<Vec<_>>();
+    for (name, expected) in [
+        ("host", &["www.example.org"][..]),
+        ("content-type", &["text/plain"]),
+        ("content-length", &["3"]),
+        ("x-a", &["1", "2"]),
+        ("remote-user", &[]),
+    ] {
+        assert_eq!(found(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_last_of_two_counts() {
+    let pairs = with(&[
+        ("REQUEST_METHOD", "GET"),
+        ("CONTENT_LENGTH", ""),
+        ("REMOTE_USER", "bob"),
+        ("HTTP_HOST", "other.example.org"),
+        ("HTTPS", "off"),
+        ("REQUEST_SCHEME", "http"),
+    ]);
+    let head = read(&pairs, true).unwrap();
+    assert_eq!(head.method, Method::GET);
+    assert!(!head.headers.contains_key("content-length"));
+    assert_eq!(head.headers["host"], "other.example.org");
+    assert_eq!(head.front.variables.get(b"REMOTE_USER").unwrap(), b"bob");
+    assert!(!head.connection.secure);
+}
+
+#[test]
+fn what_is_missing_is_made_up_for() {
+    let head = read(&[("REQUEST_METHOD", "GET"), ("SCRIPT_NAME", "/")], true).unwrap();
+    assert_eq!(head.version, Version::HTTP_11);
+    assert_eq!(head.headers["host"], "");
+    assert_eq!(head.connection.remote, SOCKET.remote);
+    let named = [
+        ("REQUEST_METHOD", "GET"),
+        ("SCRIPT_NAME", "/"),
+        ("SERVER_NAME", "a"),
+    ];
+    assert_eq!(read(&named, false).unwrap().headers["host"], "a");
+    let strange = with(&[
+        ("REMOTE_ADDR", "unix:"),
+        ("SERVER_ADDR", "[::1]"),
+        ("REMOTE_PORT", "x"),
+    ]);
+    let head = read(&strange, true).unwrap();
+    assert_eq!(head.connection.remote, SOCKET.remote);
+    assert_eq!(head.connection.local, "[::1]:443".parse().unwrap());
+}
+
+#[test]
+fn what_is_no_request_is_refused() {
+    for pairs in [
+        &[("REQUEST_METHOD", "G T")][..],
+        &[("REQUEST_METHOD", "")],
+        &[("REQUEST_METHOD", "CONNECT")],
+        &[("HTTP_X_B", "a\r\nb")],
+        &[("CONTENT_TYPE", "a\0")],
+    ] {
+        assert!(read(&with(pairs), true).is_err(), "{pairs:?}");
+    }
+    // Not headers at all, so not wrong ones.
+    assert!(
+        read(
+            &with(&[("HTTP_", "a"), ("HTTP_A B", "\n"), ("X", "\0")]),
+            true
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn nothing_enters_an_environment_that_has_no_place_there() {
+    let pairs = with(&[("SSL_A=B", "x"), ("SSL_C", "\0"), ("SSL_", "")]);
+    let head = read(&pairs, true).unwrap();
+    assert_eq!(head.front.variables.len(), 3);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes(pairs in prop::collection::vec(
+        (prop_oneof![
+            Just(b"REQUEST_METHOD".to_vec()),
+            Just(b"SCRIPT_NAME".to_vec()),
+            Just(b"HTTP_HOST".to_vec()),
+            Just(b"REMOTE_ADDR".to_vec()),
+            prop::collection::vec(any::<u8>(), 0..20),
+        ], prop::collection::vec(any::<u8>(), 0..20)),
+        0..12,
+    ), trusted: bool) {
+        let params = Params::from_iter(pairs);
+        // Whatever it says of them, it does not panic.
+        let _ = head(&params, "", SOCKET, if trusted { YES } else { NO });
+    }
+}

@@ -1,0 +1,256 @@
+//! What a connection's requests and the connection itself hand to each other: records on their way out, and bodies
+//! that have come in. Both are bounded for the whole connection, since FastCGI has no credit: who sends too much waits
+//! for room, and when too much lies unread the connection reads no more.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use fastcgi_protocol::{ProtocolStatus, RecordType, encode};
+use http_body::{Body, Frame};
+use tokio::sync::Notify;
+
+use crate::body::BodyError;
+
+/// Records that may gather while others are being written, bytes.
+const OUT_LIMIT: usize = 128 * 1024;
+
+/// Bytes of bodies that may wait for their backends before the connection reads no more.
+const UNREAD_LIMIT: usize = 256 * 1024;
+
+/// The most bytes of an answer in one record: as many as need no padding.
+const PIECE: usize = 65_528;
+
+/// Both directions of one connection.
+#[derive(Default)]
+pub struct Traffic {
+    state: Mutex<State>,
+    /// There is something to write, or room to read.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    out: Vec<u8>,
+    /// Requests that wait until `out` has been taken.
+    writers: Vec<Waker>,
+    unread: usize,
+}
+
+impl Traffic {
+    /// Waits until there may be something to write, or room to read.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Takes the records that have gathered into `writing`, which is empty.
+    pub fn take(&self, writing: &mut Vec<u8>) {
+        let mut state = self.lock();
+        std::mem::swap(&mut state.out, writing);
+        for writer in state.writers.drain(..) {
+            writer.wake();
+        }
+    }
+
+    /// Whether more of bodies may be read.
+    pub fn has_room(&self) -> bool {
+        self.lock().unread < UNREAD_LIMIT
+    }
+
+    /// Sends a part of an answer, as room for it becomes free.
+    pub async fn send(&self, id: u16, mut bytes: Bytes) {
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(PIECE));
+            poll_fn(|context| self.poll_send(id, &piece, context)).await;
+        }
+    }
+
+    /// Sends the end of an answer.
+    pub fn end(&self, id: u16) {
+        let out = &mut self.lock().out;
+        encode::end_stream(out, RecordType::Stdout, id);
+        encode::end_request(out, id, 0, ProtocolStatus::RequestComplete);
+    }
+
+    fn poll_send(&self, id: u16, piece: &[u8], context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.out.len() >= OUT_LIMIT {
+            state.writers.push(context.waker().clone());
+            return Poll::Pending;
+        }
+        encode::stream(&mut state.out, RecordType::Stdout, id, piece);
+        self.changed.notify_one();
+        Poll::Ready(())
+    }
+
+    fn arrived(&self, bytes: usize) {
+        self.lock().unread += bytes;
+    }
+
+    fn consumed(&self, bytes: usize) {
+        let mut state = self.lock();
+        let was_full = state.unread >= UNREAD_LIMIT;
+        state.unread -= bytes;
+        if was_full {
+            self.changed.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// The body of one request, as far as it has come.
+pub struct Stdin {
+    traffic: Arc<Traffic>,
+    state: Mutex<Waiting>,
+}
+
+struct Waiting {
+    data: BytesMut,
+    /// Bytes that are to come by CONTENT_LENGTH; more are cut off.
+    left: Option<u64>,
+    end: Option<End>,
+    /// Nobody reads it any more.
+    abandoned: bool,
+    reader: Option<Waker>,
+    /// The answer, which waits for the end.
+    answer: Option<Waker>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The web server has said so.
+    Regular,
+    /// The connection or the request is over.
+    Broken,
+}
+
+impl Stdin {
+    /// A body of that length, or of any.
+    pub fn new(traffic: Arc<Traffic>, length: Option<u64>) -> Arc<Self> {
+        Arc::new(Self {
+            traffic,
+            state: Mutex::new(Waiting {
+                data: BytesMut::new(),
+                left: length,
+                end: None,
+                abandoned: false,
+                reader: None,
+                answer: None,
+            }),
+        })
+    }
+
+    /// More of it has come.
+    pub fn push(&self, mut data: &[u8]) {
+        let mut state = lock(&self.state);
+        if state.abandoned || state.end.is_some() {
+            return;
+        }
+        if let Some(left) = &mut state.left {
+            data = &data[..data.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
+            *left -= data.len() as u64;
+        }
+        state.data.extend_from_slice(data);
+        self.traffic.arrived(data.len());
+        state.wake();
+    }
+
+    /// It has come to its end.
+    pub fn end(&self) {
+        self.end_with(End::Regular);
+    }
+
+    /// It will not come to its end.
+    pub fn break_off(&self) {
+        self.end_with(End::Broken);
+    }
+
+    /// Waits until all of it has come.
+    pub fn poll_ended(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if state.left == Some(0) || state.end.is_some() {
+            return Poll::Ready(());
+        }
+        state.answer = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn end_with(&self, end: End) {
+        let mut state = lock(&self.state);
+        state.end.get_or_insert(end);
+        state.wake();
+    }
+}
+
+impl Waiting {
+    fn wake(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        if (self.left == Some(0) || self.end.is_some())
+            && let Some(answer) = self.answer.take()
+        {
+            answer.wake();
+        }
+    }
+}
+
+/// The reader's end of a body.
+pub struct StdinReader(pub Arc<Stdin>);
+
+impl Body for StdinReader {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut state = lock(&self.0.state);
+        if !state.data.is_empty() {
+            let data = state.data.split().freeze();
+            drop(state);
+            self.0.traffic.consumed(data.len());
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        let why = match (state.left, state.end) {
+            (Some(0), _) | (None, Some(End::Regular)) => return Poll::Ready(None),
+            (Some(left), Some(End::Regular)) => format!("{left} bytes are missing from it"),
+            (_, Some(End::Broken)) => "its connection or request is over".to_owned(),
+            (_, None) => {
+                state.reader = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+        };
+        Poll::Ready(Some(Err(BodyError::Client(why))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let state = lock(&self.0.state);
+        let is_over = matches!(
+            (state.left, state.end),
+            (Some(0), _) | (None, Some(End::Regular))
+        );
+        is_over && state.data.is_empty()
+    }
+}
+
+impl Drop for StdinReader {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        state.abandoned = true;
+        let unread = std::mem::take(&mut state.data).len();
+        drop(state);
+        self.0.traffic.consumed(unread);
+    }
+}
+
+/// Locks, also after a panic of another holder: what is guarded is whole between any two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,250 @@
+//! What must hold behind every web server.
+
+use std::collections::HashMap;
+use std::io::{self, Read as _};
+
+use system_tests::{Client, Gate, Gateway, extension, get, memory};
+use tempfile::TempDir;
+
+use super::server::{Front, Kind, Places, gateway};
+use crate::echo::pattern;
+use crate::samples::{Column, sites};
+use crate::table::CASES;
+
+/// Bytes of what is large.
+const LARGE: u64 = 256 << 20;
+
+/// The most that a process may have in memory, KiB.
+const MEMORY: u64 = 64 * 1024;
+
+pub fn table(kind: Kind) {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("www")).unwrap();
+    let (gateway, places) = gateway(folder, &sites(Column::Native));
+    let front = Front::start(kind, &places);
+    let mut client = front.connect();
+    for case in CASES {
+        client.request(case.method, case.target, case.headers, case.body);
+        case.check(&client.reply(case.method));
+    }
+    drop(client);
+    front.stop();
+    gateway.stop();
+}
+
+pub fn variables(kind: Kind) {
+    let (gateway, places) = gateway(
+        TempDir::new().unwrap(),
+        "[[site]]\nroot = \"{dir}\"\n[[site.handler]]\npath = \"/x/dumpvars.so\"\npool = \"dumpvars\"\n\
+         [pool.dumpvars]\nextension = \"{samples}/dumpvars.so\"\n",
+    );
+    let front = Front::start(kind, &places);
+    let mut client = front.connect();
+    let headers = ["X-Mine: yes", "Cookie: a=b", "Authorization: Basic eDp5"];
+    let target = "/x/dumpvars.so/ex%20tra/%C3%A4?format=text&q=%20";
+    client.request("GET", target, &headers, b"");
+    let own = client.sender().local_addr().unwrap();
+    let text = client.reply("GET").text();
+    let found: HashMap<_, _> = text
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .collect();
+    let folder = gateway.folder().to_str().unwrap();
+    for (name, expected) in [
+        ("SCRIPT_NAME", "/x/dumpvars.so"),
+        ("PATH_INFO", "/ex tra/ä"),
+        ("PATH_TRANSLATED", &format!("{folder}/ex tra/ä")),
+        ("DOCUMENT_ROOT", folder),
+        ("QUERY_STRING", "format=text&q=%20"),
+        ("REQUEST_METHOD", "GET"),
+        ("HTTP_URL", target),
+        ("SERVER_PROTOCOL", "HTTP/1.1"),
+        ("SERVER_NAME", "127.0.0.1"),
+        ("SERVER_PORT", &front.address().port().to_string()),
+        ("REMOTE_ADDR", "127.0.0.1"),
+        ("REMOTE_PORT", &own.port().to_string()),
+        ("HTTPS", "off"),
+        // The client has said so, but nobody has asked it for a password.
+        ("REMOTE_USER", ""),
+    ] {
+        assert_eq!(found.get(name), Some(&expected), "{name} of\n{text}");
+    }
+    for header in ["HTTP_X_MINE:yes\\n", "HTTP_COOKIE:a=b\\n"] {
+        assert!(found["ALL_HTTP"].contains(header), "{header} in\n{text}");
+    }
+    drop(client);
+    front.stop();
+    gateway.stop();
+}
+
+/// A gateway with a witness that must tell what it lives through.
+fn witness(pool: &str) -> (Gateway, Places) {
+    let folder = TempDir::new().unwrap();
+    extension("witness", &[], folder.path());
+    let text = format!(
+        "[[site]]\n[[site.handler]]\npath = \"/witness.so\"\npool = \"witness\"\n\
+         [[site.handler]]\npath = \"/stream\"\npool = \"stream\"\n\
+         [pool.stream]\nextension = \"{{samples}}/stream.so\"\n\
+         [pool.witness]\nextension = \"{{dir}}/witness.so\"\n{pool}"
+    );
+    gateway(folder, &text)
+}
+
+pub fn large_bodies(kind: Kind) {
+    let (gateway, places) = witness("");
+    let front = Front::start(kind, &places);
+    let mut client = front.connect();
+
+    client.request("GET", &format!("/stream?mib={}", LARGE >> 20), &[], b"");
+    let head = client.head().unwrap();
+    let read = io::copy(&mut client.body(&head, "GET"), &mut io::sink());
+    assert_eq!(read.unwrap(), LARGE);
+
+    let head =
+        format!("POST /witness.so?upload HTTP/1.1\r\nHost: a\r\nContent-Length: {LARGE}\r\n\r\n");
+    client.send(head.as_bytes());
+    for _ in 0..LARGE / 65_536 {
+        client.send(pattern(0, 65_536));
+    }
+    let reply = client.reply("POST");
+    assert!(reply.complete && reply.text() == "witnessed", "{reply:?}");
+    gateway.log().wait_for(&["witness: body complete"]);
+
+    let head = "POST /witness.so?count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.send(head.as_bytes());
+    let chunks = kind.most_chunked() / 0x2000;
+    for _ in 0..chunks {
+        client.send(b"2000\r\n");
+        client.send(pattern(0, 0x2000));
+        client.send(b"\r\n");
+    }
+    client.send(b"0\r\n\r\n");
+    let reply = client.reply("POST");
+    assert!(reply.complete && reply.text() == "witnessed", "{reply:?}");
+    let counted = format!("witness: counted {} bytes", chunks * 0x2000);
+    gateway.log().wait_for(&[&counted]);
+
+    let workers = gateway.processes();
+    for pid in workers
+        .iter()
+        .map(|process| process.pid)
+        .chain([gateway.pid()])
+    {
+        let memory = memory(pid);
+        assert!(memory.peak < MEMORY, "process {pid}: {memory:?}");
+    }
+    drop(client);
+    front.stop();
+    gateway.stop();
+}
+
+pub fn client_gone(kind: Kind) {
+    let (gateway, places) = witness("");
+    let front = Front::start(kind, &places);
+    let mut client = front.connect();
+    client.request("GET", "/witness.so?download", &[], b"");
+    let head = client.head().unwrap();
+    let mut some = vec![0; 1 << 20];
+    client.body(&head, "GET").read_exact(&mut some).unwrap();
+    drop(client);
+    gateway.log().wait_for(&["witness: WriteClient failed"]);
+
+    let mut client = front.connect();
+    client
+        .send(b"POST /witness.so?upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n");
+    client.send(&vec![b'x'; 3_000_000]);
+    if kind.streams_uploads() {
+        gateway.log().wait_for(&["witness: uploading"]);
+        drop(client);
+        gateway.log().wait_for(&["witness: ReadClient failed"]);
+    } else {
+        drop(client);
+    }
+    assert_eq!(get(front.address(), "/witness.so").text(), "witnessed");
+    let log = gateway.log().so_far();
+    assert!(
+        !log.iter()
+            .any(|line| line.contains("witness: body complete"))
+    );
+    front.stop();
+    gateway.stop();
+}
+
+pub fn cut(kind: Kind) {
+    let (gateway, places) = witness("");
+    let front = Front::start(kind, &places);
+    for how in ["short", "late", "short"] {
+        if how == "late" && !kind.shows_cuts_of_unknown_length() {
+            continue;
+        }
+        let mut client = front.connect();
+        client.request("GET", &format!("/witness.so?{how}"), &[], b"");
+        let reply = client.reply("GET");
+        assert_eq!(reply.status(), 200);
+        assert!(!reply.complete, "{} bytes", reply.body.len());
+    }
+    front.stop();
+    gateway.stop();
+}
+
+pub fn overload(kind: Kind) {
+    let (gateway, places) = witness("concurrency = 1\nqueue_length = 0\n");
+    // Before there is a worker, there is no room either.
+    gateway
+        .log()
+        .wait_for(&["worker ready", "pool=\"witness\""]);
+    let gate = Gate::new(gateway.folder());
+    let front = Front::start(kind, &places);
+    let mut first = front.connect();
+    first.request(
+        "GET",
+        &format!("/witness.so?wait={}", gate.path()),
+        &[],
+        b"",
+    );
+    gateway.log().wait_for(&["witness: waiting"]);
+    let refused = get(front.address(), "/witness.so");
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    assert!(refused.complete);
+    let _open = gate.open();
+    let reply = first.reply("GET");
+    assert!(reply.complete && reply.text() == "witnessed", "{reply:?}");
+    drop(first);
+    front.stop();
+    gateway.stop();
+}
+
+pub fn many(kind: Kind) {
+    let (gateway, places) = witness("");
+    let front = Front::start(kind, &places);
+    let before = connections(&gateway);
+    std::thread::scope(|scope| {
+        for _ in 0..32 {
+            scope.spawn(|| {
+                let mut client = Client::connect(front.address());
+                for _ in 0..32 {
+                    client.request("GET", "/witness.so", &[], b"");
+                    let reply = client.reply("GET");
+                    assert_eq!((reply.status(), reply.text().as_str()), (200, "witnessed"));
+                }
+            });
+        }
+    });
+    let made = connections(&gateway) - before;
+    assert!(
+        made <= kind.connections(),
+        "{made} connections for 1,024 requests"
+    );
+    front.stop();
+    gateway.stop();
+}
+
+/// Connections that the gateway has accepted from web servers.
+fn connections(gateway: &Gateway) -> usize {
+    let log = gateway.log().so_far();
+    let accepted = log
+        .iter()
+        .filter(|line| line.contains("connection accepted"));
+    accepted.count()
+}

@@ -1,0 +1,295 @@
+//! A web server that runs with its file of docs/fronts.
+
+use std::fs::Permissions;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use system_tests::{Client, Gateway, Lines, Running, Signal, peer, send, wait_until};
+use tempfile::TempDir;
+
+/// Which web server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Nginx,
+    Apache,
+    Lighttpd,
+    Haproxy,
+    Caddy,
+}
+
+impl Kind {
+    /// Whether an upload reaches the application while it comes.
+    pub fn streams_uploads(self) -> bool {
+        match self {
+            Kind::Nginx | Kind::Apache | Kind::Haproxy | Kind::Caddy => true,
+            // It has all of one in files first.
+            Kind::Lighttpd => false,
+        }
+    }
+
+    /// The longest chunked upload that it passes on, bytes, as far as this is tested.
+    pub fn most_chunked(self) -> usize {
+        match self {
+            Kind::Nginx | Kind::Apache | Kind::Lighttpd | Kind::Caddy => 10 << 20,
+            // It must know the length, and so have all of it in a buffer.
+            Kind::Haproxy => 8 << 10,
+        }
+    }
+
+    /// Whether a client sees that an answer is not whole whose length it has not been told.
+    pub fn shows_cuts_of_unknown_length(self) -> bool {
+        match self {
+            Kind::Nginx | Kind::Apache | Kind::Lighttpd | Kind::Haproxy => true,
+            // Caddy 2.6 logs the error and ends the answer as if it were whole.
+            Kind::Caddy => false,
+        }
+    }
+
+    /// Connections that it may make for 1,024 requests, 32 at once.
+    pub fn connections(self) -> usize {
+        match self {
+            // As many as it has requests at once, in each of its processes.
+            Kind::Nginx | Kind::Apache | Kind::Haproxy => 64,
+            // They keep none.
+            Kind::Lighttpd | Kind::Caddy => 1024,
+        }
+    }
+}
+
+/// A web server, which ends when dropped.
+pub struct Front {
+    child: Running,
+    log: Lines,
+    address: SocketAddr,
+    /// Its files.
+    _folder: TempDir,
+}
+
+/// Where the gateway listens: both addresses of docs/fronts/gateway.toml.
+pub struct Places {
+    pub socket: PathBuf,
+    pub port: u16,
+    pub port_without_users: u16,
+}
+
+/// A gateway with the listeners of docs/fronts/gateway.toml, these sites and pools.
+pub fn gateway(folder: TempDir, sites: &str) -> (Gateway, Places) {
+    open(folder.path());
+    let mut server = Changed::document("gateway.toml");
+    let site = server.0.find("[[site]]").unwrap();
+    server.0.truncate(site);
+    let socket = folder.path().join("fastcgi.sock");
+    server.change_path("/run/isapi-gateway/fastcgi.sock", &socket);
+    server.change("127.0.0.1:9000", "127.0.0.1:0");
+    server.change("127.0.0.1:9001", "127.0.0.1:0");
+    if !rustix::process::geteuid().is_root() {
+        // Then the web server runs as ourselves, too.
+        server.change("www-data", &own_group());
+    }
+    let variables = [("RUST_LOG", "isapi_gateway::front=debug,info")];
+    let text = format!("{}{sites}", server.0);
+    let gateway = Gateway::with_environment(folder, &text, &variables);
+    let is_port = |line: &String| line.starts_with("listening on fastcgi://");
+    let mut ports = Vec::new();
+    wait_until("it listens on all ports", || {
+        let lines = gateway.out().so_far();
+        ports = lines
+            .iter()
+            .filter(|line| is_port(line))
+            .map(|line| port_of(line))
+            .collect();
+        ports.len() == 2
+    });
+    let places = Places {
+        socket,
+        port: ports[0],
+        port_without_users: ports[1],
+    };
+    (gateway, places)
+}
+
+impl Front {
+    /// Starts it before an application that listens there.
+    pub fn start(kind: Kind, places: &Places) -> Self {
+        let folder = TempDir::new().unwrap();
+        open(folder.path());
+        let port = free_port();
+        let mut command = match kind {
+            Kind::Nginx => nginx(folder.path(), port, places),
+            Kind::Apache => apache(folder.path(), port, places),
+            Kind::Lighttpd => lighttpd(folder.path(), port, places),
+            Kind::Haproxy => haproxy(folder.path(), port, places),
+            Kind::Caddy => caddy(folder.path(), port, places),
+        };
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+        let log = Lines::of(child.stderr.take().unwrap());
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        wait_until("the web server listens", || {
+            let status = child.try_wait().unwrap();
+            assert!(status.is_none(), "{status:?}\n{}", log.to_end().join("\n"));
+            TcpStream::connect(address).is_ok()
+        });
+        Self {
+            child,
+            log,
+            address,
+            _folder: folder,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Ends it, with its own processes.
+    pub fn stop(mut self) {
+        send(self.child.id(), Signal::TERM);
+        self.child.wait_end();
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the web server:\n{}", self.log.so_far().join("\n"));
+            // Its own processes end with it only when it is asked to.
+            send(self.child.id(), Signal::TERM);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn nginx(folder: &Path, port: u16, places: &Places) -> Command {
+    let mut text = Changed::document("nginx.conf");
+    text.change("listen 80;", &format!("listen 127.0.0.1:{port};"));
+    text.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
+    text.change_path("/run/nginx.pid", &folder.join("pid"));
+    text.change("/var/log/nginx/error.log", "stderr");
+    // Its folders for bodies, which are those of the system otherwise.
+    let folders = ["client_body", "fastcgi", "proxy", "uwsgi", "scgi"].map(|name| {
+        let path = folder.join(name);
+        format!("{name}_temp_path {};\n", path.display())
+    });
+    let own = format!("access_log off;\n{}", folders.concat());
+    text.change("access_log /var/log/nginx/access.log;", &own);
+    let mut command = Command::new(peer("nginx"));
+    let file = text.write(folder, "nginx.conf");
+    command.args(["-g", "daemon off;", "-c"]).arg(file);
+    command
+}
+
+fn apache(folder: &Path, port: u16, places: &Places) -> Command {
+    let mut text = Changed::document("apache2.conf");
+    text.change("Listen 80", &format!("Listen 127.0.0.1:{port}"));
+    text.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
+    text.change_path("/run/apache2/apache2.pid", &folder.join("pid"));
+    text.change_path("/run/apache2", folder);
+    text.change_path("/srv/www", folder);
+    text.change("/var/log/apache2/error.log", "/dev/stderr");
+    let mut command = Command::new(peer("apache2"));
+    let file = text.write(folder, "apache2.conf");
+    command.args(["-D", "FOREGROUND", "-f"]).arg(file);
+    command
+}
+
+fn lighttpd(folder: &Path, port: u16, places: &Places) -> Command {
+    let mut text = Changed::document("lighttpd.conf");
+    text.change("= 80", &format!("= {port}"));
+    text.change("0.0.0.0", "127.0.0.1");
+    text.change("9000", &places.port.to_string());
+    text.change_path("/run/lighttpd.pid", &folder.join("pid"));
+    text.change_path("/srv/www", folder);
+    text.change("server.errorlog", "# server.errorlog");
+    let uploads = folder.join("uploads");
+    std::fs::create_dir(&uploads).unwrap();
+    std::fs::set_permissions(&uploads, Permissions::from_mode(0o777)).unwrap();
+    text.change_path("/var/cache/lighttpd/uploads", &uploads);
+    let mut command = Command::new(peer("lighttpd"));
+    let file = text.write(folder, "lighttpd.conf");
+    command.args(["-D", "-f"]).arg(file);
+    command
+}
+
+fn haproxy(folder: &Path, port: u16, places: &Places) -> Command {
+    let mut text = Changed::document("haproxy.cfg");
+    text.change("bind :80", &format!("bind 127.0.0.1:{port}"));
+    let port = places.port_without_users;
+    text.change("127.0.0.1:9001", &format!("127.0.0.1:{port}"));
+    let mut command = Command::new(peer("haproxy"));
+    let file = text.write(folder, "haproxy.cfg");
+    command.args(["-db", "-f"]).arg(file);
+    command
+}
+
+fn caddy(folder: &Path, port: u16, places: &Places) -> Command {
+    let mut text = Changed::document("Caddyfile");
+    text.change(":80 {", &format!("http://:{port} {{\n\tbind 127.0.0.1"));
+    text.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
+    text.change_path("/srv/www", folder);
+    let mut command = Command::new(peer("caddy"));
+    let file = text.write(folder, "Caddyfile");
+    command
+        .args(["run", "--adapter", "caddyfile", "--config"])
+        .arg(file)
+        .env("HOME", folder)
+        .env("XDG_CONFIG_HOME", folder)
+        .env("XDG_DATA_HOME", folder);
+    command
+}
+
+/// A file of docs/fronts in which a few words are replaced.
+struct Changed(String);
+
+impl Changed {
+    fn document(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/fronts");
+        Self(std::fs::read_to_string(folder.join(name)).unwrap())
+    }
+
+    fn change(&mut self, from: &str, to: &str) {
+        assert!(
+            self.0.contains(from),
+            "{from} is no longer there:\n{}",
+            self.0
+        );
+        self.0 = self.0.replace(from, to);
+    }
+
+    fn change_path(&mut self, from: &str, to: &Path) {
+        self.change(from, to.to_str().unwrap());
+    }
+
+    fn write(&self, folder: &Path, name: &str) -> PathBuf {
+        let file = folder.join(name);
+        std::fs::write(&file, &self.0).unwrap();
+        file
+    }
+}
+
+fn port_of(line: &str) -> u16 {
+    line.rsplit_once(':').unwrap().1.parse().unwrap()
+}
+
+fn own_group() -> String {
+    let output = Command::new("id").arg("-gn").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A port that nobody has at this moment: these web servers cannot pick one and tell.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Lets the web server's own user in.
+pub fn open(folder: &Path) {
+    std::fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+}
