@@ -18,6 +18,8 @@ use crate::backend::files::{self, Files};
 use crate::body::{self, Body};
 use crate::config::ErrorCode;
 use crate::error::{self, Error};
+use crate::observe::Journal;
+use crate::observe::access_log::AccessLog;
 use crate::request::{Request, RequestHead};
 use crate::response::{Answer, Response};
 use crate::site::{HandlerId, Resolved, Sites};
@@ -31,6 +33,7 @@ const LOCAL_REDIRECT_LIMIT: usize = 10;
 pub struct Dispatch {
     sites: Sites,
     files: Files,
+    access_log: Option<Arc<AccessLog>>,
 }
 
 /// A request and where it comes from: what its backend is given, and what it needs to run child requests.
@@ -38,6 +41,8 @@ pub struct Dispatch {
 pub struct Origin {
     /// Everything but the body.
     pub head: RequestHead,
+    /// What is noted of it.
+    pub journal: Arc<Journal>,
     dispatch: Arc<Dispatch>,
     /// What asked for it, if it is a child request.
     caller: Option<Caller>,
@@ -61,18 +66,27 @@ impl From<Error> for Failure {
 
 impl Dispatch {
     /// Dispatches to the handlers and folders of `sites`.
-    pub fn new(sites: Sites, files: Files) -> Self {
-        Self { sites, files }
+    pub fn new(sites: Sites, files: Files, access_log: Option<Arc<AccessLog>>) -> Self {
+        Self {
+            sites,
+            files,
+            access_log,
+        }
     }
 
     /// Answers a request. Every failure is logged once, here, and becomes the error page of its row in the error table,
     /// or the one that the configuration has for it.
     pub async fn run(self: &Arc<Self>, request: Request) -> Response {
         let origin = Arc::new(Origin::new(request.head, Arc::clone(self)));
-        match origin.answer(request.body).await {
+        let body = origin.journal.receiving(request.body);
+        let response = match origin.answer(body).await {
             Ok(response) => response,
-            Err(error) => origin.failed(&error).await,
-        }
+            Err(error) => {
+                origin.journal.failed(&error);
+                origin.failed(&error).await
+            }
+        };
+        origin.journal.answering(response)
     }
 
     async fn answer(&self, mut origin: Arc<Origin>, mut body: Body) -> Result<Response, Failure> {
@@ -108,6 +122,7 @@ impl Origin {
     /// A request of a client.
     pub fn new(head: RequestHead, dispatch: Arc<Dispatch>) -> Self {
         Self {
+            journal: Journal::new(&head, dispatch.access_log.as_ref()),
             head,
             dispatch,
             caller: None,

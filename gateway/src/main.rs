@@ -9,6 +9,7 @@ mod dispatch;
 mod error;
 mod front;
 mod library;
+mod observe;
 mod os;
 mod pool;
 mod process;

@@ -56,6 +56,7 @@ impl Site {
             }],
             pools: programs.iter().map(pool).collect(),
             error_pages: config::ErrorPages::new(),
+            access_log: None,
         };
         change(folder.path(), &mut config);
         let sites = Sites::new(&config, |name| {
@@ -63,7 +64,7 @@ impl Site {
             Arc::new(Backend::Cgi(Box::new(Cgi::new(pool, pool.kind.program()))))
         });
         let programs = config.pools.values().map(|pool| pool.kind.program());
-        let dispatch = Arc::new(Dispatch::new(sites, Files::new(programs)));
+        let dispatch = Arc::new(Dispatch::new(sites, Files::new(programs), None));
         Self { folder, dispatch }
     }
 

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod access_log;
 mod async_io;
 mod bad_input;
 mod cgi;

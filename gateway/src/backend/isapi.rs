@@ -88,6 +88,7 @@ impl Isapi {
         target: &Target,
     ) -> Result<Answer, Error> {
         let (lane, exchange) = self.pool.begin(&origin.head, target, has_body).await?;
+        exchange.report_to(Arc::clone(&origin.journal));
         let mut pump = has_body.then(|| Pump::new(lane.clone(), exchange.clone(), body));
         let mut reply = Reply::new(lane, exchange, Caller::new(origin, target));
         let begun = reply.head(&mut pump).await?;
@@ -111,6 +112,7 @@ impl Isapi {
             }
             Begun::ErrorPage(page) => {
                 body::discard(reply);
+                origin.journal.sub_status(page.sub_status);
                 let response = origin.error_page(page.status, page.sub_status, page.reason);
                 Answer::Response(response.await)
             }

@@ -15,10 +15,11 @@ use crate::backend::Backend;
 use crate::backend::cgi::Cgi;
 use crate::backend::files::Files;
 use crate::backend::isapi::Isapi;
-use crate::config::{Config, Pool, PoolKind};
+use crate::config::{self, Config, Pool, PoolKind};
 use crate::dispatch::Dispatch;
 use crate::front::listen::Threads;
-use crate::os::{self, Notice, STOP_SIGNALS, StopSignals};
+use crate::observe::access_log::{AccessLog, Writer};
+use crate::os::{self, Notice, ReopenSignal, STOP_SIGNALS, StopSignals};
 use crate::pool::Launcher;
 use crate::runtime::Runtimes;
 use crate::shutdown::{Shutdown, end_at_next};
@@ -37,6 +38,9 @@ pub enum Start {
 /// What workers get at least to terminate their extensions, when no request is left that anybody waits for.
 const BACKEND_GRACE: Duration = Duration::from_secs(5);
 
+/// How long the access log may wait for those who may still add a line, when every connection and worker has ended.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 type Backends = BTreeMap<String, Arc<Backend>>;
 
 /// Serves until SIGTERM or SIGINT stops it; a second one ends the process at once.
@@ -53,6 +57,13 @@ pub fn run(config: Config, start: Start) -> anyhow::Result<()> {
 async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
     let mut signals =
         StopSignals::catch().with_context(|| format!("cannot catch {STOP_SIGNALS}"))?;
+    let mut reopen = ReopenSignal::catch().context("cannot catch SIGUSR1")?;
+    let (access_log, log_writer) = config
+        .access_log
+        .as_ref()
+        .map(open_log)
+        .transpose()?
+        .unzip();
     let bound = Bound::take(&config.server)?;
     let runtimes =
         Runtimes::start(config.server.threads).context("cannot start the runtime threads")?;
@@ -83,7 +94,7 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
 
     let shutdown = Arc::new(Shutdown::new());
     let sites = Sites::new(&config, |pool| Arc::clone(&backends[pool]));
-    let dispatch = Dispatch::new(sites, Files::new(programs(&config)));
+    let dispatch = Dispatch::new(sites, Files::new(programs(&config)), access_log);
     let threads = Arc::new(Threads::new(runtimes.clone()));
     let listeners = bound.listen()?;
     listeners.announce()?;
@@ -91,7 +102,14 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
     tokio::spawn(watchdog::run(runtimes.clone()));
     let mut accepting = listeners.accept(&config.server, &Arc::new(dispatch), &threads, &shutdown);
 
-    let name = signals.next().await;
+    let name = loop {
+        tokio::select! {
+            name = signals.next() => break name,
+            () = reopen.next() => if let Some(writer) = &log_writer {
+                writer.reopen();
+            },
+        }
+    };
     tracing::info!(
         "{name}: stopping; {} connections are open",
         shutdown.connections()
@@ -105,8 +123,20 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
     stop_backends(backends, left.max(BACKEND_GRACE)).await;
     launchers.stop().await;
     runtimes.stop();
+    if let Some(writer) = log_writer {
+        writer.finish(LAST_LINES);
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn open_log(config: &config::AccessLog) -> anyhow::Result<(Arc<AccessLog>, Writer)> {
+    AccessLog::open(config).with_context(|| {
+        let file = config.file.display();
+        format!(
+            "cannot open the access log {file}; correct `file` in [access_log], or its permissions"
+        )
+    })
 }
 
 fn start_backends(

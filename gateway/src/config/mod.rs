@@ -2,6 +2,7 @@
 //! `listener` those of FastCGI, `value` holds the grammar of single values, `section` reads one table and knows its
 //! keys, `validate` checks what a type cannot say, `diagnostic` shows what is wrong and where.
 
+mod access_log;
 mod account;
 mod diagnostic;
 mod error_page;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use http::Method;
 
+pub use access_log::{AccessLog, LogFormat};
 pub use diagnostic::{ConfigErrors, Diagnostic};
 use diagnostic::{Findings, Source};
 pub use error_page::{ErrorCode, ErrorPages};
@@ -46,6 +48,8 @@ pub struct Config {
     pub server: Server,
     /// `[error_pages]`, for all sites.
     pub error_pages: ErrorPages,
+    /// `[access_log]`; none by default.
+    pub access_log: Option<AccessLog>,
     /// Sites, in the order of the file; a request's host chooses one.
     pub sites: Vec<Site>,
     /// Pools by name.
@@ -287,6 +291,7 @@ impl Config {
             sites: vec![site],
             pools: BTreeMap::from([(pool.name.clone(), pool)]),
             error_pages: ErrorPages::new(),
+            access_log: None,
         };
         let mut findings = Findings::default();
         validate::config(&config, &mut findings);

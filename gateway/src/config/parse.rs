@@ -12,7 +12,7 @@ use super::diagnostic::{Findings, Wrong};
 use super::section::{Section, listed, note, suggest};
 use super::{
     Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, TraceHeader, TraceLevel,
-    error_page, limits, listener, validate, value, virtual_directory, workers,
+    access_log, error_page, limits, listener, validate, value, virtual_directory, workers,
 };
 use crate::os;
 use crate::wine::Drive;
@@ -56,6 +56,7 @@ pub fn config(text: &str, folder: &Path, findings: &mut Findings) -> Option<Conf
     let sections = root.named_sections(findings, "pool");
     let names: Vec<String> = sections.iter().map(|(name, _)| name.clone()).collect();
     let error_pages = error_page::read(&mut root, folder, findings);
+    let access_log = access_log::read(&mut root, folder, findings);
     let mut pools: BTreeMap<String, Pool> = sections
         .into_iter()
         .filter_map(|(name, section)| pool(name, section, folder, findings))
@@ -73,6 +74,7 @@ pub fn config(text: &str, folder: &Path, findings: &mut Findings) -> Option<Conf
     Some(Config {
         server,
         error_pages,
+        access_log,
         sites,
         pools,
     })

@@ -48,6 +48,9 @@ fn files(config: &Config, findings: &mut Findings) {
             findings.error(key, wrong);
         }
     };
+    if let Some(log) = &config.access_log {
+        check("access_log.file", to_be_written(&log.file));
+    }
     if let Some(worker) = &config.server.worker {
         check("server.worker", program(worker));
     }
@@ -390,6 +393,14 @@ fn folder(path: &Path) -> Result<(), Wrong> {
     } else {
         Err(Wrong::new(format!("{} is not a folder", path.display())))
     }
+}
+
+/// A file that is there or can be made.
+fn to_be_written(path: &Path) -> Result<(), Wrong> {
+    if path.is_dir() {
+        return Err(Wrong::new(format!("{} is a folder", path.display())));
+    }
+    path.parent().map_or(Ok(()), folder)
 }
 
 /// A folder whose path can be told to workers, line by line.

@@ -96,6 +96,7 @@ impl Caller {
         }
         Origin {
             head,
+            journal: Arc::clone(&self.origin.journal),
             dispatch: Arc::clone(&self.origin.dispatch),
             skip,
             plain_errors: child.has(ChildRequest::DISABLE_CUSTOM_ERROR),

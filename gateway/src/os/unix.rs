@@ -177,6 +177,25 @@ impl StopSignals {
     }
 }
 
+/// The signal after which log files are opened again, caught from the moment of creation.
+pub struct ReopenSignal(unix::Signal);
+
+impl ReopenSignal {
+    /// Catches SIGUSR1; must be called inside a runtime.
+    ///
+    /// # Errors
+    /// When the handler cannot be installed.
+    pub fn catch() -> io::Result<Self> {
+        unix::signal(SignalKind::user_defined1()).map(Self)
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        // There is always a next one: the sender lives as long as the runtime.
+        let _ = self.0.recv().await;
+    }
+}
+
 /// Whether a program could not be started for a want that may pass.
 pub fn is_shortage(error: &io::Error) -> bool {
     matches!(

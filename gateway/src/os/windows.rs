@@ -246,6 +246,24 @@ impl StopSignals {
     }
 }
 
+/// The signal after which log files are opened again: Windows has none.
+pub struct ReopenSignal;
+
+impl ReopenSignal {
+    /// Nothing to catch.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn catch() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Waits for ever.
+    pub async fn next(&mut self) {
+        std::future::pending().await
+    }
+}
+
 /// Whether a program could not be started for a want that may pass.
 pub fn is_shortage(error: &io::Error) -> bool {
     const TOO_MANY_OPEN_FILES: i32 = 4;

@@ -1,6 +1,6 @@
 //! One request on a lane: what has arrived of its answer, what may be sent of its body, and how it ended.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use http::StatusCode;
 use super::lock;
 use crate::body::BodyError;
 use crate::error::Error;
+use crate::observe::Journal;
 
 /// How the worker's part of a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +101,8 @@ pub struct Exchange {
     /// Its number on the lane; taken until the worker's END_REQUEST.
     pub id: u16,
     streams: Mutex<Streams>,
+    /// Where the extension's part of the access log goes.
+    journal: OnceLock<Arc<Journal>>,
 }
 
 #[derive(Debug)]
@@ -145,6 +148,20 @@ impl Exchange {
                 reader: None,
                 pump: None,
             }),
+            journal: OnceLock::new(),
+        }
+    }
+
+    /// Has what the extension logs go to this journal.
+    pub fn report_to(&self, journal: Arc<Journal>) {
+        // An exchange is one request's, whose journal is set once.
+        let _ = self.journal.set(journal);
+    }
+
+    /// What the extension adds to the access log.
+    pub fn log_parameter(&self, text: &[u8]) {
+        if let Some(journal) = self.journal.get() {
+            journal.log_parameter(text);
         }
     }
 

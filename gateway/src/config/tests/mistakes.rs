@@ -41,6 +41,16 @@ fn tells_each_mistake_with_its_place() {
             "2:8: this is a number, expected a string",
         ),
         ("[server]\nhttp = []\n", "2:1: `http` is empty"),
+        ("[access_log]\n", "1:2: [access_log] has no `file`"),
+        ("[access_log]\nfile = 'no/log'\n", "no does not exist"),
+        (
+            "[access_log]\nfile = 'log'\nformat = 'common'\n",
+            "3:10: \"common\" is not a format",
+        ),
+        (
+            "[access_log]\nfile = 'log'\nbuffer = '1KiB'\n",
+            "3:10: 1024 bytes is not between",
+        ),
         (
             "[server]\nhttp = ['127.0.0.1:1', 'localhost:80']\n",
             "2:24: \"localhost:80\" is not an IP address with a port",

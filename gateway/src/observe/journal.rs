@@ -1,0 +1,203 @@
+//! What is noted of a request while it is answered.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+
+use super::access_log::{AccessLog, Asked, Line};
+use crate::body::{Body, BodyError};
+use crate::error::Error;
+use crate::request::RequestHead;
+use crate::response::Response;
+
+/// Most bytes that extensions can have logged for one request. `lpszLogData` has 79, HSE_APPEND_LOG_PARAMETER any number.
+const LOG_LIMIT: usize = 4096;
+
+/// ERROR_NETNAME_DELETED: what IIS logs of a client that has gone.
+const CLIENT_GONE: u32 = 64;
+
+/// ERROR_PROCESS_ABORTED, as for a backend that died before its answer had begun.
+const CUT: u32 = 1067;
+
+/// What has been noted of one request. It is held by all that may have something to add, and goes to the access log when
+/// the last of them is done: an extension may add to the log after the client has its answer.
+#[derive(Debug)]
+pub struct Journal {
+    begun: Instant,
+    entry: Option<Entry>,
+    received: AtomicU64,
+    sent: AtomicU64,
+    notes: Mutex<Notes>,
+}
+
+/// Where it goes, and what only the access log wants to know.
+#[derive(Debug)]
+struct Entry {
+    log: Arc<AccessLog>,
+    begun: Timestamp,
+    asked: Asked,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    status: Option<StatusCode>,
+    sub_status: u16,
+    win32: u32,
+    /// What extensions have added.
+    parameter: Vec<u8>,
+    /// How long the answer took; `None` until it is over.
+    taken: Option<Duration>,
+}
+
+impl Journal {
+    /// Of a request that begins now.
+    pub fn new(head: &RequestHead, log: Option<&Arc<AccessLog>>) -> Arc<Self> {
+        let entry = log.map(|log| Entry {
+            log: Arc::clone(log),
+            begun: Timestamp::now(),
+            asked: Asked::new(head),
+        });
+        Arc::new(Self {
+            begun: Instant::now(),
+            entry,
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            notes: Mutex::default(),
+        })
+    }
+
+    /// The body of the request, counted as it is read.
+    pub fn receiving(self: &Arc<Self>, body: Body) -> Body {
+        if body.is_end_stream() {
+            return body;
+        }
+        let journal = Arc::clone(self);
+        let counted = body.map_frame(move |frame| {
+            journal.received.fetch_add(length(&frame), Relaxed);
+            frame
+        });
+        counted.boxed_unsync()
+    }
+
+    /// Why the request has failed.
+    pub fn failed(&self, error: &Error) {
+        let mut notes = self.notes();
+        notes.sub_status = error.sub_status();
+        notes.win32 = error.win32();
+    }
+
+    /// The extension's answer is a page of the gateway with this sub-status.
+    pub fn sub_status(&self, sub_status: u16) {
+        self.notes().sub_status = sub_status;
+    }
+
+    /// Text of the extension for the log (ISAPI.md §2.1 `lpszLogData`, §4.2 code 1003).
+    pub fn log_parameter(&self, text: &[u8]) {
+        let mut notes = self.notes();
+        let room = LOG_LIMIT - notes.parameter.len();
+        notes
+            .parameter
+            .extend_from_slice(&text[..room.min(text.len())]);
+    }
+
+    /// The answer, watched on its way to the client.
+    pub fn answering(self: &Arc<Self>, mut response: Response) -> Response {
+        self.notes().status = Some(response.status);
+        response.body = Sent {
+            inner: response.body,
+            journal: Arc::clone(self),
+            ended: None,
+        }
+        .boxed_unsync();
+        response
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let Some(Entry { log, begun, asked }) = &self.entry else {
+            return;
+        };
+        let notes = self.notes();
+        log.write(&Line {
+            begun: *begun,
+            asked,
+            taken: notes.taken.unwrap_or_else(|| self.begun.elapsed()),
+            status: notes.status,
+            sub_status: notes.sub_status,
+            win32: match notes.status {
+                None => CLIENT_GONE,
+                Some(_) => notes.win32,
+            },
+            sent: self.sent.load(Relaxed),
+            received: self.received.load(Relaxed),
+            parameter: &notes.parameter,
+        });
+    }
+}
+
+/// The body of an answer.
+struct Sent {
+    inner: Body,
+    journal: Arc<Journal>,
+    /// How it has ended, as Win32 numbers it; `None` when it has not.
+    ended: Option<u32>,
+}
+
+impl http_body::Body for Sent {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        match &frame {
+            Some(Ok(frame)) => {
+                self.journal.sent.fetch_add(length(frame), Relaxed);
+            }
+            Some(Err(BodyError::Client(_))) => self.ended = Some(CLIENT_GONE),
+            Some(Err(BodyError::Cut(_))) => self.ended = Some(CUT),
+            None => self.ended = Some(0),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        // Who has all bytes need not ask whether there are more.
+        let is_whole = self.inner.is_end_stream();
+        let ended = self.ended.unwrap_or(if is_whole { 0 } else { CLIENT_GONE });
+        let mut notes = self.journal.notes();
+        notes.taken = Some(self.journal.begun.elapsed());
+        if ended != 0 {
+            notes.win32 = ended;
+        }
+    }
+}
+
+fn length(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |data| data.len() as u64)
+}
