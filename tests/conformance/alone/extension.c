@@ -55,7 +55,8 @@ EXPORTED BOOL WINAPI TerminateExtension(DWORD flags);
 __attribute__((unused)) static LONG ready, open_requests, terminations;
 
 __attribute__((unused)) static void crash(void) {
-    *(volatile int *)16 = 1;
+    volatile int *volatile nowhere = (volatile int *)16;
+    *nowhere = 1;
 }
 
 __attribute__((unused)) static void hang(void) {

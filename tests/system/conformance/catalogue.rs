@@ -252,7 +252,7 @@ pub const CODES: &[Part] = &[
     part("1050", "1050 `GET_CHANNEL_BINDING_TOKEN`", "7.5", "87", ""),
 ];
 
-/// Flags, by the call that takes them.
+/// Flags, by the call that takes them; where that call is younger than IIS 4, with the version of IIS that brought it.
 pub const FLAGS: &[Part] = &[
     part("SYNC", "`HSE_IO_SYNC` of WriteClient", "yes", "ignored", ""),
     part(
@@ -274,6 +274,20 @@ pub const FLAGS: &[Part] = &[
         "`HSE_IO_ASYNC` of WriteClient",
         "yes",
         "FakeAsync",
+        "",
+    ),
+    part(
+        "HEADERS of 1006",
+        "`HSE_IO_SEND_HEADERS` of 1006",
+        "yes",
+        "yes",
+        "",
+    ),
+    part(
+        "HEADERS of 1037",
+        "`HSE_IO_SEND_HEADERS` of 1037",
+        "6",
+        "–",
         "",
     ),
     part(

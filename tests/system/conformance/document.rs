@@ -55,7 +55,9 @@ fn document(rules: &[Rule], outcomes: &[&[Outcome]; 3]) -> String {
     let mut text = String::from(OVERVIEW);
     let _ = write!(
         text,
-        "\n## Codes of ServerSupportFunction\n\n| Code{PART_COLUMNS}"
+        "\n## Codes of ServerSupportFunction\n\n\
+         The column IIS has the version that brought a code, the column Rules the number of rules below that show it.\n\n\
+         | Code{PART_COLUMNS}"
     );
     parts(&mut text, CODES, rules, outcomes);
     let _ = write!(text, "\n## Flags\n\n| Flag{PART_COLUMNS}");

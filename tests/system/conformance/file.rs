@@ -61,6 +61,7 @@ fn heads() -> Vec<Rule> {
             "content-type: text/x-own\ncontent-length: 7",
             "text\n.\n",
         )
+        .of("HEADERS of 1006")
         .iis("whether they count is unknown"),
         rule(
             "4.2/1006-headers-twice",
@@ -68,7 +69,7 @@ fn heads() -> Vec<Rule> {
         )
         .answers("200 OK", "content-length: 0", "")
         .observes("FALSE 87\n")
-        .of("1006")
+        .of("HEADERS of 1006")
         .iis_unknown()
         .apache_unknown(),
     ]

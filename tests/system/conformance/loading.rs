@@ -136,24 +136,32 @@ fn versions() -> Vec<Rule> {
 }
 
 fn failures() -> Vec<Rule> {
-    vec![
+    let attach = |name, reason| {
         alone(
-            "1.6/attach",
-            "DllMain FALSE: 500",
+            name,
+            "DllMain FALSE: 500, and the reason in the log",
             &["-DATTACHES=FALSE"],
             "",
             500,
         )
-        .logs(&["DllMain", "FALSE"]),
+        .logs(reason)
+    };
+    let library = |name, reason| {
         alone(
-            "1.6/library",
-            "A missing library: 500, and its name in the log",
+            name,
+            "A missing library: 500, and the loader's reason in the log",
             &["-DNEEDS_LIBRARY"],
             "",
             500,
         )
-        .logs(&["needed"])
-        .iis("IIS 7: 404"),
+        .logs(reason)
+        .iis("IIS 7: 404")
+    };
+    vec![
+        attach("1.6/attach", &["DllMain", "FALSE"]).only(Scope::Native),
+        attach("1.6/attach-dll", &["1114"]).only(Scope::Windows),
+        library("1.6/library", &["needed.so"]).only(Scope::Native),
+        library("1.6/library-dll", &["126"]).only(Scope::Windows),
         alone("1.6/file", "A missing file: 404", &[], "crash", 502)
             .file(Then::Vanishes)
             .then("", 404)

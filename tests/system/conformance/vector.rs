@@ -108,7 +108,8 @@ fn heads() -> Vec<Rule> {
             "content-type: text/x-own\ncontent-length: 5",
             "12345",
         )
-        .observes("TRUE\n"),
+        .observes("TRUE\n")
+        .of("HEADERS of 1037"),
         vector(
             "4.2/1037-headers-alone",
             "1037 with HSE_IO_SEND_HEADERS and no elements: the head alone",
@@ -118,6 +119,7 @@ fn heads() -> Vec<Rule> {
             "content-type: text/plain\ncontent-length: 5",
             "12345",
         )
-        .observes("TRUE TRUE\n"),
+        .observes("TRUE TRUE\n")
+        .of("HEADERS of 1037"),
     ]
 }
