@@ -8,7 +8,7 @@ use std::time::Duration;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{ChildStdin, Command};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
@@ -16,7 +16,8 @@ use super::Cgi;
 use super::output::Output;
 use crate::body::{Body, BodyError};
 use crate::error::Error;
-use crate::os::{self, Exit, Group};
+use crate::os;
+use crate::process::leader::Leader;
 use crate::process::stderr;
 
 /// How long a program may go on after SIGTERM before it gets SIGKILL.
@@ -56,8 +57,8 @@ pub fn start(
     let child = command
         .spawn()
         .map_err(|error| cannot_start(&cgi.program, &error))?;
-    let mut running = Running::new(child).map_err(|error| cannot_start(&cgi.program, &error))?;
-    let stdout = running.child.stdout.take();
+    let mut leader = Leader::new(child).map_err(|error| cannot_start(&cgi.program, &error))?;
+    let stdout = leader.child.stdout.take();
     let stdout = stdout.ok_or_else(|| Error::CannotStart("standard output is not piped".into()))?;
 
     let (wanted, unwanted) = oneshot::channel();
@@ -68,9 +69,9 @@ pub fn start(
         limit: cgi.settings.request_timeout,
     };
     let pool = cgi.pool().to_owned();
-    let description = format!("{} (process {})", cgi.program.display(), running.pid);
+    let description = format!("{} (process {})", cgi.program.display(), leader.pid());
     tokio::spawn(async move {
-        let end = running.keep(pool, body, orders).await;
+        let end = keep(leader, pool, body, orders).await;
         drop(slot);
         // The output may be gone: then nobody wants to know.
         let _ = tell.send(end);
@@ -137,67 +138,33 @@ impl Orders {
     }
 }
 
-/// A started program. Dropping it kills everything in its group; first that and only then is the leader reaped, so that
-/// the group's number cannot belong to anybody else when the signal is sent.
-struct Running {
-    pid: u32,
-    group: Group,
-    exit: Exit,
-    child: Child,
-    reaped: bool,
-}
-
-impl Running {
-    fn new(child: Child) -> io::Result<Self> {
-        let group = Group::of(&child)?;
-        let exit = Exit::of(&child).inspect_err(|_| group.kill())?;
-        Ok(Self {
-            pid: child.id().unwrap_or_default(),
-            group,
-            exit,
-            child,
-            reaped: false,
-        })
+/// Keeps the program until it has ended, with everything in its group.
+async fn keep(mut leader: Leader, pool: String, body: Option<Body>, orders: Orders) -> Ended {
+    let pid = leader.pid();
+    let stream = leader.child.stderr.take();
+    let mut log = stream.map(|stream| tokio::spawn(stderr::log(stream, pool, pid)));
+    let feeding = feed(leader.child.stdin.take().zip(body));
+    let early = tokio::select! {
+        biased;
+        () = leader.exited() => None,
+        error = feeding => Some(Ended::BodyBroken(error)),
+        early = orders.must_end() => Some(early),
+    };
+    if early.is_some() {
+        leader.terminate(GRACE).await;
     }
-
-    async fn keep(mut self, pool: String, body: Option<Body>, orders: Orders) -> Ended {
-        let stream = self.child.stderr.take();
-        let mut log = stream.map(|stream| tokio::spawn(stderr::log(stream, pool, self.pid)));
-        let feeding = feed(self.child.stdin.take().zip(body));
-        let early = tokio::select! {
-            biased;
-            () = self.exit.seen(&mut self.child) => None,
-            error = feeding => Some(Ended::BodyBroken(error)),
-            early = orders.must_end() => Some(early),
-        };
-        if early.is_some() {
-            self.group.terminate();
-            // Whether it ended in time or not: what is left of the group is killed below.
-            let _ = timeout(GRACE, self.exit.seen(&mut self.child)).await;
-        }
-        self.group.kill();
-        let status = self.child.wait().await;
-        self.reaped = true;
-        if let Some(log) = &mut log
-            && timeout(LAST_WORDS, &mut *log).await.is_err()
-        {
-            log.abort();
-        }
-        match (early, status) {
-            (Some(early), _) => early,
-            (None, Ok(status)) => Ended::Exited(status),
-            (None, Err(error)) => {
-                tracing::error!(%error, "the exit status of a program cannot be read");
-                Ended::Unwanted
-            }
-        }
+    let status = leader.reap().await;
+    if let Some(log) = &mut log
+        && timeout(LAST_WORDS, &mut *log).await.is_err()
+    {
+        log.abort();
     }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.reaped {
-            self.group.kill();
+    match (early, status) {
+        (Some(early), _) => early,
+        (None, Ok(status)) => Ended::Exited(status),
+        (None, Err(error)) => {
+            tracing::error!(%error, "the exit status of a program cannot be read");
+            Ended::Unwanted
         }
     }
 }
