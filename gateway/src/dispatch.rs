@@ -4,6 +4,7 @@ mod child;
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,15 +15,16 @@ use http::{Method, StatusCode, Uri};
 use tracing::Level;
 
 use crate::backend::Backend;
-use crate::backend::files::{self, Files};
+use crate::backend::files::{self, Files, Found};
 use crate::body::{self, Body};
 use crate::config::ErrorCode;
 use crate::error::{self, Error};
 use crate::observe::Journal;
 use crate::observe::access_log::AccessLog;
+use crate::os::os_str;
 use crate::request::{Request, RequestHead};
 use crate::response::{Answer, Response};
-use crate::site::{HandlerId, Resolved, Sites};
+use crate::site::{HandlerId, Resolved, Sites, Target};
 
 pub use child::{Caller, ChildAnswer};
 
@@ -91,9 +93,9 @@ impl Dispatch {
 
     async fn answer(&self, mut origin: Arc<Origin>, mut body: Body) -> Result<Response, Failure> {
         for _ in 0..=LOCAL_REDIRECT_LIMIT {
-            let target = match self.sites.resolve(&origin.head, &origin.skip)? {
-                Resolved::Handler(target) => target,
-                Resolved::Files(files) => return Ok(self.files.serve(&origin.head, files).await?),
+            let target = match self.route(&origin).await? {
+                Route::Backend(target) => target,
+                Route::Answered(response) => return Ok(response),
             };
             let failed = |error| Failure {
                 error,
@@ -116,6 +118,55 @@ impl Dispatch {
         );
         Err(Error::BadAnswer(text).into())
     }
+
+    /// Finds what answers: the handler of the URL, else a file of the site, the handler of a folder's default document,
+    /// or what the site has for everything else. REQUEST_URI stays what the client has asked for.
+    async fn route(&self, origin: &Origin) -> Result<Route, Error> {
+        let Origin { head, skip, .. } = origin;
+        let mut instead = None;
+        let mut may_fall_back = true;
+        loop {
+            let files = match self.sites.resolve(head, instead.as_deref(), skip)? {
+                Resolved::Handler(target) => return existing(target).await.map(Route::Backend),
+                Resolved::Files(files) => files,
+            };
+            match self.files.find(&files).await {
+                Ok(Found::File(file)) => {
+                    return files::send(head, &file).await.map(Route::Answered);
+                }
+                Ok(Found::Folder) => {
+                    return files::redirect(head, &files.path).map(Route::Answered);
+                }
+                Ok(Found::Document(url)) => instead = Some(url),
+                Err(Error::NotFound) if may_fall_back && files.folder.fallback.is_some() => {
+                    may_fall_back = false;
+                    instead.clone_from(&files.folder.fallback);
+                }
+                Err(error) => {
+                    files::refuse_other_verbs(head)?;
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// What answers a request.
+enum Route {
+    Backend(Target),
+    Answered(Response),
+}
+
+/// A target whose script is there, if it must be.
+async fn existing(target: Target) -> Result<Target, Error> {
+    if target.must_exist {
+        let script = PathBuf::from(&*os_str(&target.script.filename));
+        let is_file = tokio::task::spawn_blocking(move || script.is_file()).await;
+        if !is_file.map_err(|_| Error::Stopping)? {
+            return Err(Error::NotFound);
+        }
+    }
+    Ok(target)
 }
 
 impl Origin {

@@ -46,6 +46,7 @@ impl Site {
             verbs: Vec::new(),
             pool: (*name).to_owned(),
             path_info: true,
+            must_exist: false,
         };
         let mut config = Config {
             server: config::Server::default(),
@@ -61,9 +62,12 @@ impl Site {
         change(folder.path(), &mut config);
         let sites = Sites::new(&config, |name| {
             let pool = &config.pools[name];
-            Arc::new(Backend::Cgi(Box::new(Cgi::new(pool, pool.kind.program()))))
+            Arc::new(Backend::Cgi(Box::new(Cgi::new(
+                pool,
+                pool.kind.file().unwrap(),
+            ))))
         });
-        let programs = config.pools.values().map(|pool| pool.kind.program());
+        let programs = config.pools.values().filter_map(|pool| pool.kind.file());
         let dispatch = Arc::new(Dispatch::new(sites, Files::new(programs), None));
         Self { folder, dispatch }
     }

@@ -29,6 +29,18 @@ pub fn peer(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not installed: run `make deps`"))
 }
 
+/// php-fpm, whose name has PHP's version in it and which lies where administrators' programs are.
+pub fn php_fpm() -> PathBuf {
+    let programs = std::fs::read_dir("/usr/sbin").into_iter().flatten();
+    let mut paths = programs.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    let is_fpm = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with("php-fpm"))
+    };
+    let found = paths.find(is_fpm);
+    found.unwrap_or_else(|| panic!("php-fpm is not installed: run `make deps`"))
+}
+
 /// The folder of the samples.
 pub(crate) fn samples() -> PathBuf {
     target_folder().join("samples")

@@ -96,6 +96,27 @@ fn compile(sources: &[PathBuf], options: &[&str], file: PathBuf) -> PathBuf {
     file
 }
 
+/// Compiles `fixtures/NAME.c` with libfcgi to a program in this folder.
+pub fn fastcgi_program(name: &str, folder: &Path) -> PathBuf {
+    let file = folder.join(name);
+    let status = Command::new(peer("cc"))
+        .args(["-std=gnu11", "-Wall", "-Werror", "-o"])
+        .arg(&file)
+        .arg(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("fixtures")
+                .join(format!("{name}.c")),
+        )
+        .arg("-lfcgi")
+        .status()
+        .unwrap();
+    assert!(
+        status.success(),
+        "{name}.c does not compile: run `make deps`"
+    );
+    file
+}
+
 /// Writes a CGI program in the language of the shell.
 pub fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
     let file = folder.join(name);

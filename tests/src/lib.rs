@@ -10,6 +10,7 @@
     reason = "what goes wrong in the harness fails the test"
 )]
 
+mod application;
 mod body;
 mod built;
 mod client;
@@ -20,10 +21,11 @@ mod load;
 mod process;
 mod windows;
 
+pub use application::{Application, Peer, Request};
 pub use body::Body;
-pub use built::{binary, peer, program, sample};
+pub use built::{binary, peer, php_fpm, program, sample};
 pub use client::{Client, Head, Reply, get, raw};
-pub use fixture::{Gate, conformance, extension, extension_as, library, script};
+pub use fixture::{Gate, conformance, extension, extension_as, fastcgi_program, library, script};
 pub use gateway::{Gateway, Output, gateway_command, run};
 pub use lines::Lines;
 pub use load::{Load, Outcome};

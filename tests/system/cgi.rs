@@ -233,6 +233,20 @@ fn every_request_gets_a_process_of_its_own() {
     gateway.stop();
 }
 
+#[test]
+fn a_program_may_have_files_sent_from_its_folders() {
+    let gateway = gateway(
+        "printf 'X-Sendfile: %s\\nContent-Type: text/x\\n\\n' \"$PWD/$QUERY_STRING\"; echo not this",
+        "sendfile = \"{dir}\"\n",
+    );
+    let text = read_to_string(gateway.folder().join("gateway.toml")).unwrap();
+    let reply = gateway.get("/program?gateway.toml");
+    assert_eq!((reply.status(), reply.text()), (200, text));
+    assert_eq!(reply.header("x-sendfile"), None);
+    assert_eq!(gateway.get("/program?../none").status(), 404);
+    gateway.stop();
+}
+
 /// Waits until the process whose id the program has left in a file is gone.
 fn is_gone(gateway: &Gateway, file: &str) {
     let text = read_to_string(gateway.folder().join(file)).unwrap();

@@ -153,9 +153,9 @@ fn each_mistake_is_told_with_its_place_and_a_remedy() {
         ),
         (
             "cgi = \"{cgi}\"",
-            "fastcgi = \"127.0.0.1:9000\"",
+            "fastcgi = \"127.0.0.1\"",
             "30:11",
-            &["fastcgi"],
+            &["not the address", "HOST:PORT"],
         ),
         ("processes = 2", "processes = 0", "25:13", &["1 to 64"]),
         (

@@ -21,6 +21,7 @@ mod dlls;
 mod echo;
 mod exec_url;
 mod fastcgi;
+mod fastcgi_backend;
 mod fastcgi_front;
 mod fronts;
 mod gateway_side;

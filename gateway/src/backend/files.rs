@@ -45,8 +45,12 @@ pub struct Files {
 }
 
 /// What a URL path names.
-enum Found {
+#[derive(Debug)]
+pub enum Found {
+    /// A file.
     File(PathBuf),
+    /// A folder with a default document, by the document's own URL path: whether it is sent or run is for its handler.
+    Document(Vec<u8>),
     /// A folder, asked for without the slash that relative links in its document need.
     Folder,
 }
@@ -60,23 +64,15 @@ impl Files {
         }
     }
 
-    /// Answers with a file of the folder.
+    /// Looks for a file of the folder.
     ///
     /// # Errors
-    /// [`Error::VerbNotAllowed`] for anything but GET and HEAD; [`Error::NotFound`] where there is no file, where it
-    /// is one that is never served, and for a folder without default document (its content is nobody's business).
-    pub async fn serve(&self, head: &RequestHead, files: site::Files) -> Result<Response, Error> {
-        if head.method != Method::GET && head.method != Method::HEAD {
-            let allow = vec![Method::GET, Method::HEAD];
-            return Err(Error::VerbNotAllowed { allow });
-        }
-        let url = files.path.clone();
-        let private = Arc::clone(&self.private);
+    /// [`Error::NotFound`] where there is no file, where it is one that is never served, and for a folder without
+    /// default document (its content is nobody's business).
+    pub async fn find(&self, files: &site::Files) -> Result<Found, Error> {
+        let (files, private) = (files.clone(), Arc::clone(&self.private));
         let found = tokio::task::spawn_blocking(move || find(&files, &private)).await;
-        match found.map_err(|_| Error::Stopping)?? {
-            Found::File(file) => send(head, &file).await,
-            Found::Folder => redirect(head, &url),
-        }
+        found.map_err(|_| Error::Stopping)?
     }
 }
 
@@ -94,6 +90,49 @@ pub async fn page(file: &Path) -> Option<(HeaderMap, Body)> {
         .into_iter()
         .filter_map(|(value, name)| Some((name, value?)));
     Some((own.collect(), readable(content)))
+}
+
+/// Answers with a file.
+///
+/// # Errors
+/// [`Error::VerbNotAllowed`] for anything but GET and HEAD; [`Error::NotFound`] when it is gone.
+pub async fn send(head: &RequestHead, file: &Path) -> Result<Response, Error> {
+    refuse_other_verbs(head)?;
+    send_file(head, file).await
+}
+
+/// Sends the client to the same folder with a slash behind it.
+///
+/// # Errors
+/// [`Error::VerbNotAllowed`] for anything but GET and HEAD.
+pub fn redirect(head: &RequestHead, path: &[u8]) -> Result<Response, Error> {
+    refuse_other_verbs(head)?;
+    let path = std::str::from_utf8(path).map_err(|_| Error::NotFound)?;
+    let query = head
+        .uri
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    let location = format!("{}/{query}", utf8_percent_encode(path, PATH));
+    let location = HeaderValue::try_from(location).map_err(|_| Error::NotFound)?;
+    Ok(Response {
+        status: StatusCode::MOVED_PERMANENTLY,
+        reason: None,
+        headers: HeaderMap::from_iter([(LOCATION, location)]),
+        body: body::empty(),
+    })
+}
+
+/// Files are read, and nothing else.
+///
+/// # Errors
+/// [`Error::VerbNotAllowed`] for anything but GET and HEAD.
+pub fn refuse_other_verbs(head: &RequestHead) -> Result<(), Error> {
+    if head.method == Method::GET || head.method == Method::HEAD {
+        return Ok(());
+    }
+    let allow = vec![Method::GET, Method::HEAD];
+    Err(Error::VerbNotAllowed { allow })
 }
 
 /// Looks the path up in the file system.
@@ -118,9 +157,10 @@ fn find(files: &site::Files, private: &[PathBuf]) -> Result<Found, Error> {
     if !below.ends_with(b"/") {
         return Ok(Found::Folder);
     }
-    let documents = files.folder.default_documents.iter();
-    let mut documents = documents.filter_map(|name| servable(path.join(name), private));
-    documents.next().map(Found::File).ok_or(Error::NotFound)
+    let mut documents = files.folder.default_documents.iter();
+    let document = documents.find(|name| servable(path.join(name), private).is_some());
+    let document = document.ok_or(Error::NotFound)?;
+    Ok(Found::Document([&files.path, document.as_bytes()].concat()))
 }
 
 /// Dot-files hold histories, passwords and repositories; `.well-known` is the one that is public (RFC 8615).
@@ -168,7 +208,11 @@ fn is_public_name(path: &Path) -> bool {
     !versioned && !NEVER_SERVED.iter().any(|never| ending == *never)
 }
 
-async fn send(head: &RequestHead, file: &Path) -> Result<Response, Error> {
+/// Answers with a file, or the part of it that is asked for.
+///
+/// # Errors
+/// [`Error::NotFound`] when it is gone.
+pub async fn send_file(head: &RequestHead, file: &Path) -> Result<Response, Error> {
     let mut request = http::Request::new(body::empty());
     *request.method_mut() = head.method.clone();
     *request.headers_mut() = head.headers.clone();
@@ -188,24 +232,6 @@ async fn send(head: &RequestHead, file: &Path) -> Result<Response, Error> {
 fn readable(file: ServeFileSystemResponseBody) -> Body {
     file.map_err(|error| BodyError::Cut(format!("the file cannot be read: {error}")))
         .boxed_unsync()
-}
-
-/// Sends the client to the same folder with a slash behind it.
-fn redirect(head: &RequestHead, path: &[u8]) -> Result<Response, Error> {
-    let path = std::str::from_utf8(path).map_err(|_| Error::NotFound)?;
-    let query = head
-        .uri
-        .query()
-        .map(|query| format!("?{query}"))
-        .unwrap_or_default();
-    let location = format!("{}/{query}", utf8_percent_encode(path, PATH));
-    let location = HeaderValue::try_from(location).map_err(|_| Error::NotFound)?;
-    Ok(Response {
-        status: StatusCode::MOVED_PERMANENTLY,
-        reason: None,
-        headers: HeaderMap::from_iter([(LOCATION, location)]),
-        body: body::empty(),
-    })
 }
 
 #[cfg(test)]
@@ -252,15 +278,22 @@ mod tests {
                     value.parse().unwrap(),
                 );
             }
-            let files = site::Files {
+            let mut files = site::Files {
                 folder: Arc::new(site::Folder {
                     root: self.dir.path().to_owned(),
                     default_documents: vec!["start.html".into(), "index.html".into()],
+                    fallback: None,
                 }),
                 path: percent_encoding::percent_decode(head.uri.path().as_bytes()).collect(),
                 prefix: 0,
             };
-            self.files.serve(&head, files).await
+            loop {
+                match self.files.find(&files).await? {
+                    Found::File(file) => return send(&head, &file).await,
+                    Found::Document(url) => files.path = url,
+                    Found::Folder => return redirect(&head, &files.path),
+                }
+            }
         }
 
         async fn get(&self, target: &str) -> Result<Bytes, Error> {

@@ -1,9 +1,12 @@
-//! What answers a request: an ISAPI pool, a CGI program, a static file. One module each, one line here.
+//! What answers a request: an ISAPI pool, a CGI program, a FastCGI application, a static file. One module each, one
+//! line here.
 
 pub mod cgi;
+pub mod fastcgi;
 pub mod files;
 pub mod head;
 pub mod isapi;
+pub mod sendfile;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,8 @@ pub enum Backend {
     Isapi(isapi::Isapi),
     /// A CGI program, one process per request.
     Cgi(Box<cgi::Cgi>),
+    /// A FastCGI application.
+    FastCgi(Box<fastcgi::FastCgi>),
 }
 
 impl Backend {
@@ -35,7 +40,14 @@ impl Backend {
     ) -> Result<Answer, Error> {
         match self {
             Backend::Isapi(isapi) => isapi.call(origin, body, target).await,
-            Backend::Cgi(cgi) => cgi.call(&origin.head, body, target).await,
+            Backend::Cgi(cgi) => {
+                let answer = cgi.call(&origin.head, body, target).await?;
+                cgi.sendfile().apply(&origin.head, answer).await
+            }
+            Backend::FastCgi(fastcgi) => {
+                let answer = fastcgi.call(&origin.head, body, target).await?;
+                fastcgi.sendfile().apply(&origin.head, answer).await
+            }
         }
     }
 
@@ -44,6 +56,7 @@ impl Backend {
         match self {
             Backend::Isapi(isapi) => isapi.pool(),
             Backend::Cgi(cgi) => cgi.pool(),
+            Backend::FastCgi(fastcgi) => fastcgi.pool(),
         }
     }
 
@@ -51,7 +64,7 @@ impl Backend {
     pub fn room(&self) -> usize {
         match self {
             Backend::Isapi(isapi) => isapi.room(),
-            Backend::Cgi(_) => usize::MAX,
+            Backend::Cgi(_) | Backend::FastCgi(_) => usize::MAX,
         }
     }
 
@@ -61,6 +74,7 @@ impl Backend {
         match self {
             Backend::Isapi(isapi) => isapi.stop(limit).await,
             Backend::Cgi(cgi) => cgi.stop(limit).await,
+            Backend::FastCgi(fastcgi) => fastcgi.stop(limit).await,
         }
     }
 }

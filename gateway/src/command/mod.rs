@@ -8,6 +8,8 @@ mod log;
 mod serve;
 mod watchdog;
 
+#[cfg(unix)]
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,6 +19,8 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::config::{Config, FastCgiListener};
 use crate::front::fastcgi::Address;
+#[cfg(unix)]
+use crate::process::companion;
 
 /// Run IIS ISAPI extensions and CGI programs outside IIS, each in a process of its own.
 #[derive(Parser)]
@@ -31,6 +35,9 @@ enum Command {
     Serve(Serve),
     Check(Check),
     Inspect(Inspect),
+    #[cfg(unix)]
+    #[command(name = companion::SUBCOMMAND, hide = true)]
+    RunProgram(RunProgram),
 }
 
 /// Serve one extension, or everything that a configuration file names
@@ -91,6 +98,17 @@ struct Inspect {
     json: bool,
 }
 
+/// Become a program that ends with the gateway. For the gateway itself
+#[cfg(unix)]
+#[derive(Args)]
+struct RunProgram {
+    /// The gateway's process
+    parent: u32,
+    program: PathBuf,
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
 /// Runs the command that the command line names.
 pub fn run() -> ExitCode {
     let done = match CommandLine::parse().command {
@@ -103,6 +121,15 @@ pub fn run() -> ExitCode {
                 Ok(()) => return inspect::run(&arguments.file, arguments.json),
                 Err(error) => Err(error),
             }
+        }
+        #[cfg(unix)]
+        Command::RunProgram(RunProgram {
+            parent,
+            program,
+            arguments,
+        }) => {
+            let error = companion::run(parent, &program, &arguments);
+            Err(anyhow!("{} cannot be started: {error}", program.display()))
         }
     };
     match done {

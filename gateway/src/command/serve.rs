@@ -13,6 +13,7 @@ use super::listeners::Bound;
 use super::watchdog;
 use crate::backend::Backend;
 use crate::backend::cgi::Cgi;
+use crate::backend::fastcgi::{FastCgi, Located};
 use crate::backend::files::Files;
 use crate::backend::isapi::Isapi;
 use crate::config::{self, Config, Pool, PoolKind};
@@ -145,31 +146,54 @@ fn start_backends(
     runtimes: &Runtimes,
 ) -> anyhow::Result<Backends> {
     // All before the first is started: an error leaves no process behind.
-    let launcher = |pool: &Pool| match &pool.kind {
-        PoolKind::Extension(extension) => launchers.launcher(extension).map(Some),
-        PoolKind::Cgi(_) => Ok(None),
-    };
-    let launchers: Vec<_> = config
-        .pools
-        .values()
-        .map(launcher)
+    let pools = config.pools.values();
+    let prepared: Vec<_> = pools
+        .clone()
+        .map(|pool| Prepared::of(pool, launchers))
         .collect::<Result<_, _>>()?;
-    let backend = |(pool, launcher): (&Pool, Option<Launcher>)| {
-        let program = pool.kind.program();
-        let backend = match launcher {
-            Some(launcher) => {
-                let warmup = Warmup::new(config, &pool.name);
-                Backend::Isapi(Isapi::start(pool, program, launcher, warmup, runtimes))
-            }
-            None => Backend::Cgi(Box::new(Cgi::new(pool, program))),
-        };
+    let start = |(pool, prepared): (&Pool, Prepared)| {
+        let backend = prepared.start(pool, config, runtimes);
         (pool.name.clone(), Arc::new(backend))
     };
-    Ok(config.pools.values().zip(launchers).map(backend).collect())
+    Ok(pools.zip(prepared).map(start).collect())
+}
+
+/// A backend of which nothing runs yet.
+enum Prepared<'a> {
+    Isapi(&'a Path, Launcher),
+    Cgi(&'a Path),
+    FastCgi(&'a config::FastCgi, Located<'a>),
+}
+
+impl<'a> Prepared<'a> {
+    fn of(pool: &'a Pool, launchers: &Launchers) -> anyhow::Result<Self> {
+        Ok(match &pool.kind {
+            PoolKind::Extension(file) => Self::Isapi(file, launchers.launcher(file)?),
+            PoolKind::Cgi(file) => Self::Cgi(file),
+            PoolKind::FastCgi(settings) => {
+                Self::FastCgi(settings, Located::prepare(&settings.application)?)
+            }
+        })
+    }
+
+    fn start(self, pool: &Pool, config: &Config, runtimes: &Runtimes) -> Backend {
+        match self {
+            Self::Isapi(file, launcher) => {
+                let warmup = Warmup::new(config, &pool.name);
+                Backend::Isapi(Isapi::start(pool, file, launcher, warmup, runtimes))
+            }
+            Self::Cgi(file) => Backend::Cgi(Box::new(Cgi::new(pool, file))),
+            Self::FastCgi(settings, located) => {
+                let runtime = &runtimes.handles()[0];
+                let fastcgi = FastCgi::start(pool, settings, located, runtime);
+                Backend::FastCgi(Box::new(fastcgi))
+            }
+        }
+    }
 }
 
 fn programs(config: &Config) -> impl Iterator<Item = &Path> {
-    config.pools.values().map(|pool| pool.kind.program())
+    config.pools.values().filter_map(|pool| pool.kind.file())
 }
 
 async fn loaded(backends: &Backends) -> anyhow::Result<()> {

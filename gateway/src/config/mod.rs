@@ -1,11 +1,13 @@
 //! The configuration as typed values, their defaults, and the two ways to get one. `parse` reads TOML into them,
-//! `listener` those of FastCGI, `value` holds the grammar of single values, `section` reads one table and knows its
-//! keys, `validate` checks what a type cannot say, `diagnostic` shows what is wrong and where.
+//! `listener` and `fastcgi` those of FastCGI, `value` holds the grammar of single values, `section` reads one table and
+//! knows its keys, `validate` checks what a type cannot say, `diagnostic` shows what is wrong and where.
 
 mod access_log;
 mod account;
 mod diagnostic;
 mod error_page;
+mod fastcgi;
+mod kind;
 mod limits;
 mod listener;
 mod parse;
@@ -32,6 +34,7 @@ pub use access_log::{AccessLog, LogFormat};
 pub use diagnostic::{ConfigErrors, Diagnostic};
 use diagnostic::{Findings, Source};
 pub use error_page::{ErrorCode, ErrorPages};
+pub use fastcgi::{Application, Endpoint, FastCgi, SendFile};
 pub use limits::Limits;
 pub use trace::{TraceHeader, TraceLevel};
 pub use virtual_directory::{Access, VirtualDirectory};
@@ -125,6 +128,8 @@ pub struct Site {
     pub virtual_directories: Vec<VirtualDirectory>,
     /// Pages for errors, before those of all sites.
     pub error_pages: ErrorPages,
+    /// The URL path that answers, in its place, where there is neither a handler nor a file; decoded.
+    pub fallback: Option<String>,
     /// Handlers, in the order of the file: the first whose path and verb fit answers.
     pub handlers: Vec<Handler>,
 }
@@ -139,8 +144,11 @@ pub struct Handler {
     /// Name of its pool; validated to exist.
     pub pool: String,
     /// CGI-style PATH_INFO instead of IIS's whole URL path (ISAPI.md §5.4, AllowPathInfoForScriptMappings).
-    /// Default: false for `extension` pools, true for `cgi` pools. Always true for [`HandlerPath::Exact`].
+    /// Default: false for `extension` pools, true for others. Always true for [`HandlerPath::Exact`].
     pub path_info: bool,
+    /// Whether a script must be a file of the site, 404 else (IIS `resourceType="File"`). Only for
+    /// [`HandlerPath::ScriptMap`]. Default: true for FastCGI applications that see the site's own folder.
+    pub must_exist: bool,
 }
 
 /// The forms of a handler's `path`, IIS-style.
@@ -163,18 +171,19 @@ pub struct Pool {
     pub name: String,
     /// What runs in it.
     pub kind: PoolKind,
-    /// Worker processes. Default 1 (IIS maxProcesses). Only for `extension`.
+    /// Worker processes. Default 1 (IIS maxProcesses). Only for `extension` and `program`.
     pub processes: usize,
     /// Threads per worker that run `HttpExtensionProc`. Default 4 × processors, at least 8. Only for `extension`.
     pub threads: usize,
     /// Requests in one worker at the same time, queued ones included. Default 1000. For `cgi`: programs at the same
-    /// time, default 64.
+    /// time, default 64. For FastCGI applications: connections to one address, default 64, for `program` the number of
+    /// processes.
     pub concurrency: usize,
     /// Requests that may wait when no worker can take one. Default 1000 (IIS queueLength).
     pub queue_length: usize,
     /// How long a request may wait there. Default 30 s.
     pub queue_timeout: Duration,
-    /// How long a request may run; zero: no limit. Default zero for `extension` (IIS has none), 15 min for `cgi` (IIS's CGI limit).
+    /// How long a request may run; zero: no limit. Default zero for `extension` (IIS has none), 15 min for others (IIS's CGI limit).
     pub request_timeout: Duration,
     /// How its worker processes are kept. Only for `extension`.
     pub workers: Workers,
@@ -190,6 +199,8 @@ pub struct Pool {
     pub drives: BTreeMap<Drive, PathBuf>,
     /// Working folder. Default: the folder of the extension or program.
     pub working_directory: Option<PathBuf>,
+    /// Files that the application may have sent. Not for `extension`.
+    pub sendfile: SendFile,
     /// What HSE_REQ_SEND_URL does with a URL of the site. Default: redirect. Only for `extension`.
     pub send_url: SendUrl,
     /// Which callbacks are logged. Default: none. Only for `extension`.
@@ -217,6 +228,8 @@ pub enum PoolKind {
     Extension(PathBuf),
     /// `cgi = "PATH"`: a CGI program, one process per request.
     Cgi(PathBuf),
+    /// `fastcgi = "ADDRESS"` or `program = "PATH"`: a FastCGI application.
+    FastCgi(Box<FastCgi>),
 }
 
 impl Config {
@@ -274,6 +287,7 @@ impl Config {
             verbs: Vec::new(),
             pool: pool.name.clone(),
             path_info: true,
+            must_exist: false,
         };
         let site = Site {
             handlers: vec![handler(own_path), handler(HandlerPath::Wildcard)],
@@ -369,6 +383,7 @@ impl Default for Site {
             hosts: Vec::new(),
             root: None,
             default_documents: vec!["index.html".to_owned()],
+            fallback: None,
             virtual_directories: Vec::new(),
             error_pages: ErrorPages::new(),
             handlers: Vec::new(),
@@ -381,7 +396,7 @@ impl Pool {
     pub fn new(name: String, kind: PoolKind) -> Self {
         let (concurrency, request_timeout) = match kind {
             PoolKind::Extension(_) => (1000, Duration::ZERO),
-            PoolKind::Cgi(_) => (64, Duration::from_secs(15 * 60)),
+            PoolKind::Cgi(_) | PoolKind::FastCgi(_) => (64, Duration::from_secs(15 * 60)),
         };
         Self {
             name,
@@ -399,6 +414,7 @@ impl Pool {
             environment: BTreeMap::new(),
             drives: BTreeMap::new(),
             working_directory: None,
+            sendfile: SendFile::default(),
             send_url: SendUrl::default(),
             trace: TraceLevel::default(),
             trace_header: None,
@@ -418,10 +434,11 @@ impl SendUrl {
 }
 
 impl PoolKind {
-    /// The extension or program itself.
-    pub fn program(&self) -> &Path {
+    /// The file of the extension or program; `None` for an application that the gateway does not start.
+    pub fn file(&self) -> Option<&Path> {
         match self {
-            PoolKind::Extension(file) | PoolKind::Cgi(file) => file,
+            PoolKind::Extension(file) | PoolKind::Cgi(file) => Some(file),
+            PoolKind::FastCgi(fastcgi) => fastcgi.program(),
         }
     }
 }

@@ -9,34 +9,20 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Findings, Wrong};
+use super::fastcgi::SendFile;
 use super::section::{Section, listed, note, suggest};
 use super::{
     Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, TraceHeader, TraceLevel,
-    access_log, error_page, limits, listener, validate, value, virtual_directory, workers,
+    access_log, error_page, kind, limits, listener, validate, value, virtual_directory, workers,
 };
 use crate::os;
 use crate::wine::Drive;
 
 /// Time-outs that may be zero.
-const FROM_ZERO: RangeInclusive<Duration> = Duration::ZERO..=value::LONGEST;
+pub const FROM_ZERO: RangeInclusive<Duration> = Duration::ZERO..=value::LONGEST;
 
 /// Time-outs without which something would never end, or never begin.
 pub const FROM_A_MOMENT: RangeInclusive<Duration> = Duration::from_millis(1)..=value::LONGEST;
-
-/// Keys of `[pool.NAME]` of which one says what runs in it.
-const KINDS: [&str; 3] = ["extension", "cgi", "fastcgi"];
-
-/// Keys that only a pool of workers has.
-const WORKER_KEYS: [&str; 8] = [
-    "drives",
-    "processes",
-    "send_url",
-    "threads",
-    "trace",
-    "trace_header",
-    "startup_timeout",
-    "shutdown_timeout",
-];
 
 /// Reads a configuration. Relative paths start from `folder`, which is absolute. `None` when the text is not TOML;
 /// every mistake is in `findings`, and the configuration can be used only when there is none.
@@ -149,6 +135,9 @@ fn site(
         default_documents: section
             .list(findings, "default_documents", value::file_name)
             .unwrap_or(default.default_documents),
+        fallback: section.get(findings, "fallback", |value| {
+            value::url_path(&value::string(value)?)
+        }),
         virtual_directories: section
             .sections(findings, "virtual")
             .into_iter()
@@ -161,6 +150,13 @@ fn site(
             .filter_map(|section| handler(section, names, pools, findings))
             .collect(),
     };
+    if site.fallback.is_some() && !section.has("root") {
+        let wrong = Wrong::with_remedy(
+            "`fallback` is for what is not in the `root`, and this site has none",
+            "add `root = \"FOLDER\"`, or send everything to a handler with `path = \"*\"`",
+        );
+        findings.error_at(section.key_place("fallback"), wrong);
+    }
     section.finish(findings);
     site
 }
@@ -184,15 +180,26 @@ fn handler(
         );
         findings.error_at(section.key_place("path_info"), wrong);
     }
+    let must_exist = section.get(findings, "must_exist", value::boolean);
+    let is_script_map = matches!(path, Some(HandlerPath::ScriptMap(_)));
+    if must_exist.is_some() && path.is_some() && !is_script_map {
+        let wrong = Wrong::with_remedy(
+            "`must_exist` has a meaning only for a script map",
+            "remove it: other paths than `*.ext` need not name a file",
+        );
+        findings.error_at(section.key_place("must_exist"), wrong);
+    }
     section.finish(findings);
     let (path, pool) = (path?, pool?);
     let kind = pools.get(&pool).map(|pool| &pool.kind);
-    let default = matches!(path, HandlerPath::Exact(_)) || matches!(kind, Some(PoolKind::Cgi(_)));
+    let is_extension = matches!(kind, Some(PoolKind::Extension(_)) | None);
+    let is_at_hand = matches!(kind, Some(PoolKind::FastCgi(fastcgi)) if fastcgi.root.is_none());
     Some(Handler {
+        path_info: path_info.unwrap_or(matches!(path, HandlerPath::Exact(_)) || !is_extension),
+        must_exist: must_exist.unwrap_or(is_script_map && is_at_hand),
         path,
         verbs: verbs.unwrap_or_default(),
         pool,
-        path_info: path_info.unwrap_or(default),
     })
 }
 
@@ -205,20 +212,23 @@ fn pool(
     if let Err(wrong) = value::pool_name(&name) {
         findings.error_at(section.place(), wrong);
     }
-    let kind = pool_kind(&mut section, folder, findings);
-    let is_cgi = section.has("cgi");
+    let kind = kind::read(&mut section, folder, findings);
     // Without a kind there are no defaults, but the other keys can be checked all the same.
     let placeholder = || PoolKind::Extension(PathBuf::new());
     let known = kind.is_some();
     let default = Pool::new(name, kind.unwrap_or_else(placeholder));
-    if is_cgi {
-        refuse_worker_keys(&section, findings);
-    }
-    let processes = section
-        .get(findings, "processes", |value| {
-            value::integer(value, &(1..=64))
-        })
-        .unwrap_or(default.processes);
+    kind::refuse_foreign_keys(&section, findings);
+    let processes = section.get(findings, "processes", |value| {
+        value::integer(value, &(1..=64))
+    });
+    let processes = processes.unwrap_or(default.processes);
+    // Each process of a FastCGI program has one connection at a time.
+    let is_program = section.has("program");
+    let concurrency = if is_program {
+        processes
+    } else {
+        default.concurrency
+    };
     let pool = Pool {
         processes,
         workers: workers::read(&mut section, processes, findings),
@@ -232,7 +242,7 @@ fn pool(
             .get(findings, "concurrency", |value| {
                 value::integer(value, &(1..=10_000))
             })
-            .unwrap_or(default.concurrency),
+            .unwrap_or(concurrency),
         queue_length: section
             .get(findings, "queue_length", |value| {
                 value::integer(value, &(0..=65_535))
@@ -261,6 +271,7 @@ fn pool(
         environment: environment(&mut section, findings),
         drives: drives(&mut section, folder, findings),
         working_directory: section.get(findings, "working_directory", |value| path(value, folder)),
+        sendfile: SendFile::read(&mut section, folder, findings),
         send_url: section
             .get(findings, "send_url", value::send_url)
             .unwrap_or(default.send_url),
@@ -272,69 +283,6 @@ fn pool(
     };
     section.finish(findings);
     known.then_some(pool)
-}
-
-/// What runs in a pool; `None` when that is missing, ambiguous or wrong.
-fn pool_kind(section: &mut Section, folder: &Path, findings: &mut Findings) -> Option<PoolKind> {
-    let given = KINDS.iter().filter(|kind| section.has(kind)).count();
-    if given != 1 {
-        let title = section.title();
-        let wrong = Wrong::with_remedy(
-            match given {
-                0 => format!("{title} does not say what runs in it"),
-                _ => format!("{title} has more than one of {}", listed(&KINDS)),
-            },
-            "give it exactly one: `extension = \"FILE\"` for an ISAPI extension, `cgi = \"FILE\"` for a CGI program",
-        );
-        findings.error_at(section.place(), wrong);
-    }
-    let extension = section.get(findings, "extension", |value| path(value, folder));
-    let cgi = section.get(findings, "cgi", |value| path(value, folder));
-    section.get(findings, "fastcgi", fastcgi);
-    match (extension, cgi) {
-        _ if given != 1 => None,
-        (Some(file), _) => Some(PoolKind::Extension(file)),
-        (_, Some(file)) => Some(PoolKind::Cgi(file)),
-        (None, None) => None,
-    }
-}
-
-/// The address of a foreign FastCGI application is understood, but nothing can be sent there yet.
-fn fastcgi(value: &DeValue) -> Result<(), Wrong> {
-    let address = value::string(value)?;
-    let is_address = match address.strip_prefix("unix:") {
-        Some(path) => !path.is_empty(),
-        None => address
-            .rsplit_once(':')
-            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()),
-    };
-    Err(if is_address {
-        Wrong::with_remedy(
-            "`fastcgi` pools are not available in this version",
-            "run the program as `cgi`, or remove the pool and its handlers",
-        )
-    } else {
-        Wrong::with_remedy(
-            format!("\"{address}\" is not the address of a FastCGI application"),
-            r#"write "unix:PATH" or "HOST:PORT""#,
-        )
-    })
-}
-
-fn refuse_worker_keys(section: &Section, findings: &mut Findings) {
-    for key in WORKER_KEYS
-        .into_iter()
-        .chain(workers::KEYS)
-        .chain(limits::KEYS)
-    {
-        if section.has(key) {
-            let wrong = Wrong::with_remedy(
-                format!("`{key}` has no meaning for a `cgi` pool"),
-                "remove it: every request gets a process of its own, `concurrency` limits how many",
-            );
-            findings.error_at(section.key_place(key), wrong);
-        }
-    }
 }
 
 fn environment(section: &mut Section, findings: &mut Findings) -> BTreeMap<String, String> {

@@ -36,6 +36,7 @@ pub fn config(config: &Config, findings: &mut Findings) {
     for (index, site) in config.sites.iter().enumerate() {
         virtual_directories(index, site, findings);
         handlers(index, site, findings);
+        roots(index, site, &config.pools, findings);
     }
     unused_pools(config, findings);
     warmups(config, findings);
@@ -72,8 +73,20 @@ fn files(config: &Config, findings: &mut Findings) {
     }
     for pool in config.pools.values() {
         let key = |key: &str| format!("pool.{}.{key}", pool.name);
-        if let PoolKind::Cgi(path) = &pool.kind {
-            check(&key("cgi"), program(path));
+        match &pool.kind {
+            PoolKind::Cgi(path) => check(&key("cgi"), program(path)),
+            PoolKind::FastCgi(fastcgi) => {
+                if let Some(path) = fastcgi.program() {
+                    check(&key("program"), program(path));
+                }
+            }
+            PoolKind::Extension(_) => {}
+        }
+        for (index, target) in pool.sendfile.folders.iter().enumerate() {
+            check(&key(&format!("sendfile[{index}]")), folder(target));
+        }
+        for (prefix, target) in &pool.sendfile.internal {
+            check(&key(&format!("accel_redirect.{prefix}")), folder(target));
         }
         for (drive, target) in &pool.drives {
             check(&key(&format!("drives.{drive}")), folder(target));
@@ -314,6 +327,28 @@ fn handlers(site_index: usize, site: &Site, findings: &mut Findings) {
                 "put the narrower path first, give them different `verbs`, or remove one",
             );
             findings.error(&format!("site[{site_index}].handler[{index}].path"), wrong);
+        }
+    }
+}
+
+/// An application that runs elsewhere must be told where the files of its URLs are.
+fn roots(site_index: usize, site: &Site, pools: &BTreeMap<String, Pool>, findings: &mut Findings) {
+    if site.root.is_some() {
+        return;
+    }
+    for (index, handler) in site.handlers.iter().enumerate() {
+        if let PoolKind::FastCgi(fastcgi) = &pools[&handler.pool].kind
+            && fastcgi.root.is_none()
+            && fastcgi.program().is_none()
+        {
+            let wrong = Wrong::with_remedy(
+                "neither this site nor its FastCGI application has a `root`: SCRIPT_FILENAME could not be told",
+                format!(
+                    "add `root = \"FOLDER\"` to the site, or to [pool.{}] the folder as the application sees it",
+                    handler.pool
+                ),
+            );
+            findings.error(&format!("site[{site_index}].handler[{index}].pool"), wrong);
         }
     }
 }

@@ -299,6 +299,20 @@ pub fn handler_path(text: &str) -> Result<HandlerPath, Wrong> {
     })
 }
 
+/// The path of a URL of the site, decoded.
+///
+/// # Errors
+/// What no URL has as its path after decoding.
+pub fn url_path(text: &str) -> Result<String, Wrong> {
+    let is_path = text.starts_with('/') && text.len() > 1 && !text.ends_with('/') && is_url(text);
+    is_path.then(|| text.to_owned()).ok_or_else(|| {
+        Wrong::with_remedy(
+            format!("\"{text}\" is not the path of a URL"),
+            "write \"/folder/name\" as it is after percent-decoding, without `..`, `//`, `\\` and a slash at its end",
+        )
+    })
+}
+
 /// Whether some URL has this path after its decoding.
 pub fn is_url(decoded: &str) -> bool {
     let encoded = decoded.replace('%', "%25");

@@ -157,6 +157,7 @@ fn target(pool: &Arc<Pool>) -> Target {
             path_translated: b"/nowhere".to_vec(),
             filename: b"/nowhere/fake.so".to_vec(),
         },
+        must_exist: false,
     }
 }
 

@@ -46,6 +46,7 @@ async fn begin(
         handler: warmup.handler,
         site: warmup.site.clone(),
         script: warmup.script.clone(),
+        must_exist: false,
     };
     let slot = worker.reserve().ok_or("the worker takes no requests")?;
     let lane = slot.lane(runtime::current_index().unwrap_or(0)).cloned();

@@ -1,4 +1,4 @@
-//! What workers and CGI programs say on standard error, line by line in the log.
+//! What workers and programs say on standard error, line by line in the log.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -22,13 +22,13 @@ pub async fn read(mut stderr: impl AsyncRead + Unpin, mut each: impl FnMut(&str)
 
 /// Cuts text into lines; holds the beginning of one.
 #[derive(Default)]
-struct Lines {
+pub struct Lines {
     partial: Vec<u8>,
 }
 
 impl Lines {
     /// Gives `each` the lines that are whole with these bytes, or too long.
-    fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
+    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             for part in piece.chunks(LINE_LIMIT) {
                 if self.partial.len() + part.len() > LINE_LIMIT {
@@ -43,7 +43,7 @@ impl Lines {
     }
 
     /// Gives `each` what is left, if it is not blank.
-    fn flush(&mut self, mut each: impl FnMut(&str)) {
+    pub fn flush(&mut self, mut each: impl FnMut(&str)) {
         let line = self.partial.trim_ascii_end();
         if !line.is_empty() {
             each(&String::from_utf8_lossy(line));

@@ -59,13 +59,13 @@ pub fn permit(path: &HandlerPath, access: Access) -> Result<(), Error> {
 }
 
 /// The rows of ISAPI.md §5.4 for a divided URL; `map` gives the physical path of a URL path, `program` is the extension
-/// or program.
+/// or program. Without one, what the URL names is a file of the site, as it is for php-fpm.
 ///
 /// # Errors
 /// [`Error::BadUrl`] when the part of the URL that names a file names a stream of it (`a.abc:b`).
 pub fn script(
     map: impl Fn(&[u8]) -> Vec<u8>,
-    program: &[u8],
+    program: Option<&[u8]>,
     path_info: bool,
     url: &[u8],
     division: &Division,
@@ -76,7 +76,7 @@ pub fn script(
             name: name.to_vec(),
             path_info: extra.to_vec(),
             path_translated: map(extra),
-            filename: program.to_vec(),
+            filename: program.map_or_else(|| map(name), <[u8]>::to_vec),
         },
         Division::File { name, .. } if name.contains(&b':') => {
             return Err(Error::BadUrl("a stream name in the path"));

@@ -10,11 +10,12 @@ mod warmup;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::backend::Backend;
-use crate::config::{self, Config, ErrorCode, ErrorPages};
+use crate::config::{self, Config, ErrorCode, ErrorPages, PoolKind};
 use crate::error::{Error, Missing};
 use crate::request::RequestHead;
 pub use directories::Directories;
@@ -54,6 +55,8 @@ pub struct Folder {
     pub root: PathBuf,
     /// File names tried for a URL that names a folder.
     pub default_documents: Vec<String>,
+    /// The URL path that answers, in its place, where there is no file; decoded.
+    pub fallback: Option<Vec<u8>>,
 }
 
 /// A request's destination: the backend that runs it and the names it runs under.
@@ -67,6 +70,8 @@ pub struct Target {
     pub site: Arc<SiteFacts>,
     /// What the URL means to the handler.
     pub script: Script,
+    /// Whether SCRIPT_FILENAME must be a file: 404 else.
+    pub must_exist: bool,
 }
 
 /// One handler among those of all sites.
@@ -118,7 +123,10 @@ struct Site {
 struct Destination {
     backend: Arc<Backend>,
     facts: Arc<SiteFacts>,
-    program: Vec<u8>,
+    /// Whether the configuration says which folder URLs map to.
+    has_root: bool,
+    /// The extension or CGI program; `None`: the application has files of its own for its URLs.
+    program: Option<Vec<u8>>,
 }
 
 impl Sites {
@@ -135,15 +143,24 @@ impl Sites {
     }
 
     /// Finds the destination of a request: its host chooses the site; the first handler whose path and verb fit
-    /// answers, and the site's static files where no handler's path fits. The handlers in `skip` count as not there.
+    /// answers, and the site's static files where no handler's path fits. `instead` is a path, decoded, that takes the
+    /// place of the URL's own. The handlers in `skip` count as not there.
     ///
     /// # Errors
     /// [`Error::BadRequest`] for a missing or malformed Host, [`Error::BadUrl`] for a refused path,
     /// [`Error::VerbNotAllowed`] when handlers are for this path but none takes the verb, [`Error::Forbidden`] where a
     /// virtual directory does not permit it, [`Error::NotFound`] else.
-    pub fn resolve(&self, head: &RequestHead, skip: &[HandlerId]) -> Result<Resolved, Error> {
+    pub fn resolve(
+        &self,
+        head: &RequestHead,
+        instead: Option<&[u8]>,
+        skip: &[HandlerId],
+    ) -> Result<Resolved, Error> {
         let host = host::name(head)?;
-        let url = path::decode(head.uri.path())?;
+        let url = match instead {
+            Some(path) => Cow::Borrowed(path),
+            None => path::decode(head.uri.path())?,
+        };
         let index = self.hosts.find(host).ok_or(Error::NotFound)?;
         self.sites[index].resolve(index, head, &url, skip)
     }
@@ -165,17 +182,19 @@ impl Site {
     ) -> Self {
         let directories = Arc::new(Directories::new(&site.virtual_directories));
         let destination = |handler: &config::Handler| {
-            let program = config.pools[&handler.pool].kind.program();
+            let kind = &config.pools[&handler.pool].kind;
             Destination {
                 backend: backend(&handler.pool),
-                facts: Arc::new(Self::facts(index, site, program, &directories)),
-                program: program.as_os_str().as_encoded_bytes().to_vec(),
+                facts: Arc::new(Self::facts(index, site, kind, &directories)),
+                has_root: root(site, kind).is_some(),
+                program: program(kind).map(<[u8]>::to_vec),
             }
         };
         let folder = |root: &PathBuf| {
             Arc::new(Folder {
                 root: root.clone(),
                 default_documents: site.default_documents.clone(),
+                fallback: site.fallback.as_ref().map(|path| path.as_bytes().to_vec()),
             })
         };
         let all = directories.all().iter();
@@ -189,20 +208,21 @@ impl Site {
         }
     }
 
-    /// What the site, the one with this index, is to a handler of this extension or program.
+    /// What the site, the one with this index, is to a handler of a pool of this kind.
     fn facts(
         index: usize,
         site: &config::Site,
-        program: &Path,
+        kind: &PoolKind,
         directories: &Arc<Directories>,
     ) -> SiteFacts {
         let first_host = site.hosts.first().map(String::as_str);
         let name = site.name.as_deref().or(first_host);
-        let root = site.root.as_deref().or_else(|| program.parent());
+        let beside = || kind.file().and_then(Path::parent);
+        let root = root(site, kind).or_else(beside);
         SiteFacts {
             id: site.id.unwrap_or(index + 1),
             name: name.unwrap_or("Default Web Site").to_owned(),
-            root: root.unwrap_or(program).to_owned(),
+            root: root.unwrap_or(Path::new("/")).to_owned(),
             directories: Arc::clone(directories),
         }
     }
@@ -226,7 +246,7 @@ impl Site {
         }
         let to = &self.destinations[index];
         let facts = match &head.front.document_root {
-            Some(root) if self.folder.is_none() => Arc::new(SiteFacts {
+            Some(root) if !to.has_root => Arc::new(SiteFacts {
                 root: root.clone(),
                 ..SiteFacts::clone(&to.facts)
             }),
@@ -234,11 +254,13 @@ impl Site {
         };
         let root = facts.root.as_os_str().as_encoded_bytes();
         let map = |url: &[u8]| self.directories.physical(root, url);
+        let program = to.program.as_deref();
         Ok(Resolved::Handler(Target {
             backend: Arc::clone(&to.backend),
             handler: id(index),
-            script: handler::script(map, &to.program, handler.path_info, url, &division)?,
+            script: handler::script(map, program, handler.path_info, url, &division)?,
             site: facts,
+            must_exist: handler.must_exist,
         }))
     }
 
@@ -258,5 +280,24 @@ impl Site {
             path: url.to_vec(),
             prefix,
         })
+    }
+}
+
+/// The folder that URLs of the site map to for a pool of this kind, where the configuration says so.
+fn root<'a>(site: &'a config::Site, kind: &'a PoolKind) -> Option<&'a Path> {
+    let own = match kind {
+        PoolKind::FastCgi(fastcgi) => fastcgi.root.as_deref(),
+        PoolKind::Extension(_) | PoolKind::Cgi(_) => None,
+    };
+    own.or(site.root.as_deref())
+}
+
+/// The extension or program that URLs stand for which name no file. `None`: a FastCGI application has files of its own.
+fn program(kind: &PoolKind) -> Option<&[u8]> {
+    match kind {
+        PoolKind::Extension(file) | PoolKind::Cgi(file) => {
+            Some(file.as_os_str().as_encoded_bytes())
+        }
+        PoolKind::FastCgi(_) => None,
     }
 }

@@ -38,6 +38,7 @@ fn handler(path: HandlerPath, verbs: &[Method], path_info: bool) -> Handler {
         verbs: verbs.to_vec(),
         pool: "pool".to_owned(),
         path_info,
+        must_exist: false,
     }
 }
 
@@ -47,7 +48,8 @@ fn rows(path: HandlerPath, path_info: bool, url: &str) -> [String; 4] {
     let (_, division) = choose(&handlers, |_| false, &Method::GET, url.as_bytes())
         .unwrap()
         .unwrap();
-    let script = script(in_www, b"/lib/foo.so", path_info, url.as_bytes(), &division).unwrap();
+    let program = Some(&b"/lib/foo.so"[..]);
+    let script = script(in_www, program, path_info, url.as_bytes(), &division).unwrap();
     [
         script.name,
         script.path_info,
@@ -146,7 +148,7 @@ fn a_root_with_a_slash_gets_no_second_one() {
     assert_eq!(
         script(
             |url| Directories::default().physical(b"/", url),
-            b"",
+            None,
             false,
             url,
             &division
@@ -162,12 +164,12 @@ fn a_name_of_a_file_has_no_stream() {
     let url = b"/a.txt:b.abc/extra";
     let division = path::divide(&HandlerPath::ScriptMap(".abc".to_owned()), true, url).unwrap();
     assert!(matches!(
-        script(in_www, b"", true, url, &division),
+        script(in_www, None, true, url, &division),
         Err(Error::BadUrl(_))
     ));
     let mounted = path::divide(&HandlerPath::Wildcard, true, url).unwrap();
     assert_eq!(
-        script(in_www, b"", true, url, &mounted).unwrap().path_info,
+        script(in_www, None, true, url, &mounted).unwrap().path_info,
         url
     );
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
-use super::{Directories, HandlerId, Script, Site, SiteFacts, handler, path};
+use super::{Directories, HandlerId, Script, Site, SiteFacts, handler, path, program};
 use crate::config::Config;
 use crate::request::{Connection, Front, RequestHead};
 
@@ -34,12 +34,12 @@ impl Warmup {
             let chosen = handler::choose(&site.handlers, |_| false, &Method::GET, &url);
             let (number, division) = chosen.ok()??;
             let handler = &site.handlers[number];
-            let program = config.pools.get(&handler.pool)?.kind.program();
+            let kind = &config.pools.get(&handler.pool)?.kind;
             let directories = Arc::new(Directories::new(&site.virtual_directories));
-            let facts = Site::facts(index, site, program, &directories);
+            let facts = Site::facts(index, site, kind, &directories);
             let root = facts.root.as_os_str().as_encoded_bytes();
             let map = |url: &[u8]| directories.physical(root, url);
-            let program = program.as_os_str().as_encoded_bytes();
+            let program = program(kind);
             let script = handler::script(map, program, handler.path_info, &url, &division).ok()?;
             (handler.pool == pool).then(|| Self {
                 head: head(&uri, site.hosts.first()),

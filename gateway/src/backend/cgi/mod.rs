@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
 use super::head::{Head, HeadParser};
+use super::sendfile::SendFile;
 use crate::body::{Body, discard};
 use crate::config;
 use crate::error::Error;
@@ -34,6 +35,7 @@ pub struct Cgi {
     waiting: AtomicUsize,
     /// Becomes true when running programs are to be ended.
     end: watch::Sender<bool>,
+    sendfile: SendFile,
 }
 
 impl Cgi {
@@ -45,12 +47,18 @@ impl Cgi {
             slots: Arc::new(Semaphore::new(settings.concurrency)),
             waiting: AtomicUsize::new(0),
             end: watch::Sender::new(false),
+            sendfile: SendFile::new(&settings.sendfile),
         }
     }
 
     /// Name of the pool.
     pub fn pool(&self) -> &str {
         &self.settings.name
+    }
+
+    /// The files that the program may have sent.
+    pub fn sendfile(&self) -> &SendFile {
+        &self.sendfile
     }
 
     /// Runs one request in a process of its own. The program is ended when the future or the answer's body is

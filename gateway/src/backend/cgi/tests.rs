@@ -51,6 +51,7 @@ impl Program {
                 path_translated: b"/".to_vec(),
                 filename: path.into_os_string().into_encoded_bytes(),
             },
+            must_exist: false,
         };
         Self { folder, target }
     }

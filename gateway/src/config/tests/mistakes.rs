@@ -203,8 +203,69 @@ fn tells_each_mistake_with_its_place() {
             "3:1: `drives` has no meaning for a `cgi` pool",
         ),
         (
-            "[pool.x]\nfastcgi = 'unix:/run/php.sock'\n",
-            "2:11: `fastcgi` pools are not available in this version",
+            "[pool.x]\nfastcgi = ['php:9000', 'unix:']\n",
+            "2:24: \"unix:\" is not the address of a FastCGI application",
+        ),
+        (
+            "[pool.x]\nfastcgi = 'php:+9000'\n",
+            "2:11: \"php:+9000\" is not the address of a FastCGI application",
+        ),
+        (
+            "[pool.x]\nfastcgi = '::1:9000'\n",
+            "2:11: \"::1:9000\" is not the address of a FastCGI application",
+        ),
+        ("[pool.x]\nfastcgi = []\n", "2:1: `fastcgi` is empty"),
+        (
+            "[pool.x]\nprogram = 5\narguments = '-x'\n",
+            "2:11: this is a number, expected a string",
+        ),
+        (
+            "[pool.x]\nprogram = 'plain'\n",
+            "2:11: plain is not executable",
+        ),
+        (
+            "[pool.x]\nfastcgi = 'php:9000'\nprocesses = 2\n",
+            "3:1: `processes` has no meaning for a `fastcgi` pool",
+        ),
+        (
+            "[pool.x]\nprogram = 'x.cgi'\nthreads = 2\n",
+            "3:1: `threads` has no meaning for a `program` pool",
+        ),
+        (
+            "[pool.x]\nfastcgi = 'php:9000'\nenvironment = { A = '1' }\n",
+            "3:1: `environment` has no meaning for a `fastcgi` pool",
+        ),
+        (
+            "[pool.x]\ncgi = 'x.cgi'\nsticky = 'A'\n",
+            "3:1: unknown key `sticky`",
+        ),
+        (
+            "[pool.x]\nfastcgi = 'php:9000'\nsticky = 'a b'\n",
+            "3:10: \"a b\" is not the name of a cookie",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nsendfile = 'www'\n",
+            "3:1: `sendfile` has no meaning for a `extension` pool",
+        ),
+        (
+            "[pool.x]\ncgi = 'x.cgi'\nsendfile = ['www', 'gone']\n",
+            "3:20: gone does not exist",
+        ),
+        (
+            "[pool.x]\ncgi = 'x.cgi'\naccel_redirect = { '/x/' = 'www' }\n",
+            "3:20: \"/x/\" is not the path of a URL",
+        ),
+        (
+            "[pool.x]\ncgi = 'x.cgi'\naccel_redirect = { '/x' = 'gone' }\n",
+            "3:27: gone does not exist",
+        ),
+        (
+            "[[site]]\nfallback = '/x'\n[[site.handler]]\npath = '*'\npool = 'x'\n[pool.x]\ncgi = 'x.cgi'\n",
+            "2:1: `fallback` is for what is not in the `root`",
+        ),
+        (
+            "[[site]]\n[[site.handler]]\npath = '*'\npool = 'x'\n[pool.x]\nfastcgi = 'php:9000'\n",
+            "4:8: neither this site nor its FastCGI application has a `root`",
         ),
         (
             "[pool.x]\nfastcgi = 'php'\n",
@@ -239,6 +300,10 @@ fn tells_each_mistake_of_a_handler() {
         (
             "path = 'x.dll'\npool = 'x'",
             "3:8: \"x.dll\" is not a handler path",
+        ),
+        (
+            "path = '/a/*'\npool = 'x'\nmust_exist = true",
+            "5:1: `must_exist` has a meaning only for a script map",
         ),
         (
             "path = '/a/*b*'\npool = 'x'",

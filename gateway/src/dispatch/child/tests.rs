@@ -101,7 +101,11 @@ fn caller(site: &Site, url: &str) -> Caller {
 }
 
 fn of(origin: Arc<Origin>) -> Caller {
-    match origin.dispatch.sites.resolve(&origin.head, &origin.skip) {
+    match origin
+        .dispatch
+        .sites
+        .resolve(&origin.head, None, &origin.skip)
+    {
         Ok(Resolved::Handler(target)) => Caller::new(&origin, &target),
         _ => panic!("no handler"),
     }

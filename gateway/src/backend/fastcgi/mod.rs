@@ -1,0 +1,334 @@
+//! The FastCGI backend: foreign applications, such as php-fpm, at one or several addresses, or a program that the
+//! gateway starts.
+//!
+//! `balance` chooses the address, `places` queues for it, `kept` has its open connections. On a connection, which has
+//! one request at a time, the request is an `exchange`: an `upload` out and a `reply` back, each at its own pace.
+
+mod balance;
+mod exchange;
+mod kept;
+mod places;
+#[cfg_attr(windows, path = "no_program.rs")]
+mod program;
+mod reply;
+mod sticky;
+mod stream;
+mod upload;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use http::header::SET_COOKIE;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use super::head::{Document, Head};
+use super::sendfile::SendFile;
+use crate::body::{self, Body, discard};
+use crate::config::{self, Application, Endpoint};
+use crate::error::Error;
+use crate::request::RequestHead;
+use crate::response::Answer;
+use crate::site::Target;
+use balance::Limits;
+use exchange::{Exchange, Fault, TimeLimits};
+use kept::{Connection, Kept};
+use places::{Place, Places};
+use program::{Program, Socket};
+use reply::{Origin, Reply};
+use sticky::Sticky;
+use stream::Stream;
+
+/// What a program's processes get at least to end by themselves.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A FastCGI application.
+pub struct FastCgi {
+    name: String,
+    members: Vec<Member>,
+    places: Arc<Places>,
+    sticky: Option<Sticky>,
+    program: Option<Program>,
+    connect_timeout: Duration,
+    shutdown_timeout: Duration,
+    limits: TimeLimits,
+    sendfile: SendFile,
+}
+
+/// One of its addresses.
+struct Member {
+    address: Endpoint,
+    origin: Origin,
+}
+
+/// A FastCGI application that can be talked to, once its processes run.
+pub enum Located<'a> {
+    /// It listens at these addresses.
+    At(&'a [Endpoint]),
+    /// The gateway starts it.
+    Program {
+        /// The program.
+        file: &'a Path,
+        /// Its arguments.
+        arguments: &'a [String],
+        /// Its standard input.
+        socket: Socket,
+    },
+}
+
+/// An attempt without an answer.
+enum Failed {
+    /// The request is as it was: it may be tried again.
+    Again(Place, Body),
+    ForGood(Error),
+}
+
+impl<'a> Located<'a> {
+    /// Makes the socket of a program.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub fn prepare(application: &'a Application) -> anyhow::Result<Self> {
+        Ok(match application {
+            Application::Listening(addresses) => Self::At(addresses),
+            Application::Program { file, arguments } => Self::Program {
+                file,
+                arguments,
+                socket: Socket::listen()?,
+            },
+        })
+    }
+}
+
+impl FastCgi {
+    /// The backend of the pool `pool`. A program is started on `runtime`, in the background.
+    pub fn start(
+        pool: &config::Pool,
+        settings: &config::FastCgi,
+        located: Located,
+        runtime: &Handle,
+    ) -> Self {
+        // A process of most programs serves a connection until it is closed. Those of ours are as many as there are
+        // connections; of others we do not know.
+        let (addresses, program, kept) = match located {
+            Located::At(addresses) => (addresses.to_vec(), None, 0),
+            Located::Program {
+                file,
+                arguments,
+                socket,
+            } => {
+                let addresses = vec![socket.address()];
+                let program = Program::start(pool, file, arguments, socket, runtime);
+                (addresses, Some(program), pool.processes)
+            }
+        };
+        let kept = settings.keep_alive.unwrap_or(kept);
+        let shown = |address: &Endpoint| match settings.program() {
+            Some(file) => file.display().to_string(),
+            None => address.to_string(),
+        };
+        let member = |address: &Endpoint| Member {
+            origin: Origin {
+                pool: pool.name.as_str().into(),
+                address: shown(address).into(),
+                kept: Kept::new(kept, settings.keep_alive_timeout),
+            },
+            address: address.clone(),
+        };
+        let limits = Limits {
+            concurrency: pool.concurrency,
+            max_fails: settings.max_fails,
+            fail_timeout: settings.fail_timeout,
+        };
+        let (queue, patience) = (pool.queue_length, pool.queue_timeout);
+        let cookie = settings.sticky.as_deref();
+        Self {
+            name: pool.name.clone(),
+            members: addresses.iter().map(member).collect(),
+            places: Places::new(addresses.len(), limits, queue, patience),
+            sticky: cookie.map(|name| Sticky::new(name, &addresses)),
+            program,
+            connect_timeout: settings.connect_timeout,
+            shutdown_timeout: pool.shutdown_timeout,
+            limits: TimeLimits {
+                read: settings.read_timeout,
+                request: pool.request_timeout,
+            },
+            sendfile: SendFile::new(&pool.sendfile),
+        }
+    }
+
+    /// Name of the pool.
+    pub fn pool(&self) -> &str {
+        &self.name
+    }
+
+    /// The files that the application may have sent.
+    pub fn sendfile(&self) -> &SendFile {
+        &self.sendfile
+    }
+
+    /// Runs one request. Dropping the future or the answer's body closes the connection, by which the application
+    /// knows that the client has gone.
+    ///
+    /// # Errors
+    /// When no address takes the request, or none answers it.
+    pub async fn call(
+        &self,
+        head: &RequestHead,
+        body: Body,
+        target: &Target,
+    ) -> Result<Answer, Error> {
+        if let Some(program) = &self.program {
+            program.check()?;
+        }
+        let preferred = self.sticky.as_ref().and_then(|sticky| sticky.member(head));
+        let place = self.places.take(preferred).await?;
+        let (reply, answer, member) = self.run(place, head, body, target).await?;
+        let mut document = match answer {
+            Head::Document(document) => document,
+            Head::LocalRedirect(path) => {
+                discard(reply);
+                return Ok(Answer::LocalRedirect(path));
+            }
+        };
+        if preferred != Some(member) {
+            self.bind(&mut document, member, head);
+        }
+        Ok(Answer::Response(
+            document.into_response(reply, &head.method),
+        ))
+    }
+
+    /// Sends those who wait away and lets the others finish, within the pool's `shutdown_timeout` or `limit` if that is
+    /// less; afterwards no process of the program is left.
+    pub async fn stop(&self, limit: Duration) {
+        let deadline = Instant::now() + limit.min(self.shutdown_timeout);
+        self.places.stop(deadline - Instant::now()).await;
+        for member in &self.members {
+            member.origin.kept.close();
+        }
+        if let Some(program) = &self.program {
+            let left = deadline.saturating_duration_since(Instant::now());
+            program.stop(left.max(GRACE)).await;
+        }
+    }
+
+    /// Tries until there is an answer or a reason to give up. Each address is tried once, and once more on a new
+    /// connection when a kept one turned out to be closed.
+    async fn run(
+        &self,
+        mut place: Place,
+        head: &RequestHead,
+        mut body: Body,
+        target: &Target,
+    ) -> Result<(Reply, Head, usize), Error> {
+        let mut tried = Vec::new();
+        loop {
+            let member = &self.members[place.member];
+            let connection = match member.origin.kept.take() {
+                Some(connection) => connection,
+                None => match Stream::connect(&member.address, self.connect_timeout).await {
+                    Ok(stream) => Connection::new(stream),
+                    Err(error) => {
+                        self.note_failure(&place, &error);
+                        tried.push(place.member);
+                        let error = format!("{}: cannot connect: {error}", member.address);
+                        place = self
+                            .places
+                            .another(place, &tried)
+                            .ok_or(Error::BackendDied(error))?;
+                        continue;
+                    }
+                },
+            };
+            let number = place.member;
+            match self.attempt(connection, place, head, body, target).await {
+                Ok((reply, answer)) => return Ok((reply, answer, number)),
+                Err(Failed::Again(same, unsent)) => {
+                    member.origin.kept.clear();
+                    (place, body) = (same, unsent);
+                }
+                Err(Failed::ForGood(error)) => return Err(error),
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        connection: Connection,
+        place: Place,
+        head: &RequestHead,
+        body: Body,
+        target: &Target,
+    ) -> Result<(Reply, Head), Failed> {
+        let origin = self.members[place.member].origin.clone();
+        let is_reused = connection.is_reused;
+        let exchange = Exchange::begin(
+            connection,
+            place,
+            origin.clone(),
+            self.limits,
+            head,
+            body,
+            target,
+        );
+        let Exchange {
+            mut upload,
+            mut reply,
+        } = exchange.map_err(Failed::ForGood)?;
+        let fault = match reply.head(&mut upload).await {
+            Ok((answer, is_uploaded)) => {
+                if !is_uploaded {
+                    reply.go_on_with(upload);
+                }
+                if let Some(place) = reply.place() {
+                    self.places.succeeded(place);
+                }
+                return Ok((reply, answer));
+            }
+            Err(fault) => fault,
+        };
+        let is_stale = is_reused && !reply.is_begun() && matches!(fault, Fault::Closed(_));
+        let place = reply.give_up();
+        if let Some(place) = place {
+            if is_stale {
+                // Without all of it the application cannot have run what must run only once.
+                if let Some(body) = upload.into_body()
+                    && (body.is_some() || is_idempotent(&head.method))
+                {
+                    let body = body.unwrap_or_else(body::empty);
+                    return Err(Failed::Again(place, body));
+                }
+            } else if fault.is_of_address() {
+                self.note_failure(&place, &"it did not answer");
+            }
+        }
+        Err(Failed::ForGood(fault.before_head(&origin)))
+    }
+
+    fn note_failure(&self, place: &Place, why: &dyn std::fmt::Display) {
+        if self.places.failed(place) {
+            let (pool, address) = (&self.name, &self.members[place.member].address);
+            tracing::error!(pool, "{address} is left out for a time: {why}");
+        }
+    }
+
+    fn bind(&self, document: &mut Document, member: usize, head: &RequestHead) {
+        let secure = head.connection.secure;
+        let cookie = self
+            .sticky
+            .as_ref()
+            .and_then(|sticky| sticky.cookie(member, secure));
+        if let Some(cookie) = cookie {
+            document.headers.append(SET_COOKIE, cookie);
+        }
+    }
+}
+
+/// RFC 9110 §9.2.2.
+fn is_idempotent(method: &Method) -> bool {
+    method.is_safe() || [Method::PUT, Method::DELETE].contains(method)
+}

@@ -1,0 +1,266 @@
+//! The places at an application's addresses, and the queue of those who wait for one: first come first served, bounded
+//! by length and time.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
+
+use super::balance::{Balance, Limits};
+use crate::error::Error;
+
+/// Hands out places.
+pub struct Places {
+    queue_length: usize,
+    queue_timeout: Duration,
+    state: Mutex<State>,
+    /// Told when the last place is given back.
+    idle: Notify,
+}
+
+struct State {
+    balance: Balance,
+    waiters: VecDeque<Waiter>,
+    stopping: bool,
+}
+
+struct Waiter {
+    preferred: Option<usize>,
+    answer: oneshot::Sender<Place>,
+}
+
+/// A place at an address, given back when dropped.
+pub struct Place {
+    places: Arc<Places>,
+    /// The number of the address.
+    pub member: usize,
+}
+
+impl Places {
+    /// All places of `count` addresses.
+    pub fn new(
+        count: usize,
+        limits: Limits,
+        queue_length: usize,
+        queue_timeout: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            queue_length,
+            queue_timeout,
+            state: Mutex::new(State {
+                balance: Balance::new(count, limits),
+                waiters: VecDeque::new(),
+                stopping: false,
+            }),
+            idle: Notify::new(),
+        })
+    }
+
+    /// A place, at the preferred address if it can be; waits until there is one.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] when the queue is full or nothing became free in time, [`Error::Stopping`].
+    pub async fn take(self: &Arc<Self>, preferred: Option<usize>) -> Result<Place, Error> {
+        let place = {
+            let mut state = self.lock();
+            if state.stopping {
+                return Err(Error::Stopping);
+            }
+            if state.waiters.is_empty()
+                && let Some(member) = state.balance.choose(Instant::now(), preferred, &[])
+            {
+                return Ok(self.place(member));
+            }
+            if state.waiters.len() >= self.queue_length {
+                state.waiters.retain(|waiter| !waiter.answer.is_closed());
+            }
+            if state.waiters.len() >= self.queue_length {
+                let limit = self.queue_length;
+                return Err(Error::Overloaded(format!("{limit} requests wait already")));
+            }
+            let (answer, place) = oneshot::channel();
+            state.waiters.push_back(Waiter { preferred, answer });
+            place
+        };
+        // An address may be back meanwhile.
+        self.serve();
+        match timeout(self.queue_timeout, place).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) => Err(Error::Stopping),
+            Err(_) => Err(Error::Overloaded(format!(
+                "the application had no room for it within {:?}",
+                self.queue_timeout
+            ))),
+        }
+    }
+
+    /// Gives a place up for one at an address that has not been tried; `None` when there is none now.
+    pub fn another(self: &Arc<Self>, place: Place, tried: &[usize]) -> Option<Place> {
+        drop(place);
+        let member = self.lock().balance.choose(Instant::now(), None, tried)?;
+        Some(self.place(member))
+    }
+
+    /// The place's address has answered.
+    pub fn succeeded(&self, place: &Place) {
+        self.lock().balance.succeeded(place.member);
+    }
+
+    /// The place's address has failed. Returns whether it is left out from now on.
+    pub fn failed(&self, place: &Place) -> bool {
+        self.lock().balance.failed(place.member, Instant::now())
+    }
+
+    /// Sends those who wait away and waits until all places have been given back, at most so long.
+    pub async fn stop(&self, limit: Duration) {
+        // Dropped behind the lock.
+        let waiters = {
+            let mut state = self.lock();
+            state.stopping = true;
+            std::mem::take(&mut state.waiters)
+        };
+        drop(waiters);
+        let all_given_back = async {
+            loop {
+                let idle = self.idle.notified();
+                if self.lock().balance.active() == 0 {
+                    break;
+                }
+                idle.await;
+            }
+        };
+        // Those that are left are cut by whoever called.
+        let _ = timeout(limit, all_given_back).await;
+    }
+
+    fn place(self: &Arc<Self>, member: usize) -> Place {
+        Place {
+            places: Arc::clone(self),
+            member,
+        }
+    }
+
+    /// Hands out what is free, the first waiter first.
+    fn serve(self: &Arc<Self>) {
+        // Places of waiters who have left are given back behind the lock.
+        let mut left_behind = Vec::new();
+        let mut state = self.lock();
+        while let Some(waiter) = state.waiters.front() {
+            if waiter.answer.is_closed() {
+                state.waiters.pop_front();
+                continue;
+            }
+            let preferred = waiter.preferred;
+            let Some(member) = state.balance.choose(Instant::now(), preferred, &[]) else {
+                break;
+            };
+            if let Some(waiter) = state.waiters.pop_front()
+                && let Err(place) = waiter.answer.send(self.place(member))
+            {
+                left_behind.push(place);
+            }
+        }
+        drop(state);
+        drop(left_behind);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under this lock can panic half-way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let is_idle = {
+            let mut state = self.places.lock();
+            state.balance.release(self.member);
+            state.balance.active() == 0
+        };
+        if is_idle {
+            self.places.idle.notify_waiters();
+        }
+        self.places.serve();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn places(concurrency: usize, queue_length: usize, queue_timeout: Duration) -> Arc<Places> {
+        let limits = Limits {
+            concurrency,
+            max_fails: 1,
+            fail_timeout: Duration::from_secs(3600),
+        };
+        Places::new(2, limits, queue_length, queue_timeout)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn first_come_first_served_within_bounds() {
+        let places = places(1, 2, Duration::from_secs(5));
+        let (first, second) = (
+            places.take(None).await.unwrap(),
+            places.take(Some(0)).await.unwrap(),
+        );
+        assert_eq!((first.member, second.member), (0, 1));
+        let mut waiting = [(); 2].map(|()| Box::pin(places.take(None)));
+        for waiter in &mut waiting {
+            assert!(futures_poll(waiter).await.is_none());
+        }
+        let full = places.take(None).await;
+        assert!(matches!(full, Err(Error::Overloaded(text)) if text.contains("2 requests")));
+        drop(second);
+        let [mut one, mut two] = waiting;
+        assert_eq!(futures_poll(&mut one).await.unwrap().unwrap().member, 1);
+        // It was given back at once.
+        drop(one);
+        assert_eq!(futures_poll(&mut two).await.unwrap().unwrap().member, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_too_long_or_past_the_stop() {
+        let places = places(1, 5, Duration::from_secs(5));
+        let held = [
+            places.take(None).await.unwrap(),
+            places.take(None).await.unwrap(),
+        ];
+        let late = places.take(None).await;
+        assert!(matches!(late, Err(Error::Overloaded(text)) if text.contains("5s")));
+        let mut waiting = Box::pin(places.take(None));
+        assert!(futures_poll(&mut waiting).await.is_none());
+        let mut stop = Box::pin(places.stop(Duration::from_secs(3600)));
+        assert!(futures_poll(&mut stop).await.is_none());
+        assert!(matches!(waiting.await, Err(Error::Stopping)));
+        assert!(matches!(places.take(None).await, Err(Error::Stopping)));
+        drop(held);
+        stop.await;
+    }
+
+    #[tokio::test]
+    async fn another_is_one_that_was_not_tried() {
+        let places = places(1, 5, Duration::from_secs(5));
+        let first = places.take(Some(0)).await.unwrap();
+        assert!(places.failed(&first));
+        let second = places.another(first, &[0]).unwrap();
+        assert_eq!(second.member, 1);
+        assert!(places.another(second, &[0, 1]).is_none());
+        assert_eq!(places.take(Some(0)).await.unwrap().member, 1);
+    }
+
+    /// What a future has now, when it was polled once.
+    async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        std::future::poll_fn(
+            |context| match std::pin::Pin::new(&mut *future).poll(context) {
+                std::task::Poll::Ready(output) => std::task::Poll::Ready(Some(output)),
+                std::task::Poll::Pending => std::task::Poll::Ready(None),
+            },
+        )
+        .await
+    }
+}
