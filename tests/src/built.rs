@@ -29,16 +29,17 @@ pub fn peer(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not installed: run `make deps`"))
 }
 
-/// php-fpm, whose name has PHP's version in it and which lies where administrators' programs are.
-pub fn php_fpm() -> PathBuf {
+/// The same for one that lies where administrators' programs are, by the beginning of its name: php-fpm has PHP's
+/// version in it.
+pub fn administrators(name: &str) -> PathBuf {
     let programs = std::fs::read_dir("/usr/sbin").into_iter().flatten();
     let mut paths = programs.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let is_fpm = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with("php-fpm"))
+    let begins = |path: &PathBuf| {
+        let file = path.file_name().and_then(|file| file.to_str());
+        file.is_some_and(|file| file.starts_with(name))
     };
-    let found = paths.find(is_fpm);
-    found.unwrap_or_else(|| panic!("php-fpm is not installed: run `make deps`"))
+    let found = paths.find(begins);
+    found.unwrap_or_else(|| panic!("{name} is not installed: run `make deps`"))
 }
 
 /// The folder of the samples.

@@ -5,6 +5,7 @@ mod faults;
 mod kept;
 mod members;
 mod php;
+mod php_site;
 mod program;
 mod streams;
 

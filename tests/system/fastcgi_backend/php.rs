@@ -1,173 +1,14 @@
-//! PHP, as php-fpm at a socket and as php-cgi that the gateway starts.
+//! PHP: what it is told, what it gets, what becomes of its answers.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use system_tests::{
-    Client, Gateway, Lines, Reply, Running, Signal, memory, peer, php_fpm, send, wait_until,
-};
-use tempfile::TempDir;
+use system_tests::{Client, Process, Reply, Signal, memory, peer, send, wait_until};
 
+use super::php_site::{Way, documented, php};
 use crate::echo::{Coding, PIECE, echo, pattern};
-
-/// The site of all tests: a front controller as WordPress has one, and scripts that show one thing each.
-const SCRIPTS: [(&str, &str); 9] = [
-    (
-        "index.php",
-        "<?php echo 'front ', $_SERVER['REQUEST_METHOD'], ' ', $_SERVER['REQUEST_URI'], ' ', $_SERVER['SCRIPT_NAME'];",
-    ),
-    (
-        "variables.php",
-        "<?php foreach ($_SERVER as $name => $value) if (is_string($value)) echo $name, '=', bin2hex($value), \"\\n\";",
-    ),
-    (
-        "upload.php",
-        "<?php $file = $_FILES['file']; echo $_POST['word'], ' ', $file['name'], ' ', $file['size'], ' ', md5_file($file['tmp_name']);",
-    ),
-    (
-        "echo.php",
-        "<?php header('Content-Type: application/octet-stream'); $in = fopen('php://input', 'r');
-         while (!feof($in)) { echo fread($in, 65536); flush(); }",
-    ),
-    (
-        "big.php",
-        "<?php $piece = str_repeat('x', 65536); for ($i = 0; $i < 16 * (int)$_GET['mib']; $i++) { echo $piece; flush(); }",
-    ),
-    (
-        "die.php",
-        "<?php if (isset($_GET['begun'])) { echo str_repeat('x', 100000); flush(); } posix_kill(getmypid(), 9); sleep(600);",
-    ),
-    (
-        "wait.php",
-        "<?php ignore_user_abort(true); file_put_contents('waits', ''); for (;;) { echo 'x'; flush();
-         if (connection_aborted()) { file_put_contents('aborted', ''); exit; } usleep(10000); }",
-    ),
-    (
-        "send.php",
-        "<?php header('Content-Type: text/x'); header('X-Own: 1'); header($_GET['header']); echo 'not this';",
-    ),
-    (
-        "errors.php",
-        "<?php http_response_code(418); setcookie('a', 'b'); setcookie('c', 'd'); error_log('words for the operator');
-         fwrite(fopen('php://stderr', 'w'), \"more words\\n\"); echo 'teapot';",
-    ),
-];
-
-const SITE: &str = r#"
-[[site]]
-root = "{dir}/www"
-default_documents = ["index.php", "index.html"]
-fallback = "/index.php"
-[[site.handler]]
-path = "*.php"
-pool = "php"
-[pool.php]
-sendfile = "{dir}/private"
-accel_redirect = { "/protected" = "{dir}/private" }
-"#;
-
-/// How PHP runs.
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    /// php-fpm with four children, four connections kept.
-    Fpm,
-    /// php-cgi, four processes of the gateway.
-    Cgi,
-}
-
-struct Php {
-    gateway: Gateway,
-    fpm: Option<Running>,
-}
-
-fn folder() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    let www = folder.path().join("www");
-    std::fs::create_dir_all(www.join("blog")).unwrap();
-    std::fs::create_dir(folder.path().join("private")).unwrap();
-    for (name, text) in SCRIPTS {
-        std::fs::write(www.join(name), text).unwrap();
-    }
-    for (name, text) in [
-        ("www/blog/index.php", "<?php echo 'the blog';"),
-        ("www/static.css", "body {}"),
-        ("www/image.jpg", "<?php echo 'never run';"),
-        ("private/report.txt", "0123456789"),
-        ("secret.txt", "nobody's business"),
-        (
-            "php.ini",
-            "post_max_size = 1G\nupload_max_filesize = 1G\nlog_errors = On\noutput_buffering = Off\n",
-        ),
-    ] {
-        std::fs::write(folder.path().join(name), text).unwrap();
-    }
-    folder
-}
-
-/// php-fpm at `{folder}/fpm.sock`.
-fn fpm(folder: &Path) -> Running {
-    let is_root = rustix::process::geteuid().is_root();
-    let user = if is_root {
-        "user = root\ngroup = root\n"
-    } else {
-        ""
-    };
-    let shown = folder.display();
-    let config = format!(
-        "[global]\nerror_log = /dev/stderr\ndaemonize = no\n\
-         [www]\nlisten = {shown}/fpm.sock\npm = static\npm.max_children = 4\ncatch_workers_output = yes\n{user}"
-    );
-    std::fs::write(folder.join("fpm.conf"), config).unwrap();
-    let mut command = Command::new(php_fpm());
-    command
-        .args(is_root.then_some("-R"))
-        .arg("-c")
-        .arg(folder.join("php.ini"))
-        .arg("-y")
-        .arg(folder.join("fpm.conf"))
-        .stderr(Stdio::piped());
-    let mut child = Running(command.spawn().unwrap());
-    let log = Lines::of(child.stderr.take().unwrap());
-    log.wait_for(&["ready to handle connections"]);
-    child
-}
-
-fn php(way: Way) -> Php {
-    let folder = folder();
-    let (fpm, pool) = match way {
-        Way::Fpm => {
-            let pool = "fastcgi = \"unix:fpm.sock\"\nconcurrency = 4\nkeep_alive = 4\n".to_owned();
-            (Some(fpm(folder.path())), pool)
-        }
-        Way::Cgi => {
-            let program = peer("php-cgi").display().to_string();
-            let pool = format!(
-                "program = \"{program}\"\narguments = [\"-c\", \"{{dir}}/php.ini\"]\nprocesses = 4\n\
-                 environment = {{ PHP_FCGI_MAX_REQUESTS = \"100\" }}\n"
-            );
-            (None, pool)
-        }
-    };
-    let gateway = Gateway::with_config_in(folder, &[SITE, &pool].concat());
-    Php { gateway, fpm }
-}
-
-impl Php {
-    fn get(&self, path: &str) -> Reply {
-        self.gateway.get(path)
-    }
-
-    fn stop(self) {
-        self.gateway.stop();
-        if let Some(mut fpm) = self.fpm {
-            send(fpm.id(), Signal::TERM);
-            fpm.wait_end();
-        }
-    }
-}
 
 fn variables(reply: &Reply) -> BTreeMap<String, Vec<u8>> {
     let text = reply.text();
@@ -226,7 +67,7 @@ fn its_variables_are_those_of_a_web_server() {
 
 #[test]
 fn a_front_controller_answers_what_is_no_file() {
-    let php = php(Way::Fpm);
+    let php = documented();
     for (method, path, expected) in [
         ("GET", "/", "front GET / /index.php"),
         ("POST", "/?a=b", "front POST /?a=b /index.php"),
@@ -449,7 +290,7 @@ fn a_thousand_requests_at_thirty_two_at_once_are_answered() {
 fn requests_survive_a_reload_of_php_fpm() {
     let php = php(Way::Fpm);
     let fpm = php.fpm.as_ref().unwrap().id();
-    let children = || system_tests::Process::descendants(fpm);
+    let children = || Process::descendants(fpm);
     for _ in 0..3 {
         let before = children();
         send(fpm, Signal::USR2);
