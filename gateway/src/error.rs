@@ -22,6 +22,9 @@ pub enum Error {
     /// The virtual directory does not permit it.
     #[error("the virtual directory has no {0} access")]
     Forbidden(Missing),
+    /// The request's body is longer than it may be.
+    #[error("the body is longer than {0} bytes")]
+    BodyTooLarge(usize),
     /// The handler does not take this verb.
     #[error("the handler does not take this verb")]
     VerbNotAllowed {
@@ -124,6 +127,9 @@ impl Error {
             Error::BadUrl(_) => row(StatusCode::BAD_REQUEST, Level::INFO, "bad_url"),
             Error::BadRequest(_) => row(StatusCode::BAD_REQUEST, Level::INFO, "bad_request"),
             Error::Forbidden(_) => row(StatusCode::FORBIDDEN, Level::DEBUG, "forbidden"),
+            Error::BodyTooLarge(_) => {
+                row(StatusCode::PAYLOAD_TOO_LARGE, Level::INFO, "body_too_large")
+            }
             Error::VerbNotAllowed { .. } => {
                 row(StatusCode::METHOD_NOT_ALLOWED, Level::DEBUG, "verb")
             }
@@ -168,6 +174,7 @@ impl Error {
             Error::BadUrl(_) => 123,                      // ERROR_INVALID_NAME
             Error::BadRequest(_) => 87,                   // ERROR_INVALID_PARAMETER
             Error::Forbidden(_) => 5,                     // ERROR_ACCESS_DENIED
+            Error::BodyTooLarge(_) => 223,                // ERROR_FILE_TOO_LARGE
             Error::VerbNotAllowed { .. } => 1,            // ERROR_INVALID_FUNCTION
             Error::BackendDied(_) | Error::WorkerLost { .. } => 1067, // ERROR_PROCESS_ABORTED
             Error::BadAnswer(_) => 13,                    // ERROR_INVALID_DATA

@@ -13,6 +13,9 @@ use super::section::{Section, note};
 use super::value;
 use crate::os;
 
+/// Most bytes of a body that are read ahead.
+const MOST_BUFFERED: usize = 1024 * 1024 * 1024;
+
 /// A FastCGI application, and how it is talked to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FastCgi {
@@ -32,6 +35,9 @@ pub struct FastCgi {
     pub max_fails: usize,
     /// For how long. Default 10 s.
     pub fail_timeout: Duration,
+    /// Bodies without a length are read ahead so that CONTENT_LENGTH can be told, up to so many bytes; zero: they are
+    /// not. Default 0.
+    pub buffer_body: usize,
     /// Name of the cookie that binds a client to an address.
     pub sticky: Option<String>,
 }
@@ -80,6 +86,7 @@ impl FastCgi {
             keep_alive_timeout: Duration::from_secs(60),
             max_fails: 3,
             fail_timeout: Duration::from_secs(10),
+            buffer_body: 0,
             sticky: None,
         }
     }
@@ -122,6 +129,9 @@ impl FastCgi {
                     value::duration(value, &FROM_A_MOMENT)
                 })
                 .unwrap_or(default.fail_timeout),
+            buffer_body: section
+                .get(findings, "buffer_body", buffer_size)
+                .unwrap_or(default.buffer_body),
             sticky: section.get(findings, "sticky", cookie_name),
             ..default
         }
@@ -220,6 +230,13 @@ fn host_and_port(text: &str) -> Option<Endpoint> {
         None => crate::site::host::parse(host.as_bytes())?,
     };
     Some(Endpoint::Tcp(host.to_owned(), port))
+}
+
+/// Bytes up to [`MOST_BUFFERED`].
+fn buffer_size(value: &DeValue) -> Result<usize, Wrong> {
+    let size = usize::try_from(value::bytes(value)?).ok();
+    let size = size.filter(|size| *size <= MOST_BUFFERED);
+    size.ok_or_else(|| Wrong::new(format!("it is larger than {MOST_BUFFERED} bytes, 1 GiB")))
 }
 
 /// A token (RFC 6265 §4.1.1).

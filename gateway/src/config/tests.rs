@@ -290,6 +290,7 @@ fn fastcgi_applications_are_listening_or_started() {
         keep_alive_timeout = 2
         max_fails = 0
         fail_timeout = 3
+        buffer_body = "64KiB"
         sticky = "ROUTE"
         sendfile = ["www", "/"]
         accel_redirect = { "/protected" = "www" }
@@ -326,6 +327,7 @@ fn fastcgi_applications_are_listening_or_started() {
         keep_alive_timeout: Duration::from_secs(2),
         max_fails: 0,
         fail_timeout: Duration::from_secs(3),
+        buffer_body: 65_536,
         sticky: Some("ROUTE".to_owned()),
     };
     assert_eq!(settings("far"), far);

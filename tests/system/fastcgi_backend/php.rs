@@ -149,6 +149,34 @@ fn sixty_four_mebibytes_are_echoed() {
 }
 
 #[test]
+fn a_chunked_body_has_a_length_when_it_is_buffered() {
+    let php = documented();
+    let mut client = Client::connect(php.gateway.address());
+    for size in [0, 1, 8 << 20] {
+        echo(
+            &mut client,
+            "/echo.php",
+            size,
+            Coding::Chunked(60_000),
+            || {},
+        );
+    }
+    let head = "POST /echo.php HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.send(head.as_bytes());
+    client.send(
+        &[
+            b"800001\r\n".as_slice(),
+            &vec![b'x'; (8 << 20) + 1],
+            b"\r\n0\r\n\r\n",
+        ]
+        .concat(),
+    );
+    assert_eq!(client.reply("POST").status(), 413);
+    drop(client);
+    php.stop();
+}
+
+#[test]
 fn a_slow_reader_bounds_memory() {
     let php = php(Way::Fpm);
     let mut client = Client::connect(php.gateway.address());

@@ -15,12 +15,16 @@ mod sticky;
 mod stream;
 mod upload;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use http::Method;
-use http::header::SET_COOKIE;
+use http::header::{CONTENT_LENGTH, HeaderValue, SET_COOKIE};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -54,6 +58,7 @@ pub struct FastCgi {
     connect_timeout: Duration,
     shutdown_timeout: Duration,
     limits: TimeLimits,
+    buffer_body: usize,
     sendfile: SendFile,
 }
 
@@ -156,6 +161,7 @@ impl FastCgi {
                 read: settings.read_timeout,
                 request: pool.request_timeout,
             },
+            buffer_body: settings.buffer_body,
             sendfile: SendFile::new(&pool.sendfile),
         }
     }
@@ -178,15 +184,22 @@ impl FastCgi {
     pub async fn call(
         &self,
         head: &RequestHead,
-        body: Body,
+        mut body: Body,
         target: &Target,
     ) -> Result<Answer, Error> {
         if let Some(program) = &self.program {
             program.check()?;
         }
-        let preferred = self.sticky.as_ref().and_then(|sticky| sticky.member(head));
+        let mut head = Cow::Borrowed(head);
+        if self.buffer_body > 0 && lacks_length(&head, &body) {
+            let whole = read_ahead(&mut body, self.buffer_body).await?;
+            let length = HeaderValue::from(whole.len());
+            head.to_mut().headers.insert(CONTENT_LENGTH, length);
+            body = body::full(whole);
+        }
+        let preferred = self.sticky.as_ref().and_then(|sticky| sticky.member(&head));
         let place = self.places.take(preferred).await?;
-        let (reply, answer, member) = self.run(place, head, body, target).await?;
+        let (reply, answer, member) = self.run(place, &head, body, target).await?;
         let mut document = match answer {
             Head::Document(document) => document,
             Head::LocalRedirect(path) => {
@@ -195,7 +208,7 @@ impl FastCgi {
             }
         };
         if preferred != Some(member) {
-            self.bind(&mut document, member, head);
+            self.bind(&mut document, member, &head);
         }
         Ok(Answer::Response(
             document.into_response(reply, &head.method),
@@ -326,6 +339,24 @@ impl FastCgi {
             document.headers.append(SET_COOKIE, cookie);
         }
     }
+}
+
+fn lacks_length(head: &RequestHead, body: &Body) -> bool {
+    !body.is_end_stream() && !head.headers.contains_key(CONTENT_LENGTH)
+}
+
+/// A whole body of at most so many bytes.
+async fn read_ahead(body: &mut Body, limit: usize) -> Result<Bytes, Error> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let data = frame.map_err(|_| Error::ClientGone)?.into_data();
+        let data = data.unwrap_or_default();
+        if data.len() > limit - whole.len() {
+            return Err(Error::BodyTooLarge(limit));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
 }
 
 /// RFC 9110 §9.2.2.

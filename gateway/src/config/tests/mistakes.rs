@@ -240,6 +240,10 @@ fn tells_each_mistake_with_its_place() {
             "3:1: unknown key `sticky`",
         ),
         (
+            "[pool.x]\nfastcgi = 'php:9000'\nbuffer_body = '2GiB'\n",
+            "3:15: it is larger than 1073741824 bytes, 1 GiB",
+        ),
+        (
             "[pool.x]\nfastcgi = 'php:9000'\nsticky = 'a b'\n",
             "3:10: \"a b\" is not the name of a cookie",
         ),
