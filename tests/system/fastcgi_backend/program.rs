@@ -155,8 +155,7 @@ fn nothing_of_a_program_is_left() {
         .parse()
         .unwrap();
     let child = Process::find(child).unwrap();
-    let socket = format!("isapi-gateway-{}-0", gateway.pid());
-    let socket = std::env::temp_dir().join(socket);
+    let socket = socket(&gateway);
     assert!(socket.exists());
     gateway.stop();
     child.wait_gone();
@@ -171,4 +170,11 @@ fn a_program_ends_with_a_gateway_that_is_killed() {
     gateway.signal(Signal::KILL);
     // It waits for the end of the processes, too.
     assert!(!gateway.wait_end().success());
+    std::fs::remove_dir_all(socket(&gateway)).unwrap();
+}
+
+/// The folder with the socket of the program.
+fn socket(gateway: &Gateway) -> PathBuf {
+    let name = format!("isapi-gateway-{}-0", gateway.pid());
+    std::env::temp_dir().join(name)
 }
