@@ -1,6 +1,7 @@
 //! FastCGI applications behind the gateway: php-fpm, php-cgi, a libfcgi program, a worker over TCP, and applications
 //! that do what they should not.
 
+mod children;
 mod faults;
 mod kept;
 mod members;
