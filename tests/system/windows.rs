@@ -242,7 +242,7 @@ fn a_crash_is_reported() {
             for word in words {
                 assert!(line.contains(word), "{machine:?}, {query}: {line}");
             }
-            assert!(line.ends_with(", request GET /x.dll"), "{line}");
+            assert!(line.ends_with(", request 0:1 GET /x.dll"), "{line}");
             assert!(line.contains(" in thread "), "{line}");
             assert!(!worker.child.wait_end().success());
         }
