@@ -99,7 +99,7 @@ fn children_reach_applications() {
     // What scripts must not do in a folder, its default document must not either.
     assert_eq!(gateway.get("/closed/").status(), 403);
     let told = gateway.get("/exec?b=;x=/closed/");
-    assert!(told.text().ends_with("|403.1 5 0 0"), "{}", told.text());
+    assert!(told.text().ends_with("|403.1 5 5 0"), "{}", told.text());
     gateway.stop();
 }
 
@@ -108,6 +108,7 @@ fn what_an_application_breaks_off_is_cut() {
     let (gateway, _application) = gateway();
     let reply = gateway.get("/exec?b=before|;x=/front.app?break");
     assert!(!reply.complete, "{reply:?}");
-    assert_eq!(reply.text(), "before|begun");
+    // What was on its way may be lost with the connection.
+    assert!("before|begun".starts_with(&reply.text()), "{reply:?}");
     gateway.stop();
 }
