@@ -135,9 +135,7 @@ impl Life {
         let finish = match self.phase {
             Phase::Returned(status) | Phase::Done(status) if idle => Some(status),
             // From inside a completion function DONE takes effect at once.
-            Phase::Done(status) if !self.operation && matches!(event, Event::Done(_)) => {
-                Some(status)
-            }
+            Phase::Done(status) if was_open && !self.operation => Some(status),
             _ => None,
         };
         if finish.is_some() {
@@ -163,6 +161,9 @@ fn defined(status: u32) -> u32 {
         status
     }
 }
+
+#[cfg(test)]
+mod explored;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,8 @@ mod arguments;
 mod block;
 mod exec;
 mod io;
+#[cfg(test)]
+mod stress;
 mod table;
 mod trace;
 

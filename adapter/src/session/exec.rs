@@ -136,7 +136,7 @@ impl Session {
     ///
     /// # Errors
     /// 2 when there is none, 87 when the answer has begun, 10054 when the client has gone.
-    pub fn send_error_page(&self, page: &ErrorPage) -> Result<(), Win32> {
+    pub fn send_error_page(self: &Arc<Self>, page: &ErrorPage) -> Result<(), Win32> {
         self.find_error_page(page)?;
         let mut state = self.turn()?;
         let replaced = state.response.replace();

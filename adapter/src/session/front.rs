@@ -69,6 +69,7 @@ impl Session {
     pub fn child_over(self: &Arc<Self>, status: ExecStatus) {
         let mut state = self.lock();
         state.child.get_or_insert(status);
+        self.changed.ring();
         self.wake(state);
     }
 

@@ -76,6 +76,10 @@ struct State {
     /// Gathered output waits for credit, and no thread waits with it: the completion threads carry it on.
     backlog: bool,
     answer: Answer,
+    /// Threads that are telling the front of credit.
+    granting: u32,
+    /// The end of the answer, which they tell it behind that.
+    end: Option<End>,
     /// The outstanding operation, while no thread works on it.
     operation: Option<Box<Operation>>,
     /// The outstanding operation is to end at once.
@@ -106,8 +110,18 @@ enum Answer {
     Open,
     /// It ends like this when what has gathered is sent.
     Ending(Ending),
-    /// The link was told its end: the request's number may belong to another one now.
+    /// The link was told its end, or is told as soon as it knows of all credit: the request's number may belong to
+    /// another one now.
     Over,
+}
+
+/// What the link is told at the end.
+struct End {
+    last: Vec<u8>,
+    ending: Ending,
+    log: Vec<u8>,
+    /// Nobody is left who would ask why it was cut.
+    gone: bool,
 }
 
 /// How an answer ends before its request (ISAPI.md §3.2).
@@ -165,6 +179,8 @@ impl Session {
             sending: false,
             backlog: false,
             answer: Answer::Open,
+            granting: 0,
+            end: None,
             operation: None,
             cancelled: false,
             body_read: false,
@@ -214,7 +230,7 @@ impl Session {
     /// # Errors
     /// 10054 when the body was cut short, 121 when nothing came in time, 87 after the end of the session and while an
     /// asynchronous read is outstanding.
-    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Win32> {
+    pub fn read(self: &Arc<Self>, buffer: &mut [u8]) -> Result<usize, Win32> {
         self.flush()?;
         let mut state = self.open()?;
         if state.operation.as_ref().is_some_and(|it| it.is_receive()) {
@@ -253,7 +269,7 @@ impl Session {
     ///
     /// # Errors
     /// 10054 when the client has gone, 87 when the answer takes nothing more.
-    pub fn write(&self, bytes: &[u8]) -> Result<(), Win32> {
+    pub fn write(self: &Arc<Self>, bytes: &[u8]) -> Result<(), Win32> {
         let mut state = self.turn()?;
         if bytes.is_empty() {
             return self.send(state, &[]);
@@ -272,7 +288,7 @@ impl Session {
     /// # Errors
     /// 10054 when the client has gone, 87 when it is refused.
     pub fn respond(
-        &self,
+        self: &Arc<Self>,
         call: impl FnOnce(&mut Response, &mut Vec<u8>) -> Result<(), Refused>,
     ) -> Result<(), Win32> {
         let state = self.turn()?;
@@ -289,7 +305,7 @@ impl Session {
     ///
     /// # Errors
     /// 87 after the end of the session.
-    pub fn set_unbuffered(&self, unbuffered: bool) -> Result<(), Win32> {
+    pub fn set_unbuffered(self: &Arc<Self>, unbuffered: bool) -> Result<(), Win32> {
         self.open()?.unbuffered = unbuffered;
         if unbuffered { self.flush() } else { Ok(()) }
     }
@@ -333,7 +349,8 @@ impl Session {
     }
 
     /// The extension took bytes of the body: the front may send as many again. It is told without the lock: whoever
-    /// sends may have to wait for a peer that does not read, and the connection's reader must not wait for us then.
+    /// sends may have to wait for a peer that does not read, and the connection's reader must not wait for us then. An
+    /// end that comes meanwhile is told behind it, or the credit might be taken for the next request of that number.
     fn consumed<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -344,9 +361,19 @@ impl Session {
         let Some(bytes) = credit.and_then(|credit| credit.stdin.consumed(count)) else {
             return state;
         };
+        state.granting += 1;
         drop(state);
         self.link.grant(self.id, bytes);
-        self.lock()
+        state = self.lock();
+        state.granting -= 1;
+        if state.granting == 0
+            && let Some(end) = state.end.take()
+        {
+            drop(state);
+            self.tell(end);
+            state = self.lock();
+        }
+        state
     }
 
     /// The state, if the extension may still use the request.
@@ -360,14 +387,10 @@ impl Session {
     }
 
     /// The state, when nobody else is sending and the client is there.
-    fn turn(&self) -> Result<MutexGuard<'_, State>, Win32> {
+    fn turn(self: &Arc<Self>) -> Result<MutexGuard<'_, State>, Win32> {
         let state = self.wait_turn(self.open()?);
         state.writable()?;
         Ok(state)
-    }
-
-    fn wait_turn<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait_while(state, |state| state.sending)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -37,6 +37,8 @@ pub(super) struct Operation {
     work: Work,
     /// Bytes moved so far.
     bytes: u64,
+    /// It is over with this error and has given the turn away; its completion function is to be called.
+    over: Option<u32>,
     complete: Complete,
 }
 
@@ -49,22 +51,23 @@ impl Operation {
 impl State {
     /// Whether the completion threads could do something for this request.
     fn can_go_on(&mut self) -> bool {
-        if self.resumed {
+        let backlog = self.backlog && !self.sending && self.flows();
+        !self.resumed && (backlog || self.operation_can_go_on())
+    }
+
+    fn operation_can_go_on(&mut self) -> bool {
+        let Some(operation) = &mut self.operation else {
             return false;
-        }
-        let operation = match &mut self.operation {
-            None => false,
-            Some(_) if self.cancelled => true,
-            Some(operation) => match &mut operation.work {
-                Work::Receive(room) => self.body.has_news() || (**room).as_mut().is_empty(),
-                Work::Send(_) => self.flows(),
-                Work::Exec(exec) => {
-                    exec.can_go_on() && self.flows() || self.gone || self.child.is_some()
-                }
-                Work::ErrorPage(_) => true,
-            },
         };
-        operation || (self.backlog && !self.sending && self.flows())
+        match &mut operation.work {
+            _ if operation.over.is_some() || self.cancelled => true,
+            Work::Receive(room) => self.body.has_news() || (**room).as_mut().is_empty(),
+            Work::Send(_) => self.flows(),
+            Work::Exec(exec) => {
+                exec.can_go_on() && self.flows() || self.gone || self.child.is_some()
+            }
+            Work::ErrorPage(_) => true,
+        }
     }
 
     /// What an operation ends with when its connection has gone (ISAPI.md §4.3).
@@ -125,6 +128,7 @@ impl Session {
         state.operation = Some(Box::new(Operation {
             work,
             bytes,
+            over: None,
             complete,
         }));
         self.wake(state);
@@ -135,6 +139,7 @@ impl Session {
     pub fn cancel(self: &Arc<Self>) {
         let mut state = self.lock();
         state.cancelled = state.life.has_operation();
+        self.changed.ring();
         self.wake(state);
     }
 
@@ -158,17 +163,91 @@ impl Session {
         let Some(mut operation) = state.operation.take() else {
             return;
         };
-        let Operation { work, bytes, .. } = &mut *operation;
-        let (mut state, error) = match work {
-            Work::Send(sending) => self.advance_sending(state, sending, bytes),
-            Work::Receive(room) => self.advance_receiving(state, (**room).as_mut(), bytes),
-            Work::Exec(exec) => self.advance_exec(state, exec),
-            Work::ErrorPage(page) => self.advance_error_page(state, page),
-        };
-        match error {
+        state = self.step(state, &mut operation);
+        match operation.over {
             None => state.operation = Some(operation),
             Some(error) => self.complete(state, *operation, error),
         }
+    }
+
+    /// Waits until nobody else is sending. If it is an operation, this thread carries it on: the completion threads may
+    /// all be waiting like this, in completion functions. The function of this one is left to them.
+    pub(super) fn wait_turn<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+    ) -> MutexGuard<'a, State> {
+        while state.sending {
+            if state.operation_can_go_on()
+                && let Some(mut operation) = state.operation.take()
+            {
+                state = self.step(state, &mut operation);
+                let is_over = operation.over.is_some();
+                state.operation = Some(operation);
+                if is_over {
+                    self.wake(state);
+                    state = self.lock();
+                }
+            }
+            if state.sending {
+                state = self.changed.wait(state);
+            }
+        }
+        state
+    }
+
+    /// Carries an operation on as far as it goes. One that is over ends the answer if it was the last part, and gives the
+    /// turn away.
+    fn step<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        operation: &mut Operation,
+    ) -> MutexGuard<'a, State> {
+        if operation.over.is_some() {
+            return state;
+        }
+        let (mut state, error) = match &mut operation.work {
+            Work::Send(sending) => self.advance_sending(state, sending, &mut operation.bytes),
+            Work::Receive(room) => {
+                self.advance_receiving(state, (**room).as_mut(), &mut operation.bytes)
+            }
+            Work::Exec(exec) => self.advance_exec(state, exec),
+            Work::ErrorPage(page) => self.advance_error_page(state, page),
+        };
+        let Some(error) = error else {
+            return state;
+        };
+        operation.over = Some(error);
+        match &operation.work {
+            Work::Receive(_) => state,
+            Work::Exec(_) => {
+                state.end_child(error);
+                self.yield_turn(state)
+            }
+            Work::ErrorPage(_) => self.yield_turn(state),
+            Work::Send(sending) => match (sending.last(), error, state.answer) {
+                (Some(last), ERROR_SUCCESS, Answer::Open) => {
+                    state.sending = false;
+                    self.finish_early_in(state, last);
+                    self.lock()
+                }
+                _ => self.yield_turn(state),
+            },
+        }
+    }
+
+    /// The operation is over: calls its completion function.
+    fn complete(&self, mut state: MutexGuard<'_, State>, operation: Operation, error: u32) {
+        let Operation {
+            work,
+            bytes,
+            complete,
+            ..
+        } = operation;
+        state.cancelled = false;
+        state.life.on(Event::Completing);
+        drop(state);
+        drop(work);
+        complete(u32::try_from(bytes).unwrap_or(u32::MAX), error);
     }
 
     fn advance_sending<'a>(
@@ -237,33 +316,5 @@ impl Session {
                 (self.consumed(state, count), Some(ERROR_SUCCESS))
             }
         }
-    }
-
-    /// The operation is over: ends the answer if it was the last part, and calls the completion function.
-    fn complete(&self, mut state: MutexGuard<'_, State>, operation: Operation, error: u32) {
-        let Operation {
-            work,
-            bytes,
-            complete,
-        } = operation;
-        state.cancelled = false;
-        state.life.on(Event::Completing);
-        match &work {
-            Work::Receive(_) => drop(state),
-            Work::Exec(_) => {
-                state.end_child(error);
-                drop(self.yield_turn(state));
-            }
-            Work::ErrorPage(_) => drop(self.yield_turn(state)),
-            Work::Send(sending) => match (sending.last(), error, state.answer) {
-                (Some(last), ERROR_SUCCESS, Answer::Open) => {
-                    state.sending = false;
-                    self.finish_early_in(state, last);
-                }
-                _ => drop(self.yield_turn(state)),
-            },
-        }
-        drop(work);
-        complete(u32::try_from(bytes).unwrap_or(u32::MAX), error);
     }
 }

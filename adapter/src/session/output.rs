@@ -5,7 +5,7 @@ use std::sync::{Arc, MutexGuard};
 use isapi_abi::error::{ERROR_INVALID_PARAMETER, WSAECONNRESET};
 use isapi_abi::status::HSE_STATUS_SUCCESS;
 
-use super::{Answer, GATHER, Last, Session, State, Win32};
+use super::{Answer, End, GATHER, Last, Session, State, Win32};
 use crate::link::Stream;
 use crate::response::{Ending, Refused, Response};
 
@@ -94,7 +94,7 @@ impl Session {
     }
 
     /// Sends what has gathered before a thread waits for the body. An operation that is sending does so anyway.
-    pub(super) fn flush(&self) -> Result<(), Win32> {
+    pub(super) fn flush(self: &Arc<Self>) -> Result<(), Win32> {
         let state = self.lock();
         if state.gathered.is_empty() || !state.life.is_open() || state.life.has_operation() {
             return Ok(());
@@ -246,11 +246,29 @@ impl Session {
         state.answer = Answer::Over;
         state.backlog = false;
         state.body.cut();
-        let mut last = std::mem::take(&mut state.gathered);
-        let log = std::mem::take(&mut state.log);
-        let gone = state.gone;
+        let end = End {
+            last: std::mem::take(&mut state.gathered),
+            ending,
+            log: std::mem::take(&mut state.log),
+            gone: state.gone,
+        };
+        if state.granting > 0 {
+            state.end = Some(end);
+            return self.changed.ring();
+        }
         drop(state);
         self.changed.ring();
+        self.tell(end);
+    }
+
+    /// Tells the link the end.
+    pub(super) fn tell(&self, end: End) {
+        let End {
+            mut last,
+            ending,
+            log,
+            gone,
+        } = end;
         if gone {
             last.clear();
         } else if let Ending::Cut(reason) | Ending::Failed(reason) = ending {

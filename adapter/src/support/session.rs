@@ -1,5 +1,7 @@
 //! Codes that steer a request's I/O: 1005, 1017, 1043, 1049 (ISAPI.md §4.2).
 
+use std::sync::Arc;
+
 use crate::ecb::{Arguments, Entry};
 use crate::session::{Session, Win32};
 
@@ -10,6 +12,6 @@ pub(super) fn register(entry: &Entry, arguments: &Arguments) -> Result<(), Win32
 }
 
 /// 1043: B itself is the BOOL.
-pub(super) fn set_flush_flag(session: &Session, arguments: &Arguments) -> Result<(), Win32> {
+pub(super) fn set_flush_flag(session: &Arc<Session>, arguments: &Arguments) -> Result<(), Win32> {
     session.set_unbuffered(arguments.has_buffer())
 }

@@ -122,3 +122,26 @@ fn every_request_ends_once_however_its_client_leaves() {
     }
     assert!(finished.try_recv().is_err());
 }
+
+#[test]
+fn a_write_in_a_completion_function_needs_no_other_thread_for_what_is_outstanding() {
+    let (session, calls) = operation::pending(Some(1000));
+    let (sender, second) = channel();
+    let shared = Arc::clone(&session);
+    let complete = move |_, _| {
+        sender.send(operation::write(&shared, b"second ")).unwrap();
+        shared.write(b"third").unwrap();
+        shared.end(Event::Completed, 200, b"");
+    };
+    let first = operation::sending(vec![operation::memory(b"first ")], None);
+    session
+        .start(|_, _| Ok(()), first, Box::new(complete))
+        .unwrap();
+    // This is the only thread for completion functions.
+    session.advance();
+    let second = second.recv().unwrap();
+    assert!(second.try_recv().is_err());
+    assert!(operation::is_resumed(&calls));
+    session.advance();
+    assert_eq!(second.recv(), Ok((7, 0)));
+}
