@@ -64,17 +64,18 @@ fn document(rules: &[Rule], outcomes: &[&[Outcome]; 3]) -> String {
     parts(&mut text, FLAGS, rules, outcomes);
     text.push_str("\n## Rules\n\n");
     let kept = |column: &[Outcome]| {
-        let kept = column
-            .iter()
-            .filter(|outcome| matches!(outcome, Outcome::Kept));
-        kept.count()
+        let count = |fits: fn(&Outcome) -> bool| column.iter().filter(|it| fits(it)).count();
+        let here = count(|outcome| !matches!(outcome, Outcome::NotHere));
+        let kept = count(|outcome| matches!(outcome, Outcome::Kept));
+        format!("{kept} of {here}")
     };
     let counts = outcomes.map(kept);
     let _ = writeln!(
         text,
         "The conformance extension (`tests/conformance`) tries {} rules. Kept are {} by the native worker, {} by the \
-         64-bit and {} by the 32-bit worker under Wine. For IIS and Apache the table has what is publicly documented: *yes* where \
-         nothing documented differs, else the difference, `?` where it is known to be undocumented.",
+         64-bit and {} by the 32-bit worker under Wine; the others make no sense there (–). For IIS and Apache the table has what \
+         is publicly documented: *yes* where nothing documented differs, else the difference, `?` where it is known to be \
+         undocumented.",
         rules.len(),
         counts[0],
         counts[1],
