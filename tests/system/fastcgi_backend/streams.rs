@@ -139,3 +139,40 @@ keep_alive = 4
     gateway.stop();
     drop(worker);
 }
+
+#[test]
+fn another_gateway_answers() {
+    let inner = Gateway::with_config(
+        r#"
+[server]
+fastcgi = "127.0.0.1:0"
+[[site]]
+[[site.handler]]
+path = "*"
+pool = "echo"
+[pool.echo]
+extension = "{samples}/echo.so"
+"#,
+    );
+    let listening = inner.out().wait_for(&["listening on fastcgi://"]);
+    let (_, address) = listening.split_once("://").unwrap();
+    let outer = Gateway::with_config(&format!(
+        r#"
+[[site]]
+root = "{{dir}}"
+[[site.handler]]
+path = "*"
+pool = "far"
+[pool.far]
+fastcgi = "{address}"
+keep_alive = 4
+"#
+    ));
+    let mut client = Client::connect(outer.address());
+    for size in [0, 1, 30_000, 8 << 20] {
+        echo(&mut client, "/", size, Coding::Length, || {});
+    }
+    drop(client);
+    outer.stop();
+    inner.stop();
+}
