@@ -41,8 +41,8 @@ fn tells_each_mistake_with_its_place() {
             "2:8: this is a number, expected a string",
         ),
         ("[server]\nhttp = []\n", "2:1: `http` is empty"),
-        ("[access_log]\n", "1:2: [access_log] has no `file`"),
-        ("[access_log]\nfile = 'no/log'\n", "no does not exist"),
+        ("[access_log]\n", "1:1: [access_log] has no `file`"),
+        ("[access_log]\nfile = 'no/log'\n", "2:8: no does not exist"),
         (
             "[access_log]\nfile = 'log'\nformat = 'common'\n",
             "3:10: \"common\" is not a format",
