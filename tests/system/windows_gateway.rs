@@ -1,10 +1,11 @@
 //! The gateway for Windows, under Wine: it starts workers and CGI programs as Windows does.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
 
 use system_tests::{
-    Client, Lines, Machine, Running, Signal, get, mentioning, run, send, wait_until,
-    windows_gateway,
+    Client, Lines, Machine, Running, Signal, binary, get, mentioning, run, sample, send,
+    wait_until, windows_gateway,
 };
 use tempfile::TempDir;
 
@@ -55,8 +56,12 @@ impl Gateway {
         }
         std::fs::create_dir(folder.path().join("site")).unwrap();
         std::fs::write(folder.path().join("site/index.html"), "the index").unwrap();
+        Self::serving(folder, CONFIG)
+    }
+
+    fn serving(folder: TempDir, text: &str) -> Self {
         let config = folder.path().join("gateway.toml");
-        std::fs::write(&config, CONFIG).unwrap();
+        std::fs::write(&config, text).unwrap();
         let config = config.to_str().unwrap();
         let mut command = windows_gateway(&["serve", "--config", config, "--http", "127.0.0.1:0"]);
         let mut child = Running(command.spawn().unwrap());
@@ -139,13 +144,44 @@ fn a_killed_gateway_leaves_nothing() {
 }
 
 #[test]
+fn a_fastcgi_application_is_reached_over_tcp() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let mut application = Command::new(binary("isapi-worker"));
+    application
+        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .arg(sample("echo"));
+    let application = Running(application.spawn().unwrap());
+    let folder = TempDir::new().unwrap();
+    let config = format!(
+        "[[site]]\nroot = '.'\n[[site.handler]]\npath = '*'\npool = 'far'\n\
+         [pool.far]\nfastcgi = '127.0.0.1:{port}'\nkeep_alive = 2\n"
+    );
+    let gateway = Gateway::serving(folder, &config);
+    wait_until("it listens", || gateway.status("/") == 200);
+    let body: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
+    let mut client = Client::connect(gateway.address);
+    for _ in 0..3 {
+        client.request("POST", "/", &[], &body);
+        let reply = client.reply("POST");
+        assert!(reply.complete && reply.body == body);
+    }
+    // A kept connection that the application has closed is not taken for a new one.
+    drop(application);
+    assert_eq!(gateway.status("/"), 502);
+}
+
+#[test]
 fn what_windows_does_not_have_is_refused() {
     let folder = TempDir::new().unwrap();
     let script = folder.path().join("script.cgi");
     std::fs::write(&script, "#!/bin/sh\n").unwrap();
     let config = folder.path().join("gateway.toml");
     let text = "[server]\nthreads = 2\n[[site]]\n[[site.handler]]\npath = '/'\npool = 'x'\n\
-                [pool.x]\ncgi = 'script.cgi'\n";
+                [[site.handler]]\npath = '/y'\npool = 'y'\n[[site.handler]]\npath = '/z'\npool = 'z'\n\
+                [pool.x]\ncgi = 'script.cgi'\n[pool.y]\nfastcgi = 'unix:y.sock'\n\
+                [pool.z]\nprogram = 'z.exe'\narguments = '-b'\n";
     std::fs::write(&config, text).unwrap();
     let output = run(&mut windows_gateway(&[
         "check",
@@ -153,7 +189,12 @@ fn what_windows_does_not_have_is_refused() {
         config.to_str().unwrap(),
     ]));
     assert!(!output.status.success());
-    for words in ["2 is not a whole number from 1 to 1", "ends in .exe"] {
+    for words in [
+        "2 is not a whole number from 1 to 1",
+        "ends in .exe",
+        "there are no sockets in the file system here",
+        "FastCGI programs cannot be started here",
+    ] {
         assert!(output.error.contains(words), "{words}: {}", output.error);
     }
 }
