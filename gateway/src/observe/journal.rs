@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
+use http::header::CONTENT_LENGTH;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
@@ -111,7 +112,9 @@ impl Journal {
     /// The answer, watched on its way to the client.
     pub fn answering(self: &Arc<Self>, mut response: Response) -> Response {
         self.notes().status = Some(response.status);
+        let declared = response.headers.get(CONTENT_LENGTH);
         response.body = Sent {
+            length: declared.and_then(|value| value.to_str().ok()?.parse().ok()),
             inner: response.body,
             journal: Arc::clone(self),
             ended: None,
@@ -151,6 +154,8 @@ impl Drop for Journal {
 /// The body of an answer.
 struct Sent {
     inner: Body,
+    /// Its bytes, where they are declared: then nobody asks for more behind the last.
+    length: Option<u64>,
     journal: Arc<Journal>,
     /// How it has ended, as Win32 numbers it; `None` when it has not.
     ended: Option<u32>,
@@ -187,8 +192,8 @@ impl http_body::Body for Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        // Who has all bytes need not ask whether there are more.
-        let is_whole = self.inner.is_end_stream();
+        let sent = Some(self.journal.sent.load(Relaxed));
+        let is_whole = self.inner.is_end_stream() || self.length == sent;
         let ended = self.ended.unwrap_or(if is_whole { 0 } else { CLIENT_GONE });
         let mut notes = self.journal.notes();
         notes.taken = Some(self.journal.begun.elapsed());

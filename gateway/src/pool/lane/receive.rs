@@ -107,6 +107,8 @@ impl Receiving<'_> {
             ServerEvent::Stderr { data, .. } => self.log_error(data),
             ServerEvent::LogParameter { id, data } => {
                 if let Some(entry) = table.entries.get(id) {
+                    let (pool, pid, uri) = (&self.lane.pool.name, self.lane.pid, &entry.uri);
+                    tracing::info!(pool, pid, %uri, "log parameter: {}", data.escape_ascii());
                     entry.exchange.log_parameter(data);
                 }
             }
