@@ -2,6 +2,7 @@
 # make test     every test
 # make check    format, clippy, documentation, tidiness: what CI runs before the tests
 # make build    debug binaries and samples, as the tests use them
+# make sanitized  the worker with sanitizers in it, for the tests
 # make support  run the conformance table and write docs/ISAPI-SUPPORT.md
 # make windows  the worker and the samples for Windows, beside the native ones; Clippy for Windows
 
@@ -9,14 +10,14 @@ CARGO      ?= cargo
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 SAMPLES    := $(TARGET_DIR)/samples
 
-.PHONY: run test check build support windows deps deps-windows samples clean
+.PHONY: run test check build sanitized support windows deps deps-windows samples clean
 
 run: samples
 	$(CARGO) build --release --workspace
 	cp $(TARGET_DIR)/release/libcard.so $(SAMPLES)/card.so
 	$(TARGET_DIR)/release/isapi-gateway serve --config adapter/samples/gateway.toml
 
-test: deps build
+test: deps build sanitized
 	$(MAKE) windows
 	$(CARGO) test --workspace
 
@@ -29,6 +30,11 @@ check: deps
 build: samples
 	$(CARGO) build --workspace
 	cp $(TARGET_DIR)/debug/libcard.so $(SAMPLES)/card.so
+
+sanitized:
+	@.ci/deps valgrind=valgrind setarch=util-linux /usr/bin/rustc=rustc-web /usr/bin/cargo=cargo-web \
+		/usr/lib/rustlib/src/rust/library=rust-web-src
+	.ci/sanitized $(TARGET_DIR)
 
 support: deps build windows
 	ISAPI_SUPPORT=write $(CARGO) test -p system-tests --test system conformance::

@@ -7,6 +7,12 @@ pub fn binary(name: &str) -> PathBuf {
     existing(profile_folder().join(name), "make build")
 }
 
+/// The worker with a sanitizer in it: `address` or `thread`.
+pub fn sanitized(sanitizer: &str) -> PathBuf {
+    let folder = target_folder().join("sanitized").join(sanitizer);
+    existing(folder.join("isapi-worker"), "make sanitized")
+}
+
 /// A sample as an extension, by its name without ending.
 pub fn sample(name: &str) -> PathBuf {
     existing(samples().join(format!("{name}.so")), "make build")

@@ -30,6 +30,7 @@ mod memory;
 mod rapid_fail;
 mod recycle;
 mod samples;
+mod sanitized;
 mod several;
 mod shutdown;
 mod systemd;

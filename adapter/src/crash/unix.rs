@@ -4,6 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::thread::JoinHandle;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::mm::{MapFlags, ProtFlags};
 
 use super::maps::Finder;
 use super::{Access, Place, Report};
@@ -50,15 +51,27 @@ pub(super) fn install() {
     }
 }
 
-/// Gives the calling thread, which lives as long as the process, a stack for its handlers.
+/// Gives the calling thread, which lives as long as the process, a stack for its handlers. Without one there is no report
+/// when its own has run out.
 pub(super) fn prepare_thread() {
-    let memory = Box::leak(vec![0_u8; STACK].into_boxed_slice());
-    let stack = libc::stack_t {
-        ss_sp: memory.as_mut_ptr().cast(),
-        ss_flags: 0,
-        ss_size: memory.len(),
+    // SAFETY: fresh memory, which is the thread's alone and never given back.
+    let memory = unsafe {
+        rustix::mm::mmap_anonymous(
+            std::ptr::null_mut(),
+            STACK,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::PRIVATE | MapFlags::STACK,
+        )
     };
-    // SAFETY: the memory is the thread's alone and never freed.
+    let Ok(memory) = memory else {
+        return;
+    };
+    let stack = libc::stack_t {
+        ss_sp: memory,
+        ss_flags: 0,
+        ss_size: STACK,
+    };
+    // SAFETY: as above.
     unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
 }
 

@@ -5,8 +5,7 @@
 //! by one of the same bytes in memory that nobody else knows. Its name stays visible in `/proc/self/maps`.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -76,8 +75,15 @@ impl Mapping<'_> {
             let start = std::ptr::with_exposed_provenance::<u8>(self.start);
             std::slice::from_raw_parts(start, length)
         };
-        let mut memory = File::from(memory(self.name())?);
-        memory.write_all(bytes)?;
+        let memory = memory(self.name())?;
+        // Only the system reads them: there may be memory in between that a sanitizer keeps from everybody else.
+        let mut left = bytes;
+        while !left.is_empty() {
+            match rustix::io::retry_on_intr(|| rustix::io::write(&memory, left))? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => left = &left[count..],
+            }
+        }
         // SAFETY: the place of the mapping itself, which becomes one of the same bytes.
         unsafe {
             rustix::mm::mmap(
@@ -143,6 +149,8 @@ fn number(digits: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::fs::File;
 
     use super::*;
     use proptest::prelude::*;

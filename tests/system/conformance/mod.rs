@@ -33,11 +33,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use system_tests::Machine;
+use system_tests::{Lines, Machine};
 
 use crate::samples::Column;
 use rule::Rule;
 use run::{Outcome, run};
+pub use stage::Native;
 use stage::Stage;
 
 /// The columns of the support table.
@@ -143,10 +144,27 @@ fn outcomes(column: usize) -> &'static [Outcome] {
 
 /// Fails with a list of all rules that are not kept.
 fn keeps_all(column: usize) {
-    let rules = rules();
+    let broken = broken(&rules(), outcomes(column));
+    assert!(broken.is_empty(), "{broken}");
+}
+
+/// Runs the rules that need no extension of their own, natively like this. Returns a list of those that are not kept, and
+/// the gateway's log.
+pub fn broken_natively(native: &Native) -> (String, Lines) {
+    let stage = Stage::native(native);
+    let mut rules = rules();
+    rules.retain(|rule| rule.alone.is_none());
+    let outcomes: Vec<Outcome> = rules.iter().map(|rule| run(rule, &stage)).collect();
+    let log = stage.gateway.log().clone();
+    stage.gateway.stop();
+    (broken(&rules, &outcomes), log)
+}
+
+/// A list of the rules that are not kept; empty if there are none.
+fn broken(rules: &[Rule], outcomes: &[Outcome]) -> String {
     let broken: Vec<String> = rules
         .iter()
-        .zip(outcomes(column))
+        .zip(outcomes)
         .filter_map(|(rule, outcome)| match outcome {
             Outcome::Broken(reason) => Some(format!(
                 "§{} {} ({}):\n    {reason}",
@@ -155,11 +173,12 @@ fn keeps_all(column: usize) {
             Outcome::Kept | Outcome::Deviates(_) | Outcome::NotHere => None,
         })
         .collect();
-    assert!(
-        broken.is_empty(),
-        "{} of {} rules are not kept:\n{}",
-        broken.len(),
-        rules.len(),
+    if broken.is_empty() {
+        return String::new();
+    }
+    let (count, all) = (broken.len(), rules.len());
+    format!(
+        "{count} of {all} rules are not kept:\n{}",
         broken.join("\n")
-    );
+    )
 }

@@ -1,5 +1,7 @@
 //! A gateway with the conformance extension, and what its column of the table calls things.
 
+use std::path::PathBuf;
+
 use system_tests::{Gateway, conformance, script};
 use tempfile::TempDir;
 
@@ -55,9 +57,48 @@ printf 'Content-Type: text/plain\nX-Child: yes\n\n'
 printf '%s %s %s %s|%s|' "$REQUEST_METHOD" "$QUERY_STRING" "$REMOTE_USER" "$AUTH_TYPE" "$HTTP_X_OWN"
 cat"#;
 
+/// How a native extension is compiled and run.
+#[derive(Default)]
+pub struct Native {
+    /// Options for the compiler.
+    pub options: &'static [&'static str],
+    /// The worker, if it is not that beside the gateway.
+    pub worker: Option<PathBuf>,
+    /// Environment of the worker.
+    pub environment: Vec<(&'static str, &'static str)>,
+}
+
+impl Native {
+    /// The configuration's section about the server.
+    pub fn server(&self) -> String {
+        let worker = self.worker.as_ref();
+        worker.map_or(String::new(), |worker| {
+            format!("[server]\nworker = {worker:?}\n")
+        })
+    }
+
+    /// Further lines for a pool.
+    pub fn pool(&self) -> String {
+        let environment = self.environment.iter();
+        let pairs: Vec<_> = environment
+            .map(|(name, value)| format!("{name} = {value:?}"))
+            .collect();
+        format!("environment = {{ {} }}\n", pairs.join(", "))
+    }
+}
+
 impl Stage {
     /// Compiles the extension and starts a gateway.
     pub fn new(column: Column) -> Self {
+        Self::start(column, &Native::default())
+    }
+
+    /// The native column with an extension that is compiled and run like this.
+    pub fn native(native: &Native) -> Self {
+        Self::start(Column::Native, native)
+    }
+
+    fn start(column: Column, native: &Native) -> Self {
         let folder = TempDir::new().unwrap();
         for name in ["www", "www/wild", "app"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
@@ -73,14 +114,18 @@ impl Stage {
         }
         script(folder.path(), "cgi", CGI);
         let (file, server) = match column {
-            Column::Native => (conformance(&["-g", "-O2", "-lpthread"], folder.path()), ""),
+            Column::Native => {
+                let options = [&["-g", "-O2", "-lpthread"], native.options].concat();
+                (conformance(&options, folder.path()), native.server())
+            }
             Column::Windows(machine) => (
                 machine.conformance(folder.path()),
-                "[server]\nwine_prefix = \"{wine}\"\n",
+                "[server]\nwine_prefix = \"{wine}\"\n".to_owned(),
             ),
         };
         let name = file.file_name().unwrap().to_str().unwrap();
-        let text = format!("{server}{}", CONFIGURATION.replace("EXTENSION", name));
+        let configuration = CONFIGURATION.replace("EXTENSION", name);
+        let text = format!("{server}{configuration}{}", native.pool());
         let extension = file.to_str().unwrap().to_owned();
         Self {
             extension,
