@@ -182,9 +182,11 @@ mod checks {
         drive_c(machine);
     }
 
-    /// A folder of this machine as one on drive C. No other gateway in the prefix may have a folder of that name.
+    /// A folder of this machine as one on drive C. No other gateway in the prefix may have a folder of that name, nor
+    /// have had one: its link stays.
     fn drive_c(machine: Machine) {
-        let folder = format!("C:\\inetpub-{}-{}", machine.name(), std::process::id());
+        let unique = TempDir::with_prefix("inetpub-").unwrap();
+        let folder = format!("C:\\{}", unique.path().file_name().unwrap().display());
         let gateway = serve(
             "legacy",
             machine,
