@@ -29,6 +29,8 @@ pub struct State {
     load: usize,
     /// Since when there are more workers than the load needs.
     surplus_since: Option<Instant>,
+    /// Why the pool takes no requests, when the operator has stopped it.
+    paused: Option<Failure>,
     stopping: bool,
 }
 
@@ -69,6 +71,7 @@ impl State {
             failures: Failures::new(policy.rapid_fail),
             load: 0,
             surplus_since: None,
+            paused: None,
             stopping: false,
         }
     }
@@ -110,7 +113,19 @@ impl State {
     /// then the next request has one tried again.
     pub fn failure(&self) -> Option<&Failure> {
         let is_missing = self.ready().next().is_none() && self.wanted_at_least() > 0;
-        self.failures.last().filter(|_| is_missing)
+        let last = self.failures.last().filter(|_| is_missing);
+        self.paused.as_ref().or(last)
+    }
+
+    /// The workers whose process has not gone: the name of what each does, and its generation.
+    pub fn members(&self) -> impl Iterator<Item = (WorkerId, &'static str, u64)> {
+        let members = self.workers.iter();
+        members.map(|(id, worker)| (*id, worker.phase.name(), worker.generation))
+    }
+
+    /// Counts the versions of the extension's file.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whether the pool takes no more requests.
@@ -176,6 +191,18 @@ impl State {
                     self.replace(id, reason.clone());
                 }
             }
+            Event::Pause => {
+                self.paused = Some(Failure {
+                    kind: FailureKind::Paused,
+                    reason: "the operator has stopped the pool".into(),
+                });
+                let last = now + self.policy.shutdown_timeout;
+                self.retire_all(last, &Reason::Operator, actions);
+            }
+            Event::Resume => {
+                self.paused = None;
+                self.failures.forgive();
+            }
             Event::Idle(id) => self.close(id, actions),
             Event::Load(load) => {
                 self.load = load;
@@ -229,7 +256,12 @@ impl State {
 
     fn stop(&mut self, now: Instant, limit: Duration, actions: &mut Vec<Action>) {
         self.stopping = true;
-        let last = now + limit.min(self.policy.shutdown_timeout);
+        let limit = limit.min(self.policy.shutdown_timeout);
+        self.retire_all(now + limit, &Reason::Stopping, actions);
+    }
+
+    /// Has all workers finish until `last`.
+    fn retire_all(&mut self, last: Instant, reason: &Reason, actions: &mut Vec<Action>) {
         for (id, worker) in &mut self.workers {
             match &mut worker.phase {
                 phase @ Phase::Starting { .. } => {
@@ -238,7 +270,7 @@ impl State {
                 }
                 phase @ Phase::Ready { .. } => {
                     *phase = Phase::draining(last);
-                    actions.push(Action::Retire(*id, Reason::Stopping));
+                    actions.push(Action::Retire(*id, reason.clone()));
                 }
                 Phase::Draining { deadline, .. } | Phase::Closing { deadline } => {
                     *deadline = last.min(*deadline);
@@ -377,6 +409,7 @@ impl State {
         let replacing = self.workers.values().any(is_old);
         let wanted = self.wanted_at_least().max(usize::from(replacing));
         !self.stopping
+            && self.paused.is_none()
             && self.fresh() < wanted
             && self.workers.len() < self.policy.most_alive()
             && !(starting && (replacing || self.failures.is_trying()))
@@ -404,6 +437,17 @@ impl Phase {
         Phase::Draining {
             deadline,
             then: Then::Close,
+        }
+    }
+
+    /// Its name in the status.
+    fn name(self) -> &'static str {
+        match self {
+            Phase::Starting { .. } => "starting",
+            Phase::Ready { .. } => "ready",
+            Phase::Draining { .. } => "draining",
+            Phase::Closing { .. } => "closing",
+            Phase::Killed => "killed",
         }
     }
 
