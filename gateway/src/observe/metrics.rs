@@ -1,16 +1,18 @@
 //! The status as metrics.
 
+mod family;
+
 use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::status::{PoolState, PoolStatus, Status, TrafficStatus, WorkerStatus};
 use super::traffic::{Ledger, Traffic};
+use family::{Labels, family};
 
 /// Content type of [`open_metrics`].
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -55,17 +57,6 @@ pub fn plain(open_metrics: &str) -> String {
 struct Metrics {
     status: Status,
     ledger: Arc<Ledger>,
-}
-
-/// What tells the samples of one metric apart.
-type Labels = Vec<(&'static str, String)>;
-
-/// One metric, and how its samples are written.
-struct Family<'a, 'e> {
-    encoder: &'a mut DescriptorEncoder<'e>,
-    name: &'static str,
-    help: &'static str,
-    unit: Option<Unit>,
 }
 
 impl Collector for Metrics {
@@ -287,76 +278,6 @@ impl Metrics {
         )
         .in_unit(Unit::Seconds)
         .float_counters(workers(|worker| worker.cpu_seconds))
-    }
-}
-
-fn family<'a, 'e>(
-    encoder: &'a mut DescriptorEncoder<'e>,
-    name: &'static str,
-    help: &'static str,
-) -> Family<'a, 'e> {
-    Family {
-        encoder,
-        name,
-        help,
-        unit: None,
-    }
-}
-
-impl Family<'_, '_> {
-    fn in_unit(mut self, unit: Unit) -> Self {
-        self.unit = Some(unit);
-        self
-    }
-
-    fn gauges(self, samples: impl IntoIterator<Item = (Labels, f64)>) -> fmt::Result {
-        self.write(MetricType::Gauge, samples, |value, mut encoder| {
-            encoder.encode_gauge(&value)
-        })
-    }
-
-    fn counters(self, samples: impl IntoIterator<Item = (Labels, u64)>) -> fmt::Result {
-        self.write(MetricType::Counter, samples, |value, mut encoder| {
-            encoder.encode_counter::<NoLabelSet, _, u64>(&value, None)
-        })
-    }
-
-    fn float_counters(self, samples: impl IntoIterator<Item = (Labels, f64)>) -> fmt::Result {
-        self.write(MetricType::Counter, samples, |value, mut encoder| {
-            encoder.encode_counter::<NoLabelSet, _, u64>(&value, None)
-        })
-    }
-
-    fn histograms<'h>(
-        self,
-        samples: impl IntoIterator<Item = (Labels, &'h Histogram)>,
-    ) -> fmt::Result {
-        self.write(MetricType::Histogram, samples, |histogram, encoder| {
-            histogram.encode(encoder)
-        })
-    }
-
-    fn write<V>(
-        self,
-        kind: MetricType,
-        samples: impl IntoIterator<Item = (Labels, V)>,
-        encode: impl Fn(V, prometheus_client::encoding::MetricEncoder) -> fmt::Result,
-    ) -> fmt::Result {
-        let Self {
-            encoder,
-            name,
-            help,
-            unit,
-        } = self;
-        let mut metric = encoder.encode_descriptor(name, help, unit.as_ref(), kind)?;
-        for (labels, value) in samples {
-            if labels.is_empty() {
-                // Then there is this one sample.
-                return encode(value, metric);
-            }
-            encode(value, metric.encode_family(&labels)?)?;
-        }
-        Ok(())
     }
 }
 

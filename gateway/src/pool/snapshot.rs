@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use super::state::{Event, FailureKind, Reason};
+use super::state::{Event, FailureKind, Phase, Reason};
 use super::worker::Worker;
 use super::{Pool, Roster, lock};
 use crate::config::TraceLevel;
@@ -18,7 +18,7 @@ pub struct Member {
     /// The worker.
     pub worker: Arc<Worker>,
     /// What it does.
-    pub phase: &'static str,
+    pub phase: Phase,
     /// Which version of the file it runs.
     pub generation: u64,
 }
@@ -83,10 +83,8 @@ impl Pool {
 
 fn state(roster: &Roster) -> PoolState {
     let is_starting = || {
-        roster
-            .members
-            .iter()
-            .any(|member| member.phase == "starting")
+        let mut members = roster.members.iter();
+        members.any(|member| member.phase.is_starting())
     };
     match &roster.failure {
         _ if roster.stopping => PoolState::Stopping,
@@ -112,7 +110,7 @@ fn worker_status(member: &Member) -> WorkerStatus {
     requests.truncate(SHOWN);
     WorkerStatus {
         pid: worker.pid,
-        state: member.phase.to_owned(),
+        state: member.phase.name().to_owned(),
         generation: member.generation,
         uptime_seconds: now.saturating_duration_since(worker.started).as_secs_f64(),
         busy: worker.taken(),

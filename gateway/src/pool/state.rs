@@ -6,15 +6,18 @@
 
 mod event;
 mod failures;
+mod phase;
 mod policy;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 pub use event::{Action, Cause, Event, Failure, FailureKind, Reason, WorkerId};
+pub use phase::Phase;
 pub use policy::Policy;
 
 use failures::Failures;
+use phase::Then;
 
 /// The state of one pool.
 #[derive(Debug)]
@@ -41,23 +44,6 @@ struct Member {
     generation: u64,
     /// Why another one shall take its place.
     replace: Option<Reason>,
-}
-
-/// The life of a worker, in order; each may be skipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Starting { deadline: Instant },
-    Ready { expires: Option<Instant> },
-    Draining { deadline: Instant, then: Then },
-    Closing { deadline: Instant },
-    Killed,
-}
-
-/// What follows when a draining worker is idle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
-    Close,
-    Kill,
 }
 
 impl State {
@@ -117,10 +103,10 @@ impl State {
         self.paused.as_ref().or(last)
     }
 
-    /// The workers whose process has not gone: the name of what each does, and its generation.
-    pub fn members(&self) -> impl Iterator<Item = (WorkerId, &'static str, u64)> {
+    /// The workers whose process has not gone, with their generation.
+    pub fn members(&self) -> impl Iterator<Item = (WorkerId, Phase, u64)> {
         let members = self.workers.iter();
-        members.map(|(id, worker)| (*id, worker.phase.name(), worker.generation))
+        members.map(|(id, worker)| (*id, worker.phase, worker.generation))
     }
 
     /// Counts the versions of the extension's file.
@@ -403,8 +389,8 @@ impl State {
 
     /// Whether a worker is missing and there is room for it. One at a time after a failure, and to replace others.
     fn wants_more(&self) -> bool {
-        let is_starting = |worker: &Member| matches!(worker.phase, Phase::Starting { .. });
-        let starting = self.workers.values().any(is_starting);
+        let mut workers = self.workers.values();
+        let starting = workers.any(|worker| worker.phase.is_starting());
         let is_old = |worker: &Member| worker.phase.is_ready() && worker.replace.is_some();
         let replacing = self.workers.values().any(is_old);
         let wanted = self.wanted_at_least().max(usize::from(replacing));
@@ -429,43 +415,6 @@ impl State {
 
     fn wanted_at_most(&self) -> usize {
         self.policy.wanted(self.load, self.policy.max_spare)
-    }
-}
-
-impl Phase {
-    fn draining(deadline: Instant) -> Self {
-        Phase::Draining {
-            deadline,
-            then: Then::Close,
-        }
-    }
-
-    /// Its name in the status.
-    fn name(self) -> &'static str {
-        match self {
-            Phase::Starting { .. } => "starting",
-            Phase::Ready { .. } => "ready",
-            Phase::Draining { .. } => "draining",
-            Phase::Closing { .. } => "closing",
-            Phase::Killed => "killed",
-        }
-    }
-
-    fn is_ready(self) -> bool {
-        matches!(self, Phase::Ready { .. })
-    }
-
-    fn serves(self) -> bool {
-        matches!(self, Phase::Starting { .. } | Phase::Ready { .. })
-    }
-
-    fn deadline(self) -> Option<Instant> {
-        match self {
-            Phase::Starting { deadline }
-            | Phase::Draining { deadline, .. }
-            | Phase::Closing { deadline } => Some(deadline),
-            Phase::Ready { .. } | Phase::Killed => None,
-        }
     }
 }
 
