@@ -7,7 +7,7 @@ mod routes;
 
 use std::path::Path;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -61,19 +61,14 @@ impl Admin {
     /// # Errors
     /// When the address cannot be had, in words for the operator, or there can be no thread.
     pub fn start(config: &config::Admin, overview: Arc<Overview>) -> anyhow::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let (socket, address) = {
-            let _inside = runtime.enter();
-            listen(config).with_context(|| {
-                let address = shown(&config.listen);
-                format!("cannot listen on {address}; correct `listen` in [admin]")
-            })?
-        };
+        let config = config.clone();
         let router = routes::router(overview, config.token.clone());
+        let (started, start) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
-            .spawn(move || run(&runtime, &socket, &router, stopped))?;
+            .spawn(move || run(&config, &router, &started, stopped))?;
+        let address = start.recv().context("the admin thread has ended")??;
         Ok(Self {
             address,
             thread: Some((stop, thread)),
@@ -136,40 +131,63 @@ fn make_folder(socket: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// The thread. It makes its runtime itself, since no runtime may be dropped inside another one.
 fn run(
-    runtime: &Runtime,
-    socket: &Socket,
+    config: &config::Admin,
     router: &axum::Router,
-    mut stopped: oneshot::Receiver<()>,
+    started: &mpsc::Sender<anyhow::Result<Address>>,
+    stopped: oneshot::Receiver<()>,
 ) {
-    runtime.block_on(async {
-        let mut connections = JoinSet::new();
-        loop {
-            let has_room = connections.len() < CONNECTIONS as usize;
-            let stream = tokio::select! {
-                stream = accept(socket), if has_room => stream,
-                Some(_) = connections.join_next() => continue,
-                _ = &mut stopped => break,
-            };
-            match stream {
-                Ok(stream) => {
-                    let router = router.clone();
-                    connections.spawn(async move {
-                        let served = timeout(CONNECTION_TIME, serve(stream, router)).await;
-                        if let Ok(Err(error)) = served {
-                            tracing::debug!("admin connection ended: {error}");
-                        }
-                    });
-                }
-                Err(error) => {
-                    tracing::error!("cannot accept an admin connection: {error}");
-                    sleep(ACCEPT_PAUSE).await;
-                }
+    let listening = || {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (socket, address) = {
+            let _inside = runtime.enter();
+            listen(config).with_context(|| {
+                let address = shown(&config.listen);
+                format!("cannot listen on {address}; correct `listen` in [admin]")
+            })?
+        };
+        anyhow::Ok((runtime, socket, address))
+    };
+    // Whoever has started this waits for it.
+    match listening() {
+        Ok((runtime, socket, address)) => {
+            let _ = started.send(Ok(address));
+            runtime.block_on(serve(&socket, router, stopped));
+        }
+        Err(error) => {
+            let _ = started.send(Err(error));
+        }
+    }
+}
+
+async fn serve(socket: &Socket, router: &axum::Router, mut stopped: oneshot::Receiver<()>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let has_room = connections.len() < CONNECTIONS as usize;
+        let stream = tokio::select! {
+            stream = accept(socket), if has_room => stream,
+            Some(_) = connections.join_next() => continue,
+            _ = &mut stopped => break,
+        };
+        match stream {
+            Ok(stream) => {
+                let router = router.clone();
+                connections.spawn(async move {
+                    let served = timeout(CONNECTION_TIME, converse(stream, router)).await;
+                    if let Ok(Err(error)) = served {
+                        tracing::debug!("admin connection ended: {error}");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::error!("cannot accept an admin connection: {error}");
+                sleep(ACCEPT_PAUSE).await;
             }
         }
-        let finish = async { while connections.join_next().await.is_some() {} };
-        let _ = timeout(LAST_ANSWERS, finish).await;
-    });
+    }
+    let finish = async { while connections.join_next().await.is_some() {} };
+    let _ = timeout(LAST_ANSWERS, finish).await;
 }
 
 /// A connection of whatever kind.
@@ -183,7 +201,7 @@ async fn accept(socket: &Socket) -> std::io::Result<Box<dyn Stream>> {
     })
 }
 
-async fn serve(stream: Box<dyn Stream>, router: axum::Router) -> hyper::Result<()> {
+async fn converse(stream: Box<dyn Stream>, router: axum::Router) -> hyper::Result<()> {
     let service = service_fn(|request| router.clone().oneshot(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -27,17 +27,20 @@ fn overview() -> Arc<Overview> {
     overview
 }
 
+fn on_socket(folder: &TempDir, token: Option<&Secret>) -> config::Admin {
+    config::Admin {
+        listen: Address::Unix(folder.path().join("admin.sock")),
+        mode: 0o600,
+        token: token.cloned(),
+    }
+}
+
 /// An admin listener on a socket, and how to reach it.
 fn listening(folder: &TempDir, overview: Arc<Overview>, token: Option<&str>) -> (Admin, Remote) {
     let token = token.map(|token| Secret::new(token).unwrap());
-    let listen = Address::Unix(folder.path().join("admin.sock"));
-    let config = config::Admin {
-        listen: listen.clone(),
-        mode: 0o600,
-        token: token.clone(),
-    };
+    let config = on_socket(folder, token.as_ref());
     let admin = Admin::start(&config, overview).unwrap();
-    let address = listen;
+    let address = config.listen;
     (admin, Remote { address, token })
 }
 
@@ -120,6 +123,16 @@ fn a_socket_goes_with_its_listener_and_a_stale_one_is_no_harm() {
     assert!(error.starts_with("no gateway answers on unix:/"), "{error}");
 }
 
+#[tokio::test]
+async fn an_address_that_is_taken_is_told() {
+    let folder = TempDir::new().unwrap();
+    let (_admin, _) = listening(&folder, overview(), None);
+    let second = Admin::start(&on_socket(&folder, None), overview());
+    let error = format!("{:#}", second.err().unwrap());
+    assert!(error.starts_with("cannot listen on unix:/"), "{error}");
+    assert!(error.contains("correct `listen` in [admin]"), "{error}");
+}
+
 #[test]
 fn many_idle_connections_do_not_keep_it_from_ending() {
     let folder = TempDir::new().unwrap();
@@ -128,7 +141,7 @@ fn many_idle_connections_do_not_keep_it_from_ending() {
     let idle: Vec<_> = (0..CONNECTIONS + 3)
         .map(|_| std::os::unix::net::UnixStream::connect(&socket).unwrap())
         .collect();
-    let (done, ended) = std::sync::mpsc::channel();
+    let (done, ended) = mpsc::channel();
     std::thread::spawn(move || {
         drop(admin);
         done.send(())
