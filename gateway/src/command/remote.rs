@@ -15,11 +15,11 @@ const TOKEN: &str = "ISAPI_GATEWAY_TOKEN";
 /// How the gateway is found
 #[derive(Args)]
 pub struct Which {
-    /// Configuration file of the gateway, for its [admin]
+    /// Configuration file of the gateway, for its `[admin]`
     #[arg(long, value_name = "FILE", conflicts_with = "admin")]
     config: Option<PathBuf>,
     /// Address of its admin listener, `unix:PATH` or `IP:PORT`; a token is taken from $ISAPI_GATEWAY_TOKEN
-    /// [default: the socket of a gateway whose [admin] names none]
+    /// [default: the socket of a gateway whose `[admin]` names none]
     #[arg(long, value_name = "ADDR")]
     admin: Option<Address>,
 }
