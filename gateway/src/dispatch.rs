@@ -19,8 +19,7 @@ use crate::backend::files::{self, Files, Found};
 use crate::body::{self, Body};
 use crate::config::ErrorCode;
 use crate::error::{self, Error};
-use crate::observe::Journal;
-use crate::observe::access_log::AccessLog;
+use crate::observe::{Journal, Ledger};
 use crate::os::os_str;
 use crate::request::{Request, RequestHead};
 use crate::response::{Answer, Response};
@@ -35,7 +34,7 @@ const LOCAL_REDIRECT_LIMIT: usize = 10;
 pub struct Dispatch {
     sites: Sites,
     files: Files,
-    access_log: Option<Arc<AccessLog>>,
+    ledger: Arc<Ledger>,
 }
 
 /// A request and where it comes from: what its backend is given, and what it needs to run child requests.
@@ -67,12 +66,12 @@ impl From<Error> for Failure {
 }
 
 impl Dispatch {
-    /// Dispatches to the handlers and folders of `sites`.
-    pub fn new(sites: Sites, files: Files, access_log: Option<Arc<AccessLog>>) -> Self {
+    /// Dispatches to the handlers and folders of `sites`, and notes in the ledger what becomes of it.
+    pub fn new(sites: Sites, files: Files, ledger: Arc<Ledger>) -> Self {
         Self {
             sites,
             files,
-            access_log,
+            ledger,
         }
     }
 
@@ -101,6 +100,7 @@ impl Dispatch {
                 error,
                 pool: Some(Arc::clone(&target.backend)),
             };
+            origin.journal.enter(target.backend.pool());
             origin.check_room(&target.backend).map_err(failed)?;
             let call = target.backend.call(&origin, body, &target);
             let path = match call.await.map_err(failed)? {
@@ -173,7 +173,7 @@ impl Origin {
     /// A request of a client.
     pub fn new(head: RequestHead, dispatch: Arc<Dispatch>) -> Self {
         Self {
-            journal: Journal::new(&head, dispatch.access_log.as_ref()),
+            journal: Journal::new(&head, &dispatch.ledger),
             head,
             dispatch,
             caller: None,

@@ -62,6 +62,9 @@ pub enum Error {
         /// Until the next one is tried.
         left: std::time::Duration,
     },
+    /// The operator has stopped the pool.
+    #[error("{0}")]
+    PoolStopped(String),
     /// The pool's queue is full, or the request waited too long in it.
     #[error("the pool's queue is full: {0}")]
     Overloaded(String),
@@ -149,6 +152,9 @@ impl Error {
                 retry_after: u32::try_from(left.as_secs().saturating_add(1)).ok(),
                 ..row(StatusCode::SERVICE_UNAVAILABLE, Level::WARN, "pool_off")
             },
+            Error::PoolStopped(_) => {
+                row(StatusCode::SERVICE_UNAVAILABLE, Level::INFO, "pool_stopped")
+            }
             Error::Overloaded(_) => {
                 later(StatusCode::SERVICE_UNAVAILABLE, Level::WARN, "overloaded")
             }
@@ -181,7 +187,7 @@ impl Error {
             Error::RequestTimeout(_) => 1460,             // ERROR_TIMEOUT
             Error::CannotStart(_) => 1114,                // ERROR_DLL_INIT_FAILED
             Error::Overloaded(_) => 170,                  // ERROR_BUSY
-            Error::PoolOff { .. } => 1062,                // ERROR_SERVICE_NOT_ACTIVE
+            Error::PoolOff { .. } | Error::PoolStopped(_) => 1062, // ERROR_SERVICE_NOT_ACTIVE
             Error::Stopping => 1115,                      // ERROR_SHUTDOWN_IN_PROGRESS
             Error::ClientGone => 995,                     // ERROR_OPERATION_ABORTED
             Error::Panicked => 1359,                      // ERROR_INTERNAL_ERROR

@@ -1,6 +1,7 @@
 //! The server that people start: HTTP in front, ISAPI extensions in worker processes and CGI programs behind.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod backend;
 mod body;
 mod command;

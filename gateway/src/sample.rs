@@ -58,6 +58,7 @@ impl Site {
             pools: programs.iter().map(pool).collect(),
             error_pages: config::ErrorPages::new(),
             access_log: None,
+            admin: None,
         };
         change(folder.path(), &mut config);
         let sites = Sites::new(&config, |name| {
@@ -68,7 +69,7 @@ impl Site {
             ))))
         });
         let programs = config.pools.values().filter_map(|pool| pool.kind.file());
-        let dispatch = Arc::new(Dispatch::new(sites, Files::new(programs), None));
+        let dispatch = Arc::new(Dispatch::new(sites, Files::new(programs), Arc::default()));
         Self { folder, dispatch }
     }
 

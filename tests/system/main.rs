@@ -33,6 +33,7 @@ mod samples;
 mod sanitized;
 mod several;
 mod shutdown;
+mod status;
 mod systemd;
 mod table;
 mod trace;

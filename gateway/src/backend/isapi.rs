@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use http::header::CONNECTION;
@@ -87,7 +87,9 @@ impl Isapi {
         has_body: bool,
         target: &Target,
     ) -> Result<Answer, Error> {
+        let asked = Instant::now();
         let (lane, exchange) = self.pool.begin(&origin.head, target, has_body).await?;
+        origin.journal.waited(asked.elapsed());
         exchange.report_to(Arc::clone(&origin.journal));
         let mut pump = has_body.then(|| Pump::new(lane.clone(), exchange.clone(), body));
         let mut reply = Reply::new(lane, exchange, Caller::new(origin, target));
@@ -122,6 +124,11 @@ impl Isapi {
     /// Name of the pool.
     pub fn pool(&self) -> &str {
         self.pool.name()
+    }
+
+    /// Its workers.
+    pub fn workers(&self) -> &Pool {
+        &self.pool
     }
 
     /// How many requests may be in its workers at the same time.

@@ -14,6 +14,8 @@ use std::time::Duration;
 use crate::body::Body;
 use crate::dispatch::Origin;
 use crate::error::Error;
+use crate::observe::status::PoolStatus;
+use crate::pool::Pool;
 use crate::response::Answer;
 use crate::site::Target;
 
@@ -65,6 +67,23 @@ impl Backend {
         match self {
             Backend::Isapi(isapi) => isapi.room(),
             Backend::Cgi(_) | Backend::FastCgi(_) => usize::MAX,
+        }
+    }
+
+    /// What there is to tell of it, but for the counters of its requests and what its processes take.
+    pub fn status(&self) -> PoolStatus {
+        match self {
+            Backend::Isapi(isapi) => isapi.workers().status(),
+            Backend::Cgi(cgi) => cgi.status(),
+            Backend::FastCgi(fastcgi) => fastcgi.status(),
+        }
+    }
+
+    /// Its workers, if it has any.
+    pub fn workers(&self) -> Option<&Pool> {
+        match self {
+            Backend::Isapi(isapi) => Some(isapi.workers()),
+            Backend::Cgi(_) | Backend::FastCgi(_) => None,
         }
     }
 

@@ -5,7 +5,10 @@ mod inspect;
 mod launchers;
 mod listeners;
 mod log;
+mod order;
+mod remote;
 mod serve;
+mod status;
 mod watchdog;
 
 #[cfg(unix)]
@@ -35,6 +38,15 @@ enum Command {
     Serve(Serve),
     Check(Check),
     Inspect(Inspect),
+    Status(status::Arguments),
+    /// Replace the workers of a pool, new ones first
+    Recycle(order::Pool),
+    /// Have a pool take no more requests; those in its workers finish
+    Stop(order::Pool),
+    /// Have a pool take requests again, also one that is off because its workers fail
+    Start(order::Pool),
+    /// Log the callbacks of a pool's extension from now on
+    Trace(order::Trace),
     #[cfg(unix)]
     #[command(name = companion::SUBCOMMAND, hide = true)]
     RunProgram(RunProgram),
@@ -113,6 +125,11 @@ struct RunProgram {
 pub fn run() -> ExitCode {
     let done = match CommandLine::parse().command {
         Command::Serve(arguments) => arguments.run(),
+        Command::Status(arguments) => status::run(arguments),
+        Command::Recycle(pool) => pool.order("recycle"),
+        Command::Stop(pool) => pool.order("stop"),
+        Command::Start(pool) => pool.order("start"),
+        Command::Trace(trace) => trace.run(),
         Command::Check(arguments) => return check::run(&arguments.config),
         Command::Inspect(arguments) => {
             // A prefix that has to be created takes its time: that is said, and nothing else.
@@ -210,6 +227,10 @@ mod tests {
             ("serve x.so --fastcgi /run/x", ErrorKind::ValueValidation),
             ("serve x.so --log xml", ErrorKind::InvalidValue),
             ("check", ErrorKind::MissingRequiredArgument),
+            ("recycle", ErrorKind::MissingRequiredArgument),
+            ("status --watch --json", ErrorKind::ArgumentConflict),
+            ("status --admin nowhere", ErrorKind::ValueValidation),
+            ("trace x", ErrorKind::MissingRequiredArgument),
             ("", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
         ] {
             assert_eq!(parse(line).err(), Some(expected), "{line}");

@@ -1,6 +1,7 @@
 //! `serve`: runs a configuration until a signal stops it.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use tokio::task::JoinSet;
 use super::launchers::Launchers;
 use super::listeners::Bound;
 use super::watchdog;
+use crate::admin::Admin;
 use crate::backend::Backend;
 use crate::backend::cgi::Cgi;
 use crate::backend::fastcgi::{FastCgi, Located};
@@ -20,6 +22,7 @@ use crate::config::{self, Config, Pool, PoolKind};
 use crate::dispatch::Dispatch;
 use crate::front::listen::Threads;
 use crate::observe::access_log::{AccessLog, Writer};
+use crate::observe::{Ledger, Overview};
 use crate::os::{self, Notice, ReopenSignal, STOP_SIGNALS, StopSignals};
 use crate::pool::Launcher;
 use crate::runtime::Runtimes;
@@ -66,6 +69,16 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
         .transpose()?
         .unzip();
     let bound = Bound::take(&config.server)?;
+    let shutdown = Arc::new(Shutdown::new());
+    let overview = Arc::new(Overview::new(Arc::clone(&shutdown)));
+    let admin = config
+        .admin
+        .as_ref()
+        .map(|admin| Admin::start(admin, Arc::clone(&overview)))
+        .transpose()?;
+    if let Some(admin) = &admin {
+        announce_admin(admin)?;
+    }
     let runtimes =
         Runtimes::start(config.server.threads).context("cannot start the runtime threads")?;
     let launchers = tokio::select! {
@@ -76,6 +89,9 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
         }
     };
     let backends = start_backends(&config, &launchers, &runtimes)?;
+    let pools = config.pools.keys().map(String::as_str);
+    let ledger = Arc::new(Ledger::new(access_log, pools, &Ledger::default()));
+    overview.set(Arc::clone(&ledger), backends.values().cloned().collect());
 
     if start == Start::WhenLoaded {
         tokio::select! {
@@ -93,12 +109,12 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
         }
     }
 
-    let shutdown = Arc::new(Shutdown::new());
     let sites = Sites::new(&config, |pool| Arc::clone(&backends[pool]));
-    let dispatch = Dispatch::new(sites, Files::new(programs(&config)), access_log);
+    let dispatch = Dispatch::new(sites, Files::new(programs(&config)), ledger);
     let threads = Arc::new(Threads::new(runtimes.clone()));
     let listeners = bound.listen()?;
     listeners.announce()?;
+    overview.serve();
     os::notify(Notice::Ready);
     tokio::spawn(watchdog::run(runtimes.clone()));
     let mut accepting = listeners.accept(&config.server, &Arc::new(dispatch), &threads, &shutdown);
@@ -115,6 +131,7 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
         "{name}: stopping; {} connections are open",
         shutdown.connections()
     );
+    overview.stop();
     os::notify(Notice::Stopping);
     tokio::spawn(end_at_next(signals));
     accepting.shutdown().await;
@@ -124,11 +141,20 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
     stop_backends(backends, left.max(BACKEND_GRACE)).await;
     launchers.stop().await;
     runtimes.stop();
+    drop((admin, overview));
     if let Some(writer) = log_writer {
         writer.finish(LAST_LINES);
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Tells whoever started the gateway where it can be asked what it does.
+fn announce_admin(admin: &Admin) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "admin on {}", admin.address())
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")
 }
 
 fn open_log(config: &config::AccessLog) -> anyhow::Result<(Arc<AccessLog>, Writer)> {

@@ -115,10 +115,13 @@ fn refuse_keys_of_the_other_kind(section: &Section, is_socket: bool, findings: &
 }
 
 /// An address; the path of a socket may be relative.
-fn address(value: &DeValue, folder: &Path) -> Result<Address, Wrong> {
+///
+/// # Errors
+/// What is none, and what this system does not have.
+pub fn address(value: &DeValue, folder: &Path) -> Result<Address, Wrong> {
     let text = value::string(value)?;
     let address = text.parse().map_err(|remedy: &str| {
-        Wrong::with_remedy(format!("\"{text}\" is not an address for FastCGI"), remedy)
+        Wrong::with_remedy(format!("\"{text}\" is not an address to listen on"), remedy)
     })?;
     if !os::HAS_SOCKET_FILES && matches!(address, Address::Unix(_)) {
         return Err(Wrong::with_remedy(
@@ -132,7 +135,11 @@ fn address(value: &DeValue, folder: &Path) -> Result<Address, Wrong> {
     })
 }
 
-fn mode(value: &DeValue) -> Result<u32, Wrong> {
+/// Permissions of a file.
+///
+/// # Errors
+/// Anything but a number up to 0o777.
+pub fn mode(value: &DeValue) -> Result<u32, Wrong> {
     let wrong = |wrong: Wrong| Wrong {
         remedy: Some("write it in octal: 0o660".to_owned()),
         ..wrong

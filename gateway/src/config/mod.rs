@@ -4,6 +4,7 @@
 
 mod access_log;
 mod account;
+pub mod admin;
 mod diagnostic;
 mod error_page;
 mod fastcgi;
@@ -11,6 +12,7 @@ mod kind;
 mod limits;
 mod listener;
 mod parse;
+mod secret;
 mod section;
 mod trace;
 mod validate;
@@ -31,11 +33,13 @@ use std::time::Duration;
 use http::Method;
 
 pub use access_log::{AccessLog, LogFormat};
+pub use admin::Admin;
 pub use diagnostic::{ConfigErrors, Diagnostic};
 use diagnostic::{Findings, Source};
 pub use error_page::{ErrorCode, ErrorPages};
 pub use fastcgi::{Application, Endpoint, FastCgi, SendFile};
 pub use limits::Limits;
+pub use secret::Secret;
 pub use trace::{TraceHeader, TraceLevel};
 pub use virtual_directory::{Access, VirtualDirectory};
 pub use workers::{RapidFail, Start, Workers};
@@ -51,6 +55,8 @@ pub struct Config {
     pub server: Server,
     /// `[error_pages]`, for all sites.
     pub error_pages: ErrorPages,
+    /// `[admin]`; none by default.
+    pub admin: Option<Admin>,
     /// `[access_log]`; none by default.
     pub access_log: Option<AccessLog>,
     /// Sites, in the order of the file; a request's host chooses one.
@@ -238,19 +244,13 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with the file, each with its place in it.
     pub fn load(file: &Path) -> Result<(Self, Vec<Diagnostic>), ConfigErrors> {
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            let message = format!("{}: cannot be read: {error}", file.display());
-            ConfigErrors::from(Diagnostic::without_place(message))
-        })?;
-        Self::from_toml(file, &text)
+        Self::from_toml(file, &text_of(file)?)
     }
 
     fn from_toml(file: &Path, text: &str) -> Result<(Self, Vec<Diagnostic>), ConfigErrors> {
         let source = Some(Source { file, text });
         let mut findings = Findings::default();
-        let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        let folder = absolute.parent().unwrap_or(Path::new("/"));
-        let Some(config) = parse::config(text, folder, &mut findings) else {
+        let Some(config) = parse::config(text, &folder_of(file), &mut findings) else {
             return Err(findings.into_errors(source));
         };
         validate::config(&config, &mut findings);
@@ -306,6 +306,7 @@ impl Config {
             pools: BTreeMap::from([(pool.name.clone(), pool)]),
             error_pages: ErrorPages::new(),
             access_log: None,
+            admin: None,
         };
         let mut findings = Findings::default();
         validate::config(&config, &mut findings);
@@ -334,6 +335,19 @@ impl FastCgiListener {
             address,
         }
     }
+}
+
+fn text_of(file: &Path) -> Result<String, ConfigErrors> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let message = format!("{}: cannot be read: {error}", file.display());
+        Diagnostic::without_place(message).into()
+    })
+}
+
+/// Where relative paths of a file start.
+fn folder_of(file: &Path) -> PathBuf {
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    absolute.parent().unwrap_or(Path::new("/")).to_owned()
 }
 
 impl Default for Server {

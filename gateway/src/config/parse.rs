@@ -13,7 +13,8 @@ use super::fastcgi::SendFile;
 use super::section::{Section, listed, note, suggest};
 use super::{
     Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, TraceHeader, TraceLevel,
-    access_log, error_page, kind, limits, listener, validate, value, virtual_directory, workers,
+    access_log, admin, error_page, kind, limits, listener, validate, value, virtual_directory,
+    workers,
 };
 use crate::os;
 use crate::wine::Drive;
@@ -43,6 +44,7 @@ pub fn config(text: &str, folder: &Path, findings: &mut Findings) -> Option<Conf
     let names: Vec<String> = sections.iter().map(|(name, _)| name.clone()).collect();
     let error_pages = error_page::read(&mut root, folder, findings);
     let access_log = access_log::read(&mut root, folder, findings);
+    let admin = admin::read(&mut root, folder, findings);
     let mut pools: BTreeMap<String, Pool> = sections
         .into_iter()
         .filter_map(|(name, section)| pool(name, section, folder, findings))
@@ -61,6 +63,7 @@ pub fn config(text: &str, folder: &Path, findings: &mut Findings) -> Option<Conf
         server,
         error_pages,
         access_log,
+        admin,
         sites,
         pools,
     })

@@ -65,6 +65,17 @@ fn reads_everything() {
         wine = "wine64"
         wine_prefix = "prefix"
 
+        [access_log]
+        file = "www/access.log"
+        format = "json"
+        buffer = "64KiB"
+        flush_interval = "500ms"
+
+        [admin]
+        listen = "unix:admin.sock"
+        mode = 0o660
+        token = "0123456789abcdef"
+
         [[site]]
         hosts = ["WWW.Example.org.", "*.example.net"]
         root = "www/"
@@ -101,6 +112,7 @@ fn reads_everything() {
         ping_timeout = "10s"
         memory_limit = "2GiB"
         request_grace = "1s"
+        slow_request = "5s"
         retry_body = "1KiB"
         user = "root"
         group = "0"
@@ -164,6 +176,19 @@ fn reads_everything() {
         wine_prefix: Some(folder.path("prefix")),
     };
     assert_eq!(config.server, server);
+    let access_log = AccessLog {
+        file: folder.path("www/access.log"),
+        format: LogFormat::Json,
+        buffer: 65_536,
+        flush_interval: Duration::from_millis(500),
+    };
+    assert_eq!(config.access_log, Some(access_log));
+    let admin = Admin {
+        listen: Address::Unix(folder.path("admin.sock")),
+        mode: 0o660,
+        token: Some(Secret::new("0123456789abcdef").unwrap()),
+    };
+    assert_eq!(config.admin, Some(admin));
     let verbs = [Method::GET, Method::POST];
     let site = Site {
         hosts: vec!["www.example.org".to_owned(), "*.example.net".to_owned()],
@@ -210,6 +235,7 @@ fn reads_everything() {
             ping_timeout: Duration::from_secs(10),
             memory_limit: 2 << 30,
             request_grace: Duration::from_secs(1),
+            slow_request: Duration::from_secs(5),
             retry_body: 1024,
             recycle: super::workers::Recycle {
                 requests: 10_000,

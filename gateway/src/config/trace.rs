@@ -1,10 +1,9 @@
 //! `trace` and `trace_header` of a pool: which callbacks of its extension are logged.
 
-use std::fmt;
-
 use toml::de::DeValue;
 
 use super::diagnostic::Wrong;
+use super::secret::Secret;
 use super::value;
 
 /// Which callbacks are logged, and how much of them.
@@ -22,6 +21,9 @@ pub enum TraceLevel {
 }
 
 impl TraceLevel {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Off, Self::Failed, Self::Calls, Self::Data];
+
     /// Its name in the configuration, in the header and towards workers.
     pub fn name(self) -> &'static str {
         match self {
@@ -32,8 +34,9 @@ impl TraceLevel {
         }
     }
 
-    fn named(name: &[u8]) -> Option<Self> {
-        [Self::Off, Self::Failed, Self::Calls, Self::Data]
+    /// The level of this name.
+    pub fn named(name: &[u8]) -> Option<Self> {
+        Self::ALL
             .into_iter()
             .find(|level| level.name().as_bytes() == name)
     }
@@ -54,24 +57,14 @@ impl TraceLevel {
 }
 
 /// A header by which a client that knows the secret has its request traced.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceHeader {
     /// Its name.
     name: http::HeaderName,
-    secret: Vec<u8>,
-}
-
-/// Without the secret.
-impl fmt::Debug for TraceHeader {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "TraceHeader({}: …)", self.name)
-    }
+    secret: Secret,
 }
 
 impl TraceHeader {
-    /// Fewest characters of a secret.
-    const SHORTEST: usize = 16;
-
     /// Reads `trace_header`: `"NAME: SECRET"`.
     ///
     /// # Errors
@@ -88,17 +81,7 @@ impl TraceHeader {
                 r#"write "X-Trace: " and a secret of your own, such as `openssl rand -hex 16` makes"#,
             ));
         };
-        if secret.len() < Self::SHORTEST
-            || !secret
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && byte != b';')
-        {
-            return Err(Wrong::new(format!(
-                "the secret has at least {} visible ASCII characters, none of them `;`",
-                Self::SHORTEST
-            )));
-        }
-        let secret = secret.as_bytes().to_vec();
+        let secret = Secret::new(secret)?;
         Ok(Self { name, secret })
     }
 
@@ -108,18 +91,13 @@ impl TraceHeader {
     }
 
     /// What the header's value asks for: `SECRET` for calls, `SECRET;LEVEL` for another level. `None` without the
-    /// secret. How long the comparison takes tells nothing about it but its length.
+    /// secret.
     pub fn level(&self, value: &[u8]) -> Option<TraceLevel> {
         let (secret, level) = match value.iter().position(|byte| *byte == b';') {
             Some(at) => (&value[..at], TraceLevel::named(&value[at + 1..])?),
             None => (value, TraceLevel::Calls),
         };
-        if secret.len() != self.secret.len() {
-            return None;
-        }
-        let pairs = secret.iter().zip(&self.secret);
-        let difference = pairs.fold(0, |all, (given, own)| all | (given ^ own));
-        (std::hint::black_box(difference) == 0).then_some(level)
+        self.secret.is(secret).then_some(level)
     }
 }
 

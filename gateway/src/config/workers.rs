@@ -12,7 +12,7 @@ use super::section::Section;
 use super::value;
 
 /// Keys of `[pool.NAME]` that are read here.
-pub const KEYS: [&str; 14] = [
+pub const KEYS: [&str; 15] = [
     "start",
     "min_spare",
     "max_spare",
@@ -24,6 +24,7 @@ pub const KEYS: [&str; 14] = [
     "ping_timeout",
     "memory_limit",
     "request_grace",
+    "slow_request",
     "retry_body",
     "recycle",
     "rapid_fail",
@@ -57,6 +58,8 @@ pub struct Workers {
     /// How long a request that has run for `request_timeout` may take to notice before its worker is given up. Default
     /// 5 s.
     pub request_grace: Duration,
+    /// How long a request may run before it is logged as slow; zero: any time. Default 0.
+    pub slow_request: Duration,
     /// Bytes of a request's body that are kept until its answer begins, so that it can run again when its worker dies.
     /// Default 65,536.
     pub retry_body: u64,
@@ -123,6 +126,7 @@ impl Default for Workers {
             ping_timeout: Duration::from_secs(90),
             memory_limit: 0,
             request_grace: Duration::from_secs(5),
+            slow_request: Duration::ZERO,
             retry_body: 64 * 1024,
             recycle: Recycle {
                 requests: 0,
@@ -181,6 +185,13 @@ pub fn read(section: &mut Section, processes: usize, findings: &mut Findings) ->
             "request_grace",
             &FROM_ZERO,
             default.request_grace,
+        ),
+        slow_request: span(
+            section,
+            findings,
+            "slow_request",
+            &FROM_ZERO,
+            default.slow_request,
         ),
         retry_body: section
             .get(findings, "retry_body", value::bytes)

@@ -71,7 +71,10 @@ impl Caller {
         let origin = Arc::new(self.child(head, &child));
         let (mut response, error) = match origin.answer(entity).await {
             Ok(response) => (response, None),
-            Err(error) => (origin.failed(&error).await, Some(error)),
+            Err(error) => {
+                origin.journal.failed(&error);
+                (origin.failed(&error).await, Some(error))
+            }
         };
         if bodiless {
             // The length of a body that does not come.
@@ -83,7 +86,7 @@ impl Caller {
                 sub_status: error.as_ref().map_or(0, Error::sub_status),
                 error: error.as_ref().map_or(0, Error::win32),
             },
-            response: Some(response),
+            response: Some(origin.journal.answering(response)),
         }
     }
 
@@ -96,7 +99,7 @@ impl Caller {
         }
         Origin {
             head,
-            journal: Arc::clone(&self.origin.journal),
+            journal: self.origin.journal.child(),
             dispatch: Arc::clone(&self.origin.dispatch),
             skip,
             plain_errors: child.has(ChildRequest::DISABLE_CUSTOM_ERROR),

@@ -13,7 +13,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 
-use super::access_log::{AccessLog, Asked, Line};
+use super::access_log::{Asked, Line};
+use super::traffic::{Ledger, Over, Traffic};
 use crate::body::{Body, BodyError};
 use crate::error::Error;
 use crate::request::RequestHead;
@@ -28,28 +29,36 @@ const CLIENT_GONE: u32 = 64;
 /// ERROR_PROCESS_ABORTED, as for a backend that died before its answer had begun.
 const CUT: u32 = 1067;
 
-/// What has been noted of one request. It is held by all that may have something to add, and goes to the access log when
-/// the last of them is done: an extension may add to the log after the client has its answer.
+/// What has been noted of one request. It is held by all that may have something to add, and goes to the ledger when the
+/// last of them is done: an extension may add to the access log after the client has its answer.
 #[derive(Debug)]
 pub struct Journal {
     begun: Instant,
-    entry: Option<Entry>,
+    kind: Kind,
     received: AtomicU64,
     sent: AtomicU64,
     notes: Mutex<Notes>,
 }
 
-/// Where it goes, and what only the access log wants to know.
+/// Who has asked.
 #[derive(Debug)]
-struct Entry {
-    log: Arc<AccessLog>,
-    begun: Timestamp,
-    asked: Asked,
+enum Kind {
+    /// A client.
+    Client {
+        ledger: Arc<Ledger>,
+        /// What only the access log wants to know.
+        asked: Option<Box<(Timestamp, Asked)>>,
+    },
+    /// The extension that answers this other request.
+    Child(Arc<Journal>),
 }
 
 #[derive(Debug, Default)]
 struct Notes {
+    /// The pool that answers.
+    pool: Option<Arc<Traffic>>,
     status: Option<StatusCode>,
+    error: Option<&'static str>,
     sub_status: u16,
     win32: u32,
     /// What extensions have added.
@@ -59,20 +68,52 @@ struct Notes {
 }
 
 impl Journal {
-    /// Of a request that begins now.
-    pub fn new(head: &RequestHead, log: Option<&Arc<AccessLog>>) -> Arc<Self> {
-        let entry = log.map(|log| Entry {
-            log: Arc::clone(log),
-            begun: Timestamp::now(),
-            asked: Asked::new(head),
-        });
+    /// Of a client's request that begins now.
+    pub fn new(head: &RequestHead, ledger: &Arc<Ledger>) -> Arc<Self> {
+        let asked = ledger
+            .log
+            .is_some()
+            .then(|| Box::new((Timestamp::now(), Asked::new(head))));
+        ledger.all.begin();
+        Self::of(Kind::Client {
+            ledger: Arc::clone(ledger),
+            asked,
+        })
+    }
+
+    /// Of a child request that begins now.
+    pub fn child(self: &Arc<Self>) -> Arc<Self> {
+        Self::of(Kind::Child(Arc::clone(self)))
+    }
+
+    fn of(kind: Kind) -> Arc<Self> {
         Arc::new(Self {
             begun: Instant::now(),
-            entry,
+            kind,
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             notes: Mutex::default(),
         })
+    }
+
+    /// A pool gets the request. After a local redirect that may be another one than before.
+    pub fn enter(&self, pool: &str) {
+        let traffic = self.ledger().pools.get(pool).cloned();
+        if let Some(traffic) = &traffic {
+            traffic.begin();
+        }
+        let left = std::mem::replace(&mut self.notes().pool, traffic);
+        if let Some(traffic) = left {
+            let status = Some(StatusCode::FOUND);
+            traffic.end(&self.over(status, None, self.begun.elapsed()));
+        }
+    }
+
+    /// The request has waited so long for room in its pool.
+    pub fn waited(&self, time: Duration) {
+        if let Some(traffic) = &self.notes().pool {
+            traffic.wait.observe(time.as_secs_f64());
+        }
     }
 
     /// The body of the request, counted as it is read.
@@ -91,6 +132,7 @@ impl Journal {
     /// Why the request has failed.
     pub fn failed(&self, error: &Error) {
         let mut notes = self.notes();
+        notes.error = Some(error.outcome().label);
         notes.sub_status = error.sub_status();
         notes.win32 = error.win32();
     }
@@ -102,14 +144,17 @@ impl Journal {
 
     /// Text of the extension for the log (ISAPI.md §2.1 `lpszLogData`, §4.2 code 1003).
     pub fn log_parameter(&self, text: &[u8]) {
+        if let Kind::Child(parent) = &self.kind {
+            return parent.log_parameter(text);
+        }
         let mut notes = self.notes();
-        let room = LOG_LIMIT - notes.parameter.len();
+        let room = LOG_LIMIT.saturating_sub(notes.parameter.len());
         notes
             .parameter
             .extend_from_slice(&text[..room.min(text.len())]);
     }
 
-    /// The answer, watched on its way to the client.
+    /// The answer, watched on its way.
     pub fn answering(self: &Arc<Self>, mut response: Response) -> Response {
         self.notes().status = Some(response.status);
         let declared = response.headers.get(CONTENT_LENGTH);
@@ -123,6 +168,33 @@ impl Journal {
         response
     }
 
+    /// Bytes of the answer's body so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+
+    fn ledger(&self) -> &Ledger {
+        match &self.kind {
+            Kind::Client { ledger, .. } => ledger,
+            Kind::Child(parent) => parent.ledger(),
+        }
+    }
+
+    fn over(
+        &self,
+        status: Option<StatusCode>,
+        error: Option<&'static str>,
+        taken: Duration,
+    ) -> Over {
+        Over {
+            status,
+            error,
+            taken,
+            sent: self.sent(),
+            received: self.received.load(Relaxed),
+        }
+    }
+
     fn notes(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,24 +202,33 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        let Some(Entry { log, begun, asked }) = &self.entry else {
+        let notes = self.notes();
+        let taken = notes.taken.unwrap_or_else(|| self.begun.elapsed());
+        let over = self.over(notes.status, notes.error, taken);
+        if let Some(pool) = &notes.pool {
+            pool.end(&over);
+        }
+        let Kind::Client { ledger, asked } = &self.kind else {
             return;
         };
-        let notes = self.notes();
-        log.write(&Line {
-            begun: *begun,
-            asked,
-            taken: notes.taken.unwrap_or_else(|| self.begun.elapsed()),
-            status: notes.status,
-            sub_status: notes.sub_status,
-            win32: match notes.status {
-                None => CLIENT_GONE,
-                Some(_) => notes.win32,
-            },
-            sent: self.sent.load(Relaxed),
-            received: self.received.load(Relaxed),
-            parameter: &notes.parameter,
-        });
+        ledger.all.end(&over);
+        if let (Some(log), Some(asked)) = (&ledger.log, asked) {
+            let (begun, asked) = asked.as_ref();
+            log.write(&Line {
+                begun: *begun,
+                asked,
+                taken,
+                status: notes.status,
+                sub_status: notes.sub_status,
+                win32: match notes.status {
+                    None => CLIENT_GONE,
+                    Some(_) => notes.win32,
+                },
+                sent: over.sent,
+                received: over.received,
+                parameter: &notes.parameter,
+            });
+        }
     }
 }
 
@@ -192,13 +273,18 @@ impl http_body::Body for Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        let sent = Some(self.journal.sent.load(Relaxed));
+        let sent = Some(self.journal.sent());
         let is_whole = self.inner.is_end_stream() || self.length == sent;
         let ended = self.ended.unwrap_or(if is_whole { 0 } else { CLIENT_GONE });
         let mut notes = self.journal.notes();
         notes.taken = Some(self.journal.begun.elapsed());
         if ended != 0 {
             notes.win32 = ended;
+        }
+        match ended {
+            CUT => notes.error = Some("cut"),
+            CLIENT_GONE => notes.error = Some("client_gone"),
+            _ => {}
         }
     }
 }

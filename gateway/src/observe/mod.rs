@@ -2,5 +2,12 @@
 
 pub mod access_log;
 mod journal;
+pub mod metrics;
+mod overview;
+pub mod page;
+pub mod status;
+mod traffic;
 
 pub use journal::Journal;
+pub use overview::Overview;
+pub use traffic::Ledger;

@@ -3,6 +3,8 @@
 //!
 //! Each system has a file of its own with the same functions and types.
 
+use std::time::Duration;
+
 #[cfg(unix)]
 mod service;
 #[cfg(unix)]
@@ -20,3 +22,12 @@ pub use socket_file::*;
 pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
+
+/// What processes take of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of memory of their own.
+    pub memory: u64,
+    /// Time on processors.
+    pub cpu: Duration,
+}

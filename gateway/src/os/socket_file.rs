@@ -71,6 +71,14 @@ impl BoundFile {
     }
 }
 
+/// Connects to the socket at this path.
+///
+/// # Errors
+/// When nobody listens there, or not for us.
+pub async fn connect_file(path: &Path) -> io::Result<UnixStream> {
+    UnixStream::connect(path).await
+}
+
 /// Nobody answers on it.
 fn remove_stale(path: &Path) {
     let refused = StdUnixStream::connect(path)

@@ -1,7 +1,7 @@
 //! Unix, Linux above all.
 
 mod limits;
-mod memory;
+mod usage;
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -22,8 +22,8 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{self, SignalKind};
 
 pub use limits::spawn_limited;
-pub use memory::private_memory;
 pub use std::os::unix::fs::symlink;
+pub use usage::usage;
 
 /// Whether the memory of processes can be told, and limits and users be given to them.
 pub const HAS_LIMITS: bool = true;

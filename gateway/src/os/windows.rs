@@ -22,6 +22,7 @@ use win32job::{ExtendedLimitInfo, Job};
 
 pub use std::os::windows::fs::symlink_dir as symlink;
 
+use super::Usage;
 use crate::config::Limits;
 
 /// Whether the memory of processes can be told, and limits and users be given to them.
@@ -301,9 +302,9 @@ pub fn spawn_limited(command: &mut Command, _: &Limits) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Nothing is told of memory ([`HAS_LIMITS`]).
-pub fn private_memory(groups: &[u32]) -> Vec<u64> {
-    vec![0; groups.len()]
+/// Nothing is told of processes ([`HAS_LIMITS`]).
+pub fn usage(groups: &[u32]) -> Vec<Usage> {
+    vec![Usage::default(); groups.len()]
 }
 
 /// Windows knows no such thing.
@@ -341,6 +342,14 @@ impl BoundFile {
     pub fn listen(self, _: u32) -> io::Result<FileListener> {
         match self {}
     }
+}
+
+/// Fails.
+///
+/// # Errors
+/// Always.
+pub async fn connect_file(_: &Path) -> io::Result<TcpStream> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// What this system does not have.

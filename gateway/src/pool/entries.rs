@@ -7,6 +7,7 @@ use http::{Method, Uri};
 
 use super::exchange::Exchange;
 use super::worker::Slot;
+use crate::observe::status::RequestStatus;
 
 /// One request.
 pub struct Entry {
@@ -20,6 +21,10 @@ pub struct Entry {
     pub method: Method,
     /// Its target, for the log.
     pub uri: Uri,
+    /// The last callback that was traced.
+    pub last_call: Option<String>,
+    /// Whether it has been said that it is slow.
+    pub slow: bool,
     /// Whether ABORT_REQUEST has been sent.
     pub aborted: bool,
     /// Whether it has run too long, and its client has been told.
@@ -73,6 +78,16 @@ impl Entries {
 }
 
 impl Entry {
+    /// For the status.
+    pub fn status(&self, now: Instant) -> RequestStatus {
+        RequestStatus {
+            request: self.describe(),
+            seconds: now.saturating_duration_since(self.begun).as_secs_f64(),
+            sent_bytes: self.exchange.sent(),
+            last_call: self.last_call.clone(),
+        }
+    }
+
     /// "METHOD /path", bounded, for the log.
     pub fn describe(&self) -> String {
         /// The most characters of a path in the log.

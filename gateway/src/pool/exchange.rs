@@ -158,6 +158,11 @@ impl Exchange {
         let _ = self.journal.set(journal);
     }
 
+    /// Bytes of the answer's body that its client has been sent.
+    pub fn sent(&self) -> u64 {
+        self.journal.get().map_or(0, |journal| journal.sent())
+    }
+
     /// What the extension adds to the access log.
     pub fn log_parameter(&self, text: &[u8]) {
         if let Some(journal) = self.journal.get() {

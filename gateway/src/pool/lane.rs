@@ -22,6 +22,7 @@ use super::state::WorkerId;
 use super::worker::Slot;
 use super::{Pool, lock, variables};
 use crate::error::Error;
+use crate::observe::status::RequestStatus;
 use crate::request::RequestHead;
 use crate::site::Target;
 
@@ -160,6 +161,8 @@ impl Lane {
             begun: Instant::now(),
             method: head.method.clone(),
             uri: head.uri.clone(),
+            last_call: None,
+            slow: false,
             aborted: written.is_err(),
             late: false,
         });
@@ -351,6 +354,23 @@ impl Lane {
         let active = || table.entries.iter();
         into.extend(active().take(limit).map(Entry::describe));
         active().count()
+    }
+
+    /// Adds the requests in the lane, for the status.
+    pub fn running(&self, now: Instant, into: &mut Vec<RequestStatus>) {
+        let table = lock(&self.table);
+        into.extend(table.entries.iter().map(|entry| entry.status(now)));
+    }
+
+    /// The requests that have been in the lane for `limit`; each is told once.
+    pub fn slow(&self, now: Instant, limit: Duration) -> Vec<RequestStatus> {
+        let mut table = lock(&self.table);
+        let late = table.entries.iter_mut().filter_map(|entry| {
+            let is_late = now.saturating_duration_since(entry.begun) >= limit;
+            let is_new = is_late && !std::mem::replace(&mut entry.slow, true);
+            is_new.then(|| entry.status(now))
+        });
+        late.collect()
     }
 
     /// Ends all requests that are still in the lane, with this reason: one of them may be to blame for it, the others

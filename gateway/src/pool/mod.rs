@@ -18,14 +18,16 @@ mod queue;
 mod repeat;
 mod reply;
 mod rounds;
+mod snapshot;
 mod state;
 mod supervisor;
 mod variables;
 mod warmup;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +49,7 @@ use crate::runtime::{self, Runtimes};
 use crate::site::{Target, Warmup};
 use launch::Plan;
 use queue::Queue;
+use snapshot::Member;
 use state::{Event, Failure, FailureKind, Policy, State};
 use supervisor::Supervisor;
 use worker::{Slot, Worker};
@@ -74,6 +77,10 @@ pub struct Pool {
     roster: watch::Sender<Roster>,
     /// The supervisor has been told of the load and has not looked yet.
     load_told: AtomicBool,
+    /// Workers that have gone, by the reason.
+    exits: Mutex<BTreeMap<&'static str, u64>>,
+    /// The level of the trace that the operator has chosen: one more than its index; 0: none.
+    trace: AtomicU8,
     /// To the supervisor: a few events in the life of a worker.
     events: mpsc::UnboundedSender<Event>,
 }
@@ -82,6 +89,9 @@ pub struct Pool {
 #[derive(Default)]
 struct Roster {
     ready: Vec<Arc<Worker>>,
+    /// Those included that start and that finish.
+    members: Vec<Member>,
+    generation: u64,
     failure: Option<Failure>,
     stopping: bool,
     finished: bool,
@@ -206,6 +216,8 @@ impl Pool {
             queue: Queue::new(config.queue_length),
             roster: watch::Sender::default(),
             load_told: AtomicBool::new(false),
+            exits: Mutex::default(),
+            trace: AtomicU8::new(0),
             events,
         };
         (Arc::new(pool), receiver)
@@ -307,6 +319,7 @@ impl Failure {
         match self.kind {
             FailureKind::Missing => Error::FileMissing(reason),
             FailureKind::NotStarted => Error::CannotStart(reason),
+            FailureKind::Paused => Error::PoolStopped(reason),
             FailureKind::Off(until) => Error::PoolOff {
                 reason,
                 left: until.saturating_duration_since(Instant::now()),

@@ -6,15 +6,18 @@
 
 mod event;
 mod failures;
+mod phase;
 mod policy;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 pub use event::{Action, Cause, Event, Failure, FailureKind, Reason, WorkerId};
+pub use phase::Phase;
 pub use policy::Policy;
 
 use failures::Failures;
+use phase::Then;
 
 /// The state of one pool.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub struct State {
     load: usize,
     /// Since when there are more workers than the load needs.
     surplus_since: Option<Instant>,
+    /// Why the pool takes no requests, when the operator has stopped it.
+    paused: Option<Failure>,
     stopping: bool,
 }
 
@@ -39,23 +44,6 @@ struct Member {
     generation: u64,
     /// Why another one shall take its place.
     replace: Option<Reason>,
-}
-
-/// The life of a worker, in order; each may be skipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Starting { deadline: Instant },
-    Ready { expires: Option<Instant> },
-    Draining { deadline: Instant, then: Then },
-    Closing { deadline: Instant },
-    Killed,
-}
-
-/// What follows when a draining worker is idle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
-    Close,
-    Kill,
 }
 
 impl State {
@@ -69,6 +57,7 @@ impl State {
             failures: Failures::new(policy.rapid_fail),
             load: 0,
             surplus_since: None,
+            paused: None,
             stopping: false,
         }
     }
@@ -110,7 +99,19 @@ impl State {
     /// then the next request has one tried again.
     pub fn failure(&self) -> Option<&Failure> {
         let is_missing = self.ready().next().is_none() && self.wanted_at_least() > 0;
-        self.failures.last().filter(|_| is_missing)
+        let last = self.failures.last().filter(|_| is_missing);
+        self.paused.as_ref().or(last)
+    }
+
+    /// The workers whose process has not gone, with their generation.
+    pub fn members(&self) -> impl Iterator<Item = (WorkerId, Phase, u64)> {
+        let members = self.workers.iter();
+        members.map(|(id, worker)| (*id, worker.phase, worker.generation))
+    }
+
+    /// Counts the versions of the extension's file.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whether the pool takes no more requests.
@@ -176,6 +177,18 @@ impl State {
                     self.replace(id, reason.clone());
                 }
             }
+            Event::Pause => {
+                self.paused = Some(Failure {
+                    kind: FailureKind::Paused,
+                    reason: "the operator has stopped the pool".into(),
+                });
+                let last = now + self.policy.shutdown_timeout;
+                self.retire_all(last, &Reason::Operator, actions);
+            }
+            Event::Resume => {
+                self.paused = None;
+                self.failures.forgive();
+            }
             Event::Idle(id) => self.close(id, actions),
             Event::Load(load) => {
                 self.load = load;
@@ -229,7 +242,12 @@ impl State {
 
     fn stop(&mut self, now: Instant, limit: Duration, actions: &mut Vec<Action>) {
         self.stopping = true;
-        let last = now + limit.min(self.policy.shutdown_timeout);
+        let limit = limit.min(self.policy.shutdown_timeout);
+        self.retire_all(now + limit, &Reason::Stopping, actions);
+    }
+
+    /// Has all workers finish until `last`.
+    fn retire_all(&mut self, last: Instant, reason: &Reason, actions: &mut Vec<Action>) {
         for (id, worker) in &mut self.workers {
             match &mut worker.phase {
                 phase @ Phase::Starting { .. } => {
@@ -238,7 +256,7 @@ impl State {
                 }
                 phase @ Phase::Ready { .. } => {
                     *phase = Phase::draining(last);
-                    actions.push(Action::Retire(*id, Reason::Stopping));
+                    actions.push(Action::Retire(*id, reason.clone()));
                 }
                 Phase::Draining { deadline, .. } | Phase::Closing { deadline } => {
                     *deadline = last.min(*deadline);
@@ -371,12 +389,13 @@ impl State {
 
     /// Whether a worker is missing and there is room for it. One at a time after a failure, and to replace others.
     fn wants_more(&self) -> bool {
-        let is_starting = |worker: &Member| matches!(worker.phase, Phase::Starting { .. });
-        let starting = self.workers.values().any(is_starting);
+        let mut workers = self.workers.values();
+        let starting = workers.any(|worker| worker.phase.is_starting());
         let is_old = |worker: &Member| worker.phase.is_ready() && worker.replace.is_some();
         let replacing = self.workers.values().any(is_old);
         let wanted = self.wanted_at_least().max(usize::from(replacing));
         !self.stopping
+            && self.paused.is_none()
             && self.fresh() < wanted
             && self.workers.len() < self.policy.most_alive()
             && !(starting && (replacing || self.failures.is_trying()))
@@ -396,32 +415,6 @@ impl State {
 
     fn wanted_at_most(&self) -> usize {
         self.policy.wanted(self.load, self.policy.max_spare)
-    }
-}
-
-impl Phase {
-    fn draining(deadline: Instant) -> Self {
-        Phase::Draining {
-            deadline,
-            then: Then::Close,
-        }
-    }
-
-    fn is_ready(self) -> bool {
-        matches!(self, Phase::Ready { .. })
-    }
-
-    fn serves(self) -> bool {
-        matches!(self, Phase::Starting { .. } | Phase::Ready { .. })
-    }
-
-    fn deadline(self) -> Option<Instant> {
-        match self {
-            Phase::Starting { deadline }
-            | Phase::Draining { deadline, .. }
-            | Phase::Closing { deadline } => Some(deadline),
-            Phase::Ready { .. } | Phase::Killed => None,
-        }
     }
 }
 

@@ -15,6 +15,7 @@ use super::driver::drive;
 use super::lane::Lane;
 use super::launch::Plan;
 use super::process::{self, Process};
+use super::snapshot::Member;
 use super::state::{Action, Event, Failure, State, WorkerId};
 use super::worker::Worker;
 use super::{Pool, Roster, rounds};
@@ -58,7 +59,11 @@ impl Supervisor {
         let mut event = Event::Tick;
         loop {
             match &mut event {
-                Event::Exited(id, _) => drop(self.workers.remove(id)),
+                Event::Exited(id, _) => {
+                    if let Some(worker) = self.workers.remove(id) {
+                        self.pool.count_exit(worker.end_reason());
+                    }
+                }
                 Event::Load(load) => {
                     self.pool.load_told.store(false, SeqCst);
                     *load = self.pool.load().max(*load);
@@ -100,7 +105,7 @@ impl Supervisor {
             Action::Retire(id, reason) => self.with(id, |worker| {
                 let (pool, pid) = (&self.pool.name, worker.pid);
                 tracing::info!(pool, pid, "worker {pid} takes no more requests: {reason}");
-                worker.retire();
+                worker.retire(reason.label());
             }),
             Action::Close(id) => self.with(id, |worker| {
                 for lane in &worker.lanes {
@@ -183,7 +188,17 @@ impl Supervisor {
     /// Tells the requests what there is now.
     fn publish(&self) {
         let ready = self.state.ready();
+        let member = |(id, phase, generation)| {
+            let worker = self.workers.get(&id)?.clone();
+            Some(Member {
+                worker,
+                phase,
+                generation,
+            })
+        };
         self.pool.publish(Roster {
+            members: self.state.members().filter_map(member).collect(),
+            generation: self.state.generation(),
             ready: ready
                 .filter_map(|id| self.workers.get(&id).cloned())
                 .collect(),

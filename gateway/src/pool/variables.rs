@@ -34,7 +34,7 @@ pub fn greeting(pool: &config::Pool) -> Params {
 
 /// Appends the parameters of request `id`: its CGI variables, INSTANCE_ID, INSTANCE_NAME and APP_POOL_ID; where they
 /// differ from those of the site's root, APPL_MD_PATH and APPL_PHYSICAL_PATH (ISAPI.md §5.2);
-/// ISAPI_VIRTUAL_DIRECTORIES if the site has any; ISAPI_TRACE if the client may and does ask for a trace.
+/// ISAPI_VIRTUAL_DIRECTORIES if the site has any; ISAPI_TRACE if the client, who may, or the operator asks for a trace.
 ///
 /// # Errors
 /// [`Error::BadRequest`] when the worker would not take them; `out` then holds an unfinished record.
@@ -85,7 +85,7 @@ pub fn write(
         );
     }
     let asked = trace.and_then(|header| header.level(head.headers.get(header.name())?.as_bytes()));
-    if let Some(level) = asked {
+    if let Some(level) = asked.or_else(|| pool.trace()) {
         pair(b"ISAPI_TRACE", level.name().as_bytes());
     }
     if long_name {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastcgi_protocol::Hello;
 
@@ -31,6 +31,10 @@ pub struct Worker {
     pub pid: u32,
     /// One connection for each runtime thread.
     pub lanes: Vec<Arc<Lane>>,
+    /// When it was started.
+    pub started: Instant,
+    /// Why it ends, if it was told to.
+    ending: OnceLock<&'static str>,
     killed: OnceLock<Cause>,
     kill: Notify,
     pool: Arc<Pool>,
@@ -61,6 +65,8 @@ impl Worker {
             id,
             pid,
             lanes,
+            started: Instant::now(),
+            ending: OnceLock::new(),
             killed: OnceLock::new(),
             kill: Notify::new(),
             pool,
@@ -133,8 +139,10 @@ impl Worker {
         })
     }
 
-    /// Takes no new requests, and reports when those that it has are finished or stuck.
-    pub fn retire(&self) {
+    /// Takes no new requests, and reports when those that it has are finished or stuck. `reason` is why, for metrics.
+    pub fn retire(&self, reason: &'static str) {
+        // The first reason counts.
+        let _ = self.ending.set(reason);
         self.retiring.store(true, SeqCst);
         self.report_if_idle();
     }
@@ -142,8 +150,14 @@ impl Worker {
     /// Has the watcher kill the process group.
     pub fn kill(&self, cause: Cause) {
         // The first cause counts.
+        let _ = self.ending.set(cause.label());
         let _ = self.killed.set(cause);
         self.kill.notify_one();
+    }
+
+    /// Why it has gone, for metrics.
+    pub fn end_reason(&self) -> &'static str {
+        self.ending.get().copied().unwrap_or("died")
     }
 
     /// Waits until the process group shall be killed.

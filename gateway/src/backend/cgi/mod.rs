@@ -20,6 +20,7 @@ use super::sendfile::SendFile;
 use crate::body::{Body, discard};
 use crate::config;
 use crate::error::Error;
+use crate::observe::status::PoolStatus;
 use crate::request::RequestHead;
 use crate::response::Answer;
 use crate::site::Target;
@@ -59,6 +60,15 @@ impl Cgi {
     /// The files that the program may have sent.
     pub fn sendfile(&self) -> &SendFile {
         &self.sendfile
+    }
+
+    /// What there is to tell, but for the counters of its requests.
+    pub fn status(&self) -> PoolStatus {
+        PoolStatus {
+            program: self.program.display().to_string(),
+            queued: self.waiting.load(Ordering::Relaxed),
+            ..PoolStatus::new(self.pool(), "cgi")
+        }
     }
 
     /// Runs one request in a process of its own. The program is ended when the future or the answer's body is

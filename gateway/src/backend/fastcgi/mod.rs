@@ -33,6 +33,7 @@ use super::sendfile::SendFile;
 use crate::body::{self, Body, discard};
 use crate::config::{self, Application, Endpoint};
 use crate::error::Error;
+use crate::observe::status::{PoolState, PoolStatus};
 use crate::request::RequestHead;
 use crate::response::Answer;
 use crate::site::Target;
@@ -169,6 +170,25 @@ impl FastCgi {
     /// Name of the pool.
     pub fn pool(&self) -> &str {
         &self.name
+    }
+
+    /// What there is to tell, but for the counters of its requests.
+    pub fn status(&self) -> PoolStatus {
+        let addresses = self.members.iter().map(|member| &*member.origin.address);
+        let fault = self
+            .program
+            .as_ref()
+            .and_then(|program| program.check().err());
+        PoolStatus {
+            program: addresses.collect::<Vec<_>>().join(", "),
+            state: match fault {
+                None => PoolState::Running,
+                Some(_) => PoolState::Failed,
+            },
+            reason: fault.map(|error| error.to_string()),
+            queued: self.places.waiting(),
+            ..PoolStatus::new(&self.name, "fastcgi")
+        }
     }
 
     /// The files that the application may have sent.

@@ -58,6 +58,11 @@ impl Places {
         })
     }
 
+    /// How many wait; those that have left may count.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiters.len()
+    }
+
     /// A place, at the preferred address if it can be; waits until there is one.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ fn tells_each_mistake_of_a_listener() {
     for (text, expected) in [
         (
             "[server]\nfastcgi = ['unix:/x', 'localhost:9000']\n",
-            "2:23: \"localhost:9000\" is not an address for FastCGI",
+            "2:23: \"localhost:9000\" is not an address to listen on",
         ),
         (
             "[server]\nfastcgi = [{ mode = 0o600 }]\n",

@@ -41,6 +41,18 @@ fn tells_each_mistake_with_its_place() {
             "2:8: this is a number, expected a string",
         ),
         ("[server]\nhttp = []\n", "2:1: `http` is empty"),
+        (
+            "[admin]\nlisten = '127.0.0.1:1'\n",
+            "2:1: whoever reaches 127.0.0.1:1 could stop pools",
+        ),
+        (
+            "[admin]\nlisten = 'unix:x'\ntoken = 'short'\n",
+            "3:9: the secret has at least 16",
+        ),
+        (
+            "[admin]\nlisten = '127.0.0.1:1'\ntoken = '0123456789abcdef'\nmode = 0o600\n",
+            "4:1: `mode` has no meaning for a port",
+        ),
         ("[access_log]\n", "1:1: [access_log] has no `file`"),
         ("[access_log]\nfile = 'no/log'\n", "2:8: no does not exist"),
         (

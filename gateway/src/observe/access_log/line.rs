@@ -60,10 +60,13 @@ impl Asked {
     /// What this request asks for.
     pub fn new(head: &RequestHead) -> Self {
         let header = |name: HeaderName| head.headers.get(name).cloned();
+        let own_uri = head.front.request_uri.clone();
+        let own_uri = own_uri.and_then(|uri| Uri::from_maybe_shared(uri).ok());
         let user = head.front.variables.get(b"REMOTE_USER");
         Self {
             method: head.method.clone(),
-            uri: head.uri.clone(),
+            // What the client has asked for, if the web server before us has asked for something else.
+            uri: own_uri.unwrap_or_else(|| head.uri.clone()),
             version: head.version,
             connection: head.connection,
             user: user.map(<[u8]>::to_vec),

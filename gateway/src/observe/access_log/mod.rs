@@ -48,6 +48,11 @@ impl AccessLog {
         text.push('\n');
         self.shared.add(text.as_bytes());
     }
+
+    /// Lines that were dropped so far.
+    pub fn lost(&self) -> u64 {
+        self.shared.lost()
+    }
 }
 
 impl Drop for AccessLog {

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +18,8 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Shared {
     /// Most bytes that wait.
     limit: usize,
+    /// Lines that were dropped so far.
+    lost: AtomicU64,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -35,6 +38,7 @@ impl Shared {
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
+            lost: AtomicU64::new(0),
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -45,6 +49,7 @@ impl Shared {
         let mut state = self.lock();
         if state.lines.len() + line.len() > self.limit {
             state.dropped += 1;
+            self.lost.fetch_add(1, Relaxed);
             return;
         }
         let before = state.lines.len();
@@ -55,6 +60,11 @@ impl Shared {
         if before == 0 || is_urgent {
             self.changed.notify_one();
         }
+    }
+
+    /// Lines that were dropped so far.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Relaxed)
     }
 
     /// Has the writer end when it has written what there is.

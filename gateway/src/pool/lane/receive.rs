@@ -113,7 +113,11 @@ impl Receiving<'_> {
                 }
             }
             ServerEvent::Trace { id, event } => {
-                let request = table.entries.get(id).map(|entry| entry.describe());
+                let entry = table.entries.get(id);
+                let request = entry.map(|entry| {
+                    entry.last_call = last_call(&event);
+                    entry.describe()
+                });
                 self.log_call(request.as_deref(), &event);
             }
             ServerEvent::Unhealthy(reason) => {
@@ -184,6 +188,21 @@ impl Receiving<'_> {
         }
         Ok(())
     }
+}
+
+/// What was called and what it came to, bounded, for the status.
+fn last_call(event: &Params) -> Option<String> {
+    /// The most characters of it.
+    const SHOWN: usize = 200;
+    let field = |name: &[u8]| Some(String::from_utf8_lossy(event.get(name)?));
+    let mut text = field(b"call")?.into_owned();
+    if let Some(arguments) = field(b"arguments") {
+        text.push_str(&format!("({arguments})"));
+    }
+    if let Some(result) = field(b"result") {
+        text.push_str(&format!(" = {result}"));
+    }
+    Some(text.chars().take(SHOWN).collect())
 }
 
 fn error_page(status: u16, sub_status: u16, reason: &[u8]) -> Result<ErrorPage, String> {

@@ -1,8 +1,9 @@
 //! What is looked at once a second, and what of it is a reason to replace or kill a worker: the extension's file, the
-//! memory of the workers, their answers to pings, the time of day; and how many requests there are.
+//! memory of the workers, their answers to pings, the time of day; how many requests there are, and which take long.
 
 mod file;
 mod schedule;
+mod slow;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub async fn run(pool: Arc<Pool>) {
             return;
         };
         rounds.judge(&pool, &workers, seen);
+        slow::log(&pool, config.slow_request);
     }
 }
 
@@ -60,7 +62,7 @@ impl Seen {
             file: Identity::of(&extension),
             memory: match pids {
                 [] => Vec::new(),
-                pids => os::private_memory(pids),
+                pids => os::usage(pids).iter().map(|usage| usage.memory).collect(),
             },
             time: Zoned::now().datetime(),
         }

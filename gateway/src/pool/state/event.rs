@@ -33,6 +33,10 @@ pub enum Event {
     Recycle(WorkerId, Reason),
     /// All workers shall be replaced.
     RecycleAll(Reason),
+    /// The operator has the pool take no requests until [`Event::Resume`]; its workers finish.
+    Pause,
+    /// The operator has the pool go on, as if nothing had failed.
+    Resume,
     /// Nothing is left in a draining worker that is worth waiting for.
     Idle(WorkerId),
     /// The pool has so many requests, waiting ones included.
@@ -73,6 +77,8 @@ pub enum Reason {
     Schedule,
     /// It has so many bytes of private memory, more than it should.
     Memory(u64),
+    /// The operator wants it.
+    Operator,
     /// A request in it ran too long.
     RequestTimeout,
     /// The load does not need it any more.
@@ -95,9 +101,28 @@ impl fmt::Display for Reason {
             Reason::Age => f.write_str("it has reached its age"),
             Reason::Schedule => f.write_str("it is time by the schedule"),
             Reason::Memory(bytes) => write!(f, "it has {} MiB of private memory", bytes >> 20),
+            Reason::Operator => f.write_str("the operator wants it"),
             Reason::RequestTimeout => f.write_str("a request in it ran too long"),
             Reason::Idle => f.write_str("it is not needed"),
             Reason::Stopping => f.write_str("the pool stops"),
+        }
+    }
+}
+
+impl Reason {
+    /// Its name in metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Reason::FileChanged => "file_changed",
+            Reason::Unhealthy(_) => "unhealthy",
+            Reason::Requests => "requests",
+            Reason::Age => "age",
+            Reason::Schedule => "schedule",
+            Reason::Memory(_) => "memory",
+            Reason::Operator => "operator",
+            Reason::RequestTimeout => "request_timeout",
+            Reason::Idle => "idle",
+            Reason::Stopping => "stopping",
         }
     }
 }
@@ -124,8 +149,23 @@ pub enum Cause {
     #[error("it had {} MiB of private memory", .0 >> 20)]
     Memory(u64),
     /// The pool stopped while it loaded the extension.
-    #[error("the gateway is stopping")]
+    #[error("the pool stops")]
     Stopping,
+}
+
+impl Cause {
+    /// Its name in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Cause::NotLoaded => "not_loaded",
+            Cause::LateStart => "startup_timeout",
+            Cause::Stuck => "request_timeout",
+            Cause::LateStop => "shutdown_timeout",
+            Cause::NoPong => "no_pong",
+            Cause::Memory(_) => "memory_limit",
+            Cause::Stopping => "stopping",
+        }
+    }
 }
 
 /// Why there is no worker.
@@ -146,4 +186,6 @@ pub enum FailureKind {
     NotStarted,
     /// Workers started and died, too many of them: 503 until the next is tried (ISAPI.md §7.4).
     Off(Instant),
+    /// The operator has stopped the pool: 503.
+    Paused,
 }

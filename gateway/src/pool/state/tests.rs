@@ -106,6 +106,38 @@ fn failed_starts_back_off_and_the_first_success_ends_it() {
 }
 
 #[test]
+fn a_pool_that_the_operator_stops_finishes_and_refuses_until_it_goes_on() {
+    let (mut state, now) = pool(2);
+    state.step(now, Event::Tick);
+    state.step(now, Event::Started(A));
+    assert_eq!(
+        state.step(now, Event::Pause),
+        [
+            Action::Retire(A, Reason::Operator),
+            Action::Kill(B, Cause::Stopping)
+        ]
+    );
+    assert_eq!(state.failure().unwrap().kind, FailureKind::Paused);
+    assert_eq!(state.step(now, Event::Idle(A)), [Action::Close(A)]);
+    assert_eq!(state.step(now, Event::Exited(B, failure("killed"))), []);
+    assert_eq!(state.step(now, Event::Exited(A, failure("exited"))), []);
+    assert_eq!(state.step(now, Event::Load(7)), []);
+    assert_eq!(
+        state.step(now, Event::Resume),
+        [Action::Spawn(C), Action::Spawn(WorkerId(3))]
+    );
+    assert_eq!(state.failure(), None);
+}
+
+#[test]
+fn a_pool_that_is_off_starts_at_once_when_the_operator_says_so() {
+    let (mut state, now) = pool(1);
+    state.step(now, Event::Tick);
+    assert_eq!(state.step(now, Event::Exited(A, failure("died"))), []);
+    assert_eq!(state.step(now, Event::Resume), [Action::Spawn(B)]);
+}
+
+#[test]
 fn a_worker_that_does_not_start_in_time_is_killed_and_counts_as_failed() {
     let (mut state, now) = pool(1);
     state.step(now, Event::Tick);

@@ -22,7 +22,7 @@ async fn a_request_that_runs_too_long_condemns_the_worker() {
     );
 
     // What the supervisor does with it. A late END_REQUEST is no reason to wait.
-    bench.worker.retire();
+    bench.worker.retire("age");
     assert_eq!(bench.events.recv().await, Some(Event::Idle(WorkerId(0))));
     assert!(!bench.worker.has_room(0));
     fake.end(id).await;
@@ -45,7 +45,7 @@ async fn a_condemned_worker_is_idle_when_the_innocent_have_gone() {
     // In the moment before the supervisor hears of it.
     let innocent = bench.get("/innocent");
     let innocent_id = fake.hear_get().await;
-    bench.worker.retire();
+    bench.worker.retire("age");
     assert!(bench.events.try_recv().is_err());
     fake.answer_whole(innocent_id, "ok").await;
     assert_eq!(text(response(innocent.await.unwrap())).await, "ok");
@@ -163,7 +163,7 @@ async fn closing_ends_the_sending_side_after_what_was_to_be_sent() {
     let (mut bench, mut fake) = Bench::start(&config()).await;
     let call = bench.get("/");
     let id = fake.hear_get().await;
-    bench.worker.retire();
+    bench.worker.retire("age");
     assert!(bench.events.try_recv().is_err());
     fake.answer_whole(id, "last").await;
     assert_eq!(text(response(call.await.unwrap())).await, "last");

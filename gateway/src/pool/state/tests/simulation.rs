@@ -38,6 +38,7 @@ struct Simulation {
     queue_length: usize,
     requests: Vec<Request>,
     holds: Vec<Duration>,
+    paused: bool,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +97,7 @@ impl Simulation {
             queue_length,
             requests: Vec::new(),
             holds: Vec::new(),
+            paused: false,
             random,
         }
     }
@@ -282,7 +284,9 @@ impl Simulation {
     }
 
     fn recycle(&mut self) {
-        let event = match (self.some_worker(|_| true), self.random.below(4)) {
+        let event = match (self.some_worker(|_| true), self.random.below(8)) {
+            (_, 4) => Event::Pause,
+            (_, 5..) => Event::Resume,
             (_, 0) => Event::RecycleAll(Reason::FileChanged),
             (None, _) | (_, 1) => Event::RecycleAll(Reason::Schedule),
             (Some(worker), 2) => Event::Unhealthy {
@@ -307,11 +311,16 @@ impl Simulation {
     }
 
     fn step(&mut self, event: Event) {
+        match event {
+            Event::Pause => self.paused = true,
+            Event::Resume => self.paused = false,
+            _ => {}
+        }
         for action in self.state.step(self.now, event) {
             match action {
                 Action::Spawn(id) => {
                     let before = self.workers.insert(id, Process::default());
-                    assert!(before.is_none());
+                    assert!(before.is_none() && !self.paused);
                 }
                 Action::Retire(id, _) => {
                     let worker = self.workers.get_mut(&id).unwrap();
