@@ -29,7 +29,7 @@ pub use fixture::{Gate, conformance, extension, extension_as, fastcgi_program, l
 pub use gateway::{Gateway, Output, gateway_command, run};
 pub use lines::Lines;
 pub use load::{Load, Outcome};
-pub use process::{Memory, Process, Running, memory, mentioning, send, wait_until};
+pub use process::{Memory, Process, Running, memory, mentioning, send, send_group, wait_until};
 pub use rustix::process::Signal;
 pub use windows::{Machine, windows_gateway};
 

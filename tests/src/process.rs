@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::PATIENCE;
 
@@ -96,6 +96,12 @@ pub fn mentioning(folder: &std::path::Path) -> Vec<u32> {
 pub fn send(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     kill_process(pid, signal).unwrap();
+}
+
+/// Sends a signal to all processes of a group.
+pub fn send_group(leader: u32, signal: Signal) {
+    let leader = Pid::from_raw(i32::try_from(leader).unwrap()).unwrap();
+    kill_process_group(leader, signal).unwrap();
 }
 
 /// Waits for something that only asking can tell.

@@ -54,6 +54,13 @@ impl Machine {
         }
     }
 
+    /// Compiles `fixtures/NAME.c` to a DLL of another name; `options` go to the compiler.
+    pub fn extension_as(self, file: &str, name: &str, options: &[&str], folder: &Path) -> PathBuf {
+        let inputs = [here().join("fixtures").join(format!("{name}.c")), names()];
+        let options = [&["-Wl,--enable-stdcall-fixup"], options].concat();
+        self.library(&inputs, &options, folder.join(file))
+    }
+
     /// Compiles the conformance extension to `conformance.dll` in this folder.
     pub fn conformance(self, folder: &Path) -> PathBuf {
         let file = folder.join("conformance.dll");

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::samples::{Column, bodies, gateway_of, table};
 
-/// Makes one test for each machine.
+/// Makes one test for each machine, of functions in a module `checks`.
 macro_rules! on_both_machines {
     ($($name:ident)*) => {$(
         mod $name {
@@ -27,6 +27,7 @@ macro_rules! on_both_machines {
         }
     )*};
 }
+pub(crate) use on_both_machines;
 
 on_both_machines! {
     samples_answer

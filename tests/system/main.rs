@@ -27,6 +27,7 @@ mod fronts;
 mod gateway_side;
 mod innocent;
 mod memory;
+mod pools_of_dlls;
 mod rapid_fail;
 mod recycle;
 mod samples;

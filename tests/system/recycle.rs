@@ -177,6 +177,20 @@ fn a_number_of_requests_is_enough_for_one_worker() {
 }
 
 #[test]
+fn a_worker_that_reports_that_it_is_unhealthy_is_replaced() {
+    let gateway = steady("");
+    let reply = gateway.get("/?unhealthy");
+    assert_eq!(reply.text(), "version 1");
+    gateway
+        .log()
+        .wait_for(&["takes no more requests", "it is tired"]);
+    wait_until("another worker answers", || {
+        gateway.get("/").process() != reply.process()
+    });
+    gateway.stop();
+}
+
+#[test]
 fn a_worker_that_leaks_is_replaced_at_the_soft_limit() {
     let gateway = steady("recycle.memory = '100MiB'\n");
     let first = gateway.get("/?leak=50").process();

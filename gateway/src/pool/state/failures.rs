@@ -10,6 +10,9 @@ use crate::config::RapidFail;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// … doubles with each further one up to this.
 const LAST_DELAY: Duration = Duration::from_secs(30);
+/// So many starts in a row may fail of an extension that has loaded before until requests are told; they wait for the
+/// next one instead.
+const PATIENCE: u32 = 3;
 
 /// The failures of one pool.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub struct Failures {
     trips: u32,
     /// Starts that failed one after the other.
     failed_starts: u32,
+    /// Whether a worker has ever started.
+    has_loaded: bool,
     /// No start before this time.
     retry_at: Option<Instant>,
     /// From here an interval without failures counts.
@@ -37,15 +42,18 @@ impl Failures {
             recent: VecDeque::new(),
             trips: 0,
             failed_starts: 0,
+            has_loaded: false,
             retry_at: None,
             quiet_since: None,
             last: None,
         }
     }
 
-    /// Why there is no worker; `None` before the first has tried, and as soon as one has started.
+    /// Why there is no worker; `None` before the first has tried, as soon as one has started, and while it may be a
+    /// passing failure of an extension that is known to load.
     pub fn last(&self) -> Option<&Failure> {
-        self.last.as_ref()
+        let may_pass = self.has_loaded && self.trips == 0 && self.failed_starts <= PATIENCE;
+        self.last.as_ref().filter(|_| !may_pass)
     }
 
     /// When the next worker may be started, if not at once.
@@ -61,6 +69,7 @@ impl Failures {
     /// A worker has started.
     pub fn started(&mut self) {
         self.failed_starts = 0;
+        self.has_loaded = true;
         self.retry_at = None;
         self.last = None;
     }
@@ -195,6 +204,32 @@ mod tests {
             assert_eq!(died(&mut failures, now), None);
         }
         assert!(failures.recent.len() <= 1);
+    }
+
+    #[test]
+    fn an_extension_that_has_loaded_may_fail_to_some_times() {
+        let mut failures = Failures::new(RapidFail {
+            failures: 0,
+            ..POLICY
+        });
+        let failure = Failure {
+            kind: FailureKind::NotStarted,
+            reason: "killed".into(),
+        };
+        let mut now = Instant::now();
+        let mut fails = |failures: &mut Failures| {
+            assert_eq!(failures.start_failed(now, failure.clone()), None);
+            now = failures.retry_at().unwrap();
+            failures.last().is_some()
+        };
+        assert!(fails(&mut failures), "it has never loaded");
+        failures.started();
+        let told = [(); 5].map(|()| fails(&mut failures));
+        assert_eq!(told, [false, false, false, true, true]);
+        failures.started();
+        assert!(!fails(&mut failures));
+        failures.forgive();
+        assert!(fails(&mut failures), "it is another one");
     }
 
     #[test]

@@ -1,0 +1,197 @@
+//! What pools do for Windows DLLs as for native extensions: workers are replaced for every reason, die, and nobody
+//! notices. The same of native ones is in `recycle.rs` and `innocent.rs`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use system_tests::{Client, Gateway, Load, Machine, Process, Signal, send_group, wait_until};
+use tempfile::TempDir;
+
+use crate::dlls::on_both_machines;
+
+on_both_machines! {
+    a_new_file_takes_over_and_one_that_is_no_good_does_not
+    nothing_is_lost_while_workers_are_replaced_all_the_time
+    every_other_reason_replaces_a_worker
+    a_worker_that_takes_too_much_or_is_silent_is_killed
+    a_hang_costs_its_worker_and_nobody_else
+    one_percent_crash_and_nobody_else_fails
+    workers_are_killed_and_nobody_fails
+}
+
+/// A gateway that serves the fixture as a DLL, with these keys for its pool.
+fn steady(machine: Machine, keys: &str) -> Gateway {
+    let folder = TempDir::new().unwrap();
+    machine.extension("steady", folder.path());
+    let text = r#"
+[server]
+wine_prefix = "{wine}"
+[[site]]
+[[site.handler]]
+path = "*"
+pool = "steady"
+[pool.steady]
+extension = "{dir}/steady.dll"
+threads = 8
+"#;
+    Gateway::with_config_in(folder, &[text, keys].concat())
+}
+
+/// Another version of the fixture, beside it.
+fn version(machine: Machine, folder: &Path, options: &[&str]) -> PathBuf {
+    machine.extension_as("new.dll", "steady", options, folder)
+}
+
+/// Waits until there have been so many workers, and the last one answers.
+fn replaced(gateway: &Gateway, count: usize) {
+    wait_until("another worker", || started(gateway) >= count);
+    assert_eq!(gateway.get("/").text(), "version 1");
+}
+
+/// The workers' processes. Each leads a group: where Wine runs 32-bit programs through `start.exe`, that is not the
+/// worker itself.
+fn workers(gateway: &Gateway) -> Vec<Process> {
+    let all = gateway.processes().into_iter();
+    all.filter(|process| process.is_alive()).collect()
+}
+
+/// How many workers have started. Windows uses numbers of processes again at once, so these do not tell.
+fn started(gateway: &Gateway) -> usize {
+    let lines = gateway.log().so_far();
+    let ready = lines.iter().filter(|line| line.contains("worker ready"));
+    ready.count()
+}
+
+mod checks {
+    use super::*;
+
+    pub fn a_new_file_takes_over_and_one_that_is_no_good_does_not(machine: Machine) {
+        let gateway = steady(machine, "");
+        let first = gateway.get("/").process();
+        let mut slow = Client::connect(gateway.address());
+        slow.request("GET", "/?sleep=3000", &[], b"");
+        let load = Load::start(gateway.address(), 4, |_| "/".into());
+        let file = gateway.folder().join("steady.dll");
+        let new = version(machine, gateway.folder(), &["-DVERSION=2"]);
+        std::fs::rename(new, &file).unwrap();
+        let changed = ["takes no more requests", "file has changed"];
+        gateway.log().wait_for(&changed);
+        wait_until("version 2", || gateway.get("/").text() == "version 2");
+        let reply = slow.reply("GET");
+        let answer = (reply.text(), reply.process());
+        assert_eq!(answer, ("version 1".to_owned(), first));
+        gateway.log().wait_for(&["steady: terminated"]);
+        let new = version(machine, gateway.folder(), &["-DVERSION=3", "-DCANNOT_LOAD"]);
+        std::fs::rename(new, &file).unwrap();
+        gateway.log().wait_for(&["the one that runs goes on"]);
+        assert_eq!(gateway.get("/").text(), "version 2");
+        load.stop().only(&["200 version 1", "200 version 2"]);
+        drop(slow);
+        gateway.stop();
+    }
+
+    pub fn nothing_is_lost_while_workers_are_replaced_all_the_time(machine: Machine) {
+        let gateway = steady(machine, "processes = 2\nrecycle.age = '200ms'\n");
+        let load = Load::start(gateway.address(), 32, |number| match number % 100 {
+            0 => "/?sleep=50".into(),
+            _ => "/".into(),
+        });
+        wait_until("20,000 requests", || load.sent() >= 20_000);
+        wait_until("several replacements", || started(&gateway) >= 6);
+        load.stop().only(&["200 version 1"]);
+        gateway.stop();
+    }
+
+    pub fn every_other_reason_replaces_a_worker(machine: Machine) {
+        let keys = "recycle.requests = 500\nrecycle.memory = '150MiB'\n\
+                    start = 'on_demand'\nidle_timeout = '2s'\n";
+        let gateway = steady(machine, keys);
+        gateway.get("/?unhealthy");
+        let told = |words| gateway.log().wait_for(&["takes no more requests", words]);
+        told("it is tired");
+        replaced(&gateway, 2);
+
+        gateway.get("/?leak=150");
+        told("MiB of private memory");
+        replaced(&gateway, 3);
+
+        let load = Load::start(gateway.address(), 4, |_| "/".into());
+        told("it has served its number of requests");
+        replaced(&gateway, 4);
+        load.stop().only(&["200 version 1"]);
+
+        told("it is not needed");
+        assert_eq!(gateway.get("/").text(), "version 1");
+        gateway.stop();
+    }
+
+    pub fn a_worker_that_takes_too_much_or_is_silent_is_killed(machine: Machine) {
+        let keys = "memory_limit = '150MiB'\nping_interval = '100ms'\nping_timeout = '2s'\n";
+        let gateway = steady(machine, keys);
+        let told = |words| gateway.log().wait_for(&["was killed", words]);
+        // Killed before its answer or after it. What is posted does not run again.
+        gateway.request("POST", "/?leak=200", &[], b"");
+        told("MiB of private memory");
+        replaced(&gateway, 2);
+        let all = workers(&gateway);
+        for process in &all {
+            send_group(process.pid, Signal::STOP);
+        }
+        told("it did not answer a ping in time");
+        for process in all {
+            process.wait_gone();
+        }
+        assert_eq!(gateway.get("/").text(), "version 1");
+        gateway.stop();
+    }
+
+    pub fn a_hang_costs_its_worker_and_nobody_else(machine: Machine) {
+        let gateway = steady(machine, "request_timeout = '1s'\nrequest_grace = '1s'\n");
+        let mut stuck = Client::connect(gateway.address());
+        stuck.request("GET", "/?sleep=600000", &[], b"");
+        let load = Load::start(gateway.address(), 4, |_| "/".into());
+        assert_eq!(stuck.reply("GET").status(), 502);
+        gateway.log().wait_for(&["was killed"]);
+        load.stop().only(&["200 version 1"]);
+        drop(stuck);
+        gateway.stop();
+    }
+
+    pub fn one_percent_crash_and_nobody_else_fails(machine: Machine) {
+        let gateway = steady(machine, "processes = 2\nrapid_fail.failures = 0\n");
+        let load = Load::start(gateway.address(), 16, |number| match number % 100 {
+            50 => "/?crash".into(),
+            number if number % 10 == 0 => "/?sleep=20".into(),
+            _ => "/".into(),
+        });
+        wait_until("1,000 requests", || load.sent() >= 1_000);
+        let sent = load.sent();
+        let outcome = load.stop();
+        outcome.only(&["200 version 1", "502"]);
+        let crashes = outcome.count("502");
+        assert!(
+            (sent / 100..=sent / 100 + 2).contains(&crashes),
+            "{crashes} of {sent}: {outcome:?}"
+        );
+        gateway.stop();
+    }
+
+    pub fn workers_are_killed_and_nobody_fails(machine: Machine) {
+        let gateway = steady(machine, "processes = 2\nrapid_fail.failures = 0\n");
+        let load = Load::start(gateway.address(), 8, |_| "/".into());
+        let mut victim = 0;
+        while started(&gateway) < 6 {
+            let before = load.sent();
+            wait_until("some requests", || load.sent() >= before + 100);
+            let alive = workers(&gateway);
+            victim += 1;
+            if let Some(process) = alive.get(victim % 2) {
+                send_group(process.pid, Signal::KILL);
+                process.wait_gone();
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        load.stop().only(&["200 version 1"]);
+        gateway.stop();
+    }
+}
