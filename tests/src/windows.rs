@@ -1,6 +1,5 @@
 //! The worker for Windows, under Wine.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -139,36 +138,22 @@ fn names() -> PathBuf {
 
 /// Wine with its files in a folder that all tests share.
 fn wine() -> Command {
-    static PREFIX: OnceLock<(PathBuf, File)> = OnceLock::new();
-    let (prefix, _) = PREFIX.get_or_init(|| {
+    static PREFIX: OnceLock<PathBuf> = OnceLock::new();
+    let prefix = PREFIX.get_or_init(|| {
         let prefix = target_folder().join("windows/wine");
         std::fs::create_dir_all(&prefix).unwrap();
-        let in_use = use_prefix(&prefix);
-        (prefix, in_use)
+        // The server leaves a few seconds after the last program. It has to be told before the first, unless one still
+        // runs. The first program fills the folder, and starts services that must not hold a test's pipes.
+        quietly(
+            Command::new("/usr/lib/wine/wineserver")
+                .arg("-p10")
+                .env("WINEPREFIX", &prefix),
+        );
+        let first = quietly(in_prefix(&prefix).args(["cmd.exe", "/c", "exit"]));
+        assert!(first.success(), "Wine: {first}");
+        prefix
     });
     in_prefix(prefix)
-}
-
-/// Brings Wine up in a prefix as gateways do it, and keeps them from ending its server, until the file is closed.
-fn use_prefix(prefix: &Path) -> File {
-    let setup = File::options()
-        .append(true)
-        .create(true)
-        .open(prefix.join("isapi-gateway.setup"))
-        .unwrap();
-    setup.lock().unwrap();
-    // The server leaves a few seconds after the last program. It has to be told before the first, unless one still
-    // runs. The first program fills the folder, and starts services that must not hold a test's pipes.
-    quietly(
-        Command::new("/usr/lib/wine/wineserver")
-            .arg("-p10")
-            .env("WINEPREFIX", prefix),
-    );
-    let first = quietly(in_prefix(prefix).args(["cmd.exe", "/c", "exit"]));
-    assert!(first.success(), "Wine: {first}");
-    let in_use = File::create(prefix.join("isapi-gateway.use")).unwrap();
-    in_use.lock_shared().unwrap();
-    in_use
 }
 
 fn quietly(command: &mut Command) -> ExitStatus {
