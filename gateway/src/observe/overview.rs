@@ -9,12 +9,12 @@ use super::status::{PoolStatus, Status};
 use super::traffic::Ledger;
 use crate::backend::Backend;
 use crate::os;
-use crate::shutdown::Shutdown;
+use crate::shutdown::Connections;
 
 /// Everything that the status is told of. Asking it never waits for a request or a worker.
 pub struct Overview {
     started: Instant,
-    shutdown: Arc<Shutdown>,
+    connections: Arc<Connections>,
     serving: AtomicBool,
     stopping: AtomicBool,
     parts: Mutex<Parts>,
@@ -28,11 +28,11 @@ struct Parts {
 }
 
 impl Overview {
-    /// Of a gateway that has no pools yet; `shutdown` knows its connections.
-    pub fn new(shutdown: Arc<Shutdown>) -> Self {
+    /// Of a gateway that has no pools yet.
+    pub fn new(connections: Arc<Connections>) -> Self {
         Self {
             started: Instant::now(),
-            shutdown,
+            connections,
             serving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             parts: Mutex::default(),
@@ -73,6 +73,11 @@ impl Overview {
         self.serving.load(Relaxed) && !self.stopping.load(Relaxed) && are_ready()
     }
 
+    /// The connections of clients.
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
     /// Where requests are noted.
     pub fn ledger(&self) -> Arc<Ledger> {
         self.parts().ledger
@@ -93,7 +98,7 @@ impl Overview {
             pid: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs_f64(),
             stopping: self.stopping.load(Relaxed),
-            connections: self.shutdown.connections(),
+            connections: self.connections.count(),
             traffic: ledger.all.status(),
             access_log_lost: ledger.log.as_ref().map_or(0, |log| log.lost()),
             pools,
