@@ -1,7 +1,7 @@
 //! Where the status comes from.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -17,6 +17,10 @@ pub struct Overview {
     connections: Arc<Connections>,
     serving: AtomicBool,
     stopping: AtomicBool,
+    /// Configurations that were read and are or were in use.
+    used: AtomicU64,
+    /// Those that could not be used.
+    refused: AtomicU64,
     parts: Mutex<Parts>,
 }
 
@@ -35,6 +39,8 @@ impl Overview {
             connections,
             serving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            used: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             parts: Mutex::default(),
         }
     }
@@ -42,6 +48,12 @@ impl Overview {
     /// These are its pools from now on, and where their requests are noted.
     pub fn set(&self, ledger: Arc<Ledger>, backends: Vec<Arc<Backend>>) {
         *self.parts.lock().unwrap_or_else(PoisonError::into_inner) = Parts { ledger, backends };
+    }
+
+    /// Another configuration has been read.
+    pub fn reloaded(&self, is_used: bool) {
+        let count = if is_used { &self.used } else { &self.refused };
+        count.fetch_add(1, Relaxed);
     }
 
     /// It takes connections.
@@ -100,6 +112,9 @@ impl Overview {
             stopping: self.stopping.load(Relaxed),
             connections: self.connections.count(),
             traffic: ledger.all.status(),
+            reloads: [("used", &self.used), ("refused", &self.refused)]
+                .map(|(what, count)| (what.to_owned(), count.load(Relaxed)))
+                .into(),
             access_log_lost: ledger.log.as_ref().map_or(0, |log| log.lost()),
             pools,
         }

@@ -1,6 +1,6 @@
 //! Configurations that cannot be used, and what of one cannot be used before the next start.
 
-use system_tests::{Gateway, Signal, extension, wait_until};
+use system_tests::{Gateway, Signal, extension, gateway_command, run, wait_until};
 use tempfile::TempDir;
 
 use super::{config, folder, goes_over, reload, steady};
@@ -35,6 +35,14 @@ fn a_bad_file_changes_nothing_and_says_where_it_is_wrong() {
         "the new configuration is in use: nothing has changed"
     );
     assert_eq!(gateway.get("/a/").process(), process);
+    let socket = gateway.folder().join("admin.sock");
+    let address = format!("unix:{}", socket.display());
+    let status = run(&mut gateway_command([
+        "status", "--json", "--admin", &address,
+    ]));
+    for count in ["\"refused\": 2", "\"used\": 1"] {
+        assert!(status.out.contains(count), "{status:?}");
+    }
     gateway.stop();
 }
 

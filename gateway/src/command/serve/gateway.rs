@@ -94,6 +94,11 @@ impl Gateway {
         self.config.server.watch
     }
 
+    /// Another configuration has been read; the status tells how often.
+    pub fn note_reload(&self, is_used: bool) {
+        self.overview.reloaded(is_used);
+    }
+
     /// Has the access log's file opened again.
     pub fn reopen_log(&self) {
         if let Some((_, writer)) = &self.log {

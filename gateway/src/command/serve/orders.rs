@@ -123,6 +123,7 @@ impl Orders {
                 Err(text)
             }
         };
+        gateway.note_reload(done.is_ok());
         os::notify(Notice::Ready);
         if let Some(reply) = order.reply {
             // Who does not wait for it any more need not know.
