@@ -1,6 +1,7 @@
 //! The way of a request through the middle: site, handler, backend, error table.
 
 mod child;
+mod table;
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +13,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Uri};
+use tokio::sync::watch;
 use tracing::Level;
 
 use crate::backend::Backend;
@@ -26,6 +28,7 @@ use crate::response::{Answer, Response};
 use crate::site::{HandlerId, Resolved, Sites, Target};
 
 pub use child::{Caller, ChildAnswer};
+pub use table::{Released, Table};
 
 /// How often an answer may send the request to another path of this server before it is taken for a loop.
 const LOCAL_REDIRECT_LIMIT: usize = 10;
@@ -35,6 +38,8 @@ pub struct Dispatch {
     sites: Sites,
     files: Files,
     ledger: Arc<Ledger>,
+    /// Gone with the last request that goes by it.
+    used: watch::Sender<()>,
 }
 
 /// A request and where it comes from: what its backend is given, and what it needs to run child requests.
@@ -72,13 +77,14 @@ impl Dispatch {
             sites,
             files,
             ledger,
+            used: watch::Sender::new(()),
         }
     }
 
     /// Answers a request. Every failure is logged once, here, and becomes the error page of its row in the error table,
     /// or the one that the configuration has for it.
-    pub async fn run(self: &Arc<Self>, request: Request) -> Response {
-        let origin = Arc::new(Origin::new(request.head, Arc::clone(self)));
+    pub async fn run(self: Arc<Self>, request: Request) -> Response {
+        let origin = Arc::new(Origin::new(request.head, self));
         let body = origin.journal.receiving(request.body);
         let response = match origin.answer(body).await {
             Ok(response) => response,

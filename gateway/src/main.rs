@@ -8,6 +8,7 @@ mod command;
 mod config;
 mod dispatch;
 mod error;
+mod file;
 mod front;
 mod library;
 mod observe;

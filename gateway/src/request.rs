@@ -18,7 +18,7 @@ pub struct Request {
 }
 
 /// Method, URL, headers and connection facts of a request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RequestHead {
     /// Method as sent; extension methods are allowed.
     pub method: Method,
@@ -35,7 +35,7 @@ pub struct RequestHead {
 }
 
 /// What a web server that is trusted says of a request, beside what HTTP can say.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Front {
     /// CGI variables that tell who asks and over what: REMOTE_USER, AUTH_TYPE, SSL_CLIENT_S_DN …
     pub variables: Params,
@@ -46,7 +46,7 @@ pub struct Front {
 }
 
 /// What is known about the client's connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// The client's address and port.
     pub remote: SocketAddr,

@@ -12,13 +12,14 @@ use crate::backend::Backend;
 use crate::backend::cgi::Cgi;
 use crate::backend::files::Files;
 use crate::config::{self, Config, HandlerPath, Pool, PoolKind};
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, Table};
 use crate::site::Sites;
 
 /// A site with a folder `root` of static files and a folder `programs` beside it.
 pub struct Site {
     folder: TempDir,
     pub dispatch: Arc<Dispatch>,
+    pub table: Arc<Table>,
 }
 
 impl Site {
@@ -70,7 +71,12 @@ impl Site {
         });
         let programs = config.pools.values().filter_map(|pool| pool.kind.file());
         let dispatch = Arc::new(Dispatch::new(sites, Files::new(programs), Arc::default()));
-        Self { folder, dispatch }
+        let table = Arc::new(Table::new(Arc::clone(&dispatch)));
+        Self {
+            folder,
+            dispatch,
+            table,
+        }
     }
 
     /// Writes a static file; a name that begins with `../` lies beside the root.

@@ -1,8 +1,10 @@
 //! Stopping in order: what connections are told, and the signals that start it.
 
 use std::process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::os;
 
@@ -27,7 +29,44 @@ pub async fn end_at_next(mut signals: os::StopSignals) {
     process::exit(IMPATIENT);
 }
 
-/// The order to stop, for every connection. Connections hold receivers; that none is left means that all have ended.
+/// All connections, in groups that can be told to end each by itself.
+#[derive(Default)]
+pub struct Connections {
+    groups: Mutex<Vec<Arc<Shutdown>>>,
+}
+
+impl Connections {
+    /// A new group, for the connections of one listener.
+    pub fn group(&self) -> Arc<Shutdown> {
+        let group = Arc::new(Shutdown::new());
+        let mut groups = self.groups();
+        // Those of listeners that are closed, when their last connection has ended.
+        groups.retain(|group| Arc::strong_count(group) > 1 || group.connections() > 0);
+        groups.push(Arc::clone(&group));
+        group
+    }
+
+    /// How many connections there are.
+    pub fn count(&self) -> usize {
+        self.groups().iter().map(|group| group.connections()).sum()
+    }
+
+    /// As [`Shutdown::drain`], all at the same time.
+    pub async fn drain(&self, patience: std::time::Duration) {
+        let mut draining = JoinSet::new();
+        for group in self.groups().iter() {
+            let group = Arc::clone(group);
+            draining.spawn(async move { group.drain(patience).await });
+        }
+        draining.join_all().await;
+    }
+
+    fn groups(&self) -> MutexGuard<'_, Vec<Arc<Shutdown>>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The order to stop, for the connections of a group. They hold receivers; that none is left means that all have ended.
 pub struct Shutdown {
     stage: watch::Sender<Stage>,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 
@@ -85,30 +85,23 @@ impl Gateway {
 
     /// The same with these variables in its environment.
     pub fn with_environment(folder: TempDir, text: &str, variables: &[(&str, &str)]) -> Self {
-        let samples = built::samples();
-        let text = text
-            .replace("{samples}", samples.to_str().unwrap())
-            .replace(
-                "{wine}",
-                built::target_folder()
-                    .join("windows/prefix")
-                    .to_str()
-                    .unwrap(),
-            )
-            .replace("{cgi}", samples.join("cgi").to_str().unwrap())
-            .replace("{dir}", folder.path().to_str().unwrap());
-        let file = folder.path().join("gateway.toml");
-        std::fs::write(&file, text).unwrap();
-        let arguments: [OsString; 5] = [
-            "serve".into(),
-            "--config".into(),
-            file.into(),
-            "--http".into(),
-            "127.0.0.1:0".into(),
-        ];
-        let mut command = gateway_command(arguments);
-        command.envs(variables.iter().copied());
+        let mut command = gateway_command(["serve", "--http", "127.0.0.1:0", "--config"]);
+        command
+            .arg(configure(folder.path(), text))
+            .envs(variables.iter().copied());
         Self::start(command, folder)
+    }
+
+    /// `isapi-gateway serve --config FILE`, listening where the text says: for HTTP first on a port.
+    pub fn as_configured(folder: TempDir, text: &str) -> Self {
+        let mut command = gateway_command(["serve", "--config"]);
+        command.arg(configure(folder.path(), text));
+        Self::start(command, folder)
+    }
+
+    /// Gives it another configuration, which it does not know of yet. Returns the file.
+    pub fn configure(&self, text: &str) -> PathBuf {
+        configure(self.folder(), text)
     }
 
     fn start(mut command: Command, folder: TempDir) -> Self {
@@ -205,6 +198,20 @@ impl Gateway {
             self.log.to_end().join("\n")
         );
     }
+}
+
+/// Writes the configuration of a gateway.
+fn configure(folder: &Path, text: &str) -> PathBuf {
+    let samples = built::samples();
+    let prefix = built::target_folder().join("windows/prefix");
+    let text = text
+        .replace("{samples}", samples.to_str().unwrap())
+        .replace("{wine}", prefix.to_str().unwrap())
+        .replace("{cgi}", samples.join("cgi").to_str().unwrap())
+        .replace("{dir}", folder.to_str().unwrap());
+    let file = folder.join("gateway.toml");
+    std::fs::write(&file, text).unwrap();
+    file
 }
 
 impl Drop for Gateway {

@@ -30,6 +30,7 @@ mod memory;
 mod pools_of_dlls;
 mod rapid_fail;
 mod recycle;
+mod reload;
 mod samples;
 mod sanitized;
 mod several;

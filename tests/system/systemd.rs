@@ -168,6 +168,20 @@ fn a_manager_that_asks_for_it_hears_that_it_is_alive() {
 }
 
 #[test]
+fn a_manager_hears_of_another_configuration() {
+    let text = config("http = \"127.0.0.1:0\"");
+    let service = Service::start(TempDir::new().unwrap(), &text, Vec::new(), &[]);
+    service.tells("READY=1");
+    let changed = text.replace("http =", "header_limit = 9000\nhttp =");
+    std::fs::write(service.folder.path().join("gateway.toml"), changed).unwrap();
+    send(service.child.id(), Signal::HUP);
+    service.tells("RELOADING=1");
+    service.tells("READY=1");
+    service.log.wait_for(&["the new configuration is in use"]);
+    service.stop();
+}
+
+#[test]
 fn the_units_name_listeners_of_the_reference() {
     let socket = unit("isapi-gateway.socket");
     for (comment, line) in [
@@ -181,4 +195,5 @@ fn the_units_name_listeners_of_the_reference() {
     }
     let service = unit("isapi-gateway.service");
     assert!(service.contains("\nType=notify\n") && service.contains("\nWatchdogSec="));
+    assert!(service.contains("\nExecReload=/bin/kill -HUP $MAINPID\n"));
 }

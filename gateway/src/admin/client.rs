@@ -47,13 +47,26 @@ impl Remote {
     /// # Errors
     /// When there is none, in words for the operator.
     pub fn ask(&self, method: Method, path: &str) -> anyhow::Result<Answer> {
+        self.ask_within(PATIENCE, method, path)
+    }
+
+    /// The same for what may take so long.
+    ///
+    /// # Errors
+    /// As for [`Self::ask`].
+    pub fn ask_within(
+        &self,
+        patience: Duration,
+        method: Method,
+        path: &str,
+    ) -> anyhow::Result<Answer> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let answer = async {
-            timeout(PATIENCE, self.exchange(method, path))
+            timeout(patience, self.exchange(method, path))
                 .await
-                .unwrap_or_else(|_| Err(anyhow!("no answer within {PATIENCE:?}")))
+                .unwrap_or_else(|_| Err(anyhow!("no answer within {patience:?}")))
         };
         let answer = runtime.block_on(answer).with_context(|| {
             let address = shown(&self.address);

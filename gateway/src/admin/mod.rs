@@ -43,6 +43,15 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// Pause after a failed accept, which is nearly always the lack of a descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What has become of an order to read the configuration again: what has changed, or why nothing has.
+pub type Reloaded = Result<String, String>;
+
+/// Where that is told.
+pub type Reply = oneshot::Sender<Reloaded>;
+
+/// Takes orders to read the configuration again.
+pub type Reloads = tokio::sync::mpsc::Sender<Reply>;
+
 /// The listener, which runs until it is dropped.
 pub struct Admin {
     address: Address,
@@ -56,13 +65,17 @@ enum Socket {
 }
 
 impl Admin {
-    /// Starts to listen.
+    /// Starts to listen. Orders to read the configuration again go to `reloads`.
     ///
     /// # Errors
     /// When the address cannot be had, in words for the operator, or there can be no thread.
-    pub fn start(config: &config::Admin, overview: Arc<Overview>) -> anyhow::Result<Self> {
+    pub fn start(
+        config: &config::Admin,
+        overview: Arc<Overview>,
+        reloads: Reloads,
+    ) -> anyhow::Result<Self> {
         let config = config.clone();
-        let router = routes::router(overview, config.token.clone());
+        let router = routes::router(overview, reloads, config.token.clone());
         let (started, start) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()

@@ -14,7 +14,9 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde::Deserialize;
+use tokio::sync::oneshot;
 
+use super::Reloads;
 use super::pools::{self, Order};
 use crate::config::{Secret, TraceLevel};
 use crate::observe::status::Status;
@@ -24,7 +26,7 @@ use crate::observe::{Overview, metrics, page};
 type Answer = (StatusCode, String);
 
 /// All of it. `token` is what clients must show.
-pub fn router(overview: Arc<Overview>, token: Option<Secret>) -> Router {
+pub fn router(overview: Arc<Overview>, reloads: Reloads, token: Option<Secret>) -> Router {
     let token = Arc::new(token);
     let guarded = Router::new()
         .route("/", get(|| async { Redirect::to("/status") }))
@@ -32,6 +34,7 @@ pub fn router(overview: Arc<Overview>, token: Option<Secret>) -> Router {
         .route("/status.json", get(status_json))
         .route("/metrics", get(metrics))
         .route("/pools/{pool}/{order}", post(order))
+        .route("/reload", post(move || reload(reloads)))
         .layer(middleware::from_fn(move |request, next| {
             guard(Arc::clone(&token), request, next)
         }));
@@ -141,6 +144,20 @@ async fn ready(State(overview): State<Arc<Overview>>) -> Answer {
     match overview.is_ready() {
         true => (StatusCode::OK, "ready\n".into()),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
+    }
+}
+
+async fn reload(reloads: Reloads) -> Answer {
+    let (reply, reloaded) = oneshot::channel();
+    // Nobody takes it: that is told below.
+    let _ = reloads.send(reply).await;
+    match reloaded.await {
+        Ok(Ok(changes)) => (StatusCode::OK, changes + "\n"),
+        Ok(Err(reason)) => (StatusCode::CONFLICT, reason + "\n"),
+        Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the gateway is stopping\n".into(),
+        ),
     }
 }
 

@@ -13,12 +13,12 @@ use crate::backend::cgi::Cgi;
 use crate::config::{Pool, PoolKind, Secret};
 use crate::observe::Ledger;
 use crate::observe::status::Status;
-use crate::shutdown::Shutdown;
+use crate::shutdown::Connections;
 
 const TOKEN: &str = "0123456789abcdef";
 
 fn overview() -> Arc<Overview> {
-    let overview = Arc::new(Overview::new(Arc::new(Shutdown::new())));
+    let overview = Arc::new(Overview::new(Arc::new(Connections::default())));
     let program = Path::new("/bin/true");
     let pool = Pool::new("re port".into(), PoolKind::Cgi(program.into()));
     let backend = Arc::new(Backend::Cgi(Box::new(Cgi::new(&pool, program))));
@@ -35,11 +35,16 @@ fn on_socket(folder: &TempDir, token: Option<&Secret>) -> config::Admin {
     }
 }
 
+/// Nobody takes orders to reload.
+fn nobody() -> Reloads {
+    tokio::sync::mpsc::channel(1).0
+}
+
 /// An admin listener on a socket, and how to reach it.
 fn listening(folder: &TempDir, overview: Arc<Overview>, token: Option<&str>) -> (Admin, Remote) {
     let token = token.map(|token| Secret::new(token).unwrap());
     let config = on_socket(folder, token.as_ref());
-    let admin = Admin::start(&config, overview).unwrap();
+    let admin = Admin::start(&config, overview, nobody()).unwrap();
     let address = config.listen;
     (admin, Remote { address, token })
 }
@@ -69,6 +74,9 @@ fn everything_has_its_url() {
     );
     assert_eq!(get("/nothing").0, StatusCode::NOT_FOUND);
     assert_eq!(get("/pools/x/recycle").0, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(get("/reload").0, StatusCode::METHOD_NOT_ALLOWED);
+    let (status, text) = ask(&remote, Method::POST, "/reload");
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{text}");
     overview.stop();
     assert_eq!(get("/readyz").0, StatusCode::SERVICE_UNAVAILABLE);
 }
@@ -127,7 +135,7 @@ fn a_socket_goes_with_its_listener_and_a_stale_one_is_no_harm() {
 async fn an_address_that_is_taken_is_told() {
     let folder = TempDir::new().unwrap();
     let (_admin, _) = listening(&folder, overview(), None);
-    let second = Admin::start(&on_socket(&folder, None), overview());
+    let second = Admin::start(&on_socket(&folder, None), overview(), nobody());
     let error = format!("{:#}", second.err().unwrap());
     assert!(error.starts_with("cannot listen on unix:/"), "{error}");
     assert!(error.contains("correct `listen` in [admin]"), "{error}");

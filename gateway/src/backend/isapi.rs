@@ -12,7 +12,7 @@ use crate::body::{self, Body};
 use crate::config;
 use crate::dispatch::{Caller, Origin};
 use crate::error::Error;
-use crate::pool::{Begun, Launcher, Pool, Pump, Repeatable, Reply, Trials};
+use crate::pool::{Begun, Launcher, Pool, Predecessors, Pump, Repeatable, Reply, Trials};
 use crate::response::Answer;
 use crate::runtime::Runtimes;
 use crate::site::{Target, Warmup};
@@ -24,15 +24,18 @@ pub struct Isapi {
 
 impl Isapi {
     /// Starts the pool of `extension`: its supervisor runs on the first runtime thread, each worker gets a connection
-    /// from every runtime thread. Returns at once; the workers start in the background.
+    /// from every runtime thread. Returns at once; the workers start in the background, when those `before` have ended.
     pub fn start(
         config: &config::Pool,
         extension: &Path,
         launcher: Launcher,
         warmup: Option<Warmup>,
+        before: Predecessors,
         runtimes: &Runtimes,
     ) -> Self {
-        Self::new(Pool::start(config, extension, launcher, warmup, runtimes))
+        Self::new(Pool::start(
+            config, extension, launcher, warmup, before, runtimes,
+        ))
     }
 
     /// The backend of a pool that runs.

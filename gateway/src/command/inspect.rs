@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::launchers::Launchers;
 use crate::config::{Config, PoolKind};
 use crate::library::{self, Defect, Library, Platform, resolve};
-use crate::pool::{About, Pool};
+use crate::pool::{About, Pool, Predecessors};
 use crate::runtime::Runtimes;
 use crate::wine::Wine;
 
@@ -225,7 +225,14 @@ async fn load(config: Config) -> anyhow::Result<About> {
             pool.startup_timeout = PATIENCE;
             pool.shutdown_timeout = PATIENCE;
             let launcher = launchers.launcher(file)?;
-            let running = Pool::start(&pool, file, launcher, None, &runtimes);
+            let running = Pool::start(
+                &pool,
+                file,
+                launcher,
+                None,
+                Predecessors::default(),
+                &runtimes,
+            );
             about = running.about().await.map_err(|reason| anyhow!(reason));
             running.stop(PATIENCE).await;
         }

@@ -14,13 +14,13 @@ mod watchdog;
 #[cfg(unix)]
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
-use crate::config::{Config, FastCgiListener};
+use crate::config::Config;
 use crate::front::fastcgi::Address;
 #[cfg(unix)]
 use crate::process::companion;
@@ -47,6 +47,8 @@ enum Command {
     Start(order::Pool),
     /// Log the callbacks of a pool's extension from now on
     Trace(order::Trace),
+    /// Read the configuration again; pools that have not changed go on, and no request is lost
+    Reload(remote::Which),
     #[cfg(unix)]
     #[command(name = companion::SUBCOMMAND, hide = true)]
     RunProgram(RunProgram),
@@ -130,6 +132,7 @@ pub fn run() -> ExitCode {
         Command::Stop(pool) => pool.order("stop"),
         Command::Start(pool) => pool.order("start"),
         Command::Trace(trace) => trace.run(),
+        Command::Reload(which) => order::reload(which),
         Command::Check(arguments) => return check::run(&arguments.config),
         Command::Inspect(arguments) => {
             // A prefix that has to be created takes its time: that is said, and nothing else.
@@ -161,38 +164,32 @@ pub fn run() -> ExitCode {
 impl Serve {
     fn run(self) -> anyhow::Result<()> {
         log::start(self.log, self.log_level.as_deref())?;
-        let config = self.configuration()?;
         let start = match self.extension {
             Some(_) => serve::Start::WhenLoaded,
             None => serve::Start::AtOnce,
         };
-        serve::run(config, start)
+        let (config, source) = self.configuration()?;
+        serve::run(config, source, start)
     }
 
-    fn configuration(&self) -> anyhow::Result<Config> {
-        match (&self.extension, &self.config) {
-            (_, Some(file)) => self.load(file),
+    /// What is to be served, and where it can be read again.
+    fn configuration(self) -> anyhow::Result<(Config, Option<serve::Source>)> {
+        let Self { http, fastcgi, .. } = self;
+        match (self.extension, self.config) {
+            (_, Some(file)) => {
+                let source = serve::Source {
+                    file,
+                    http,
+                    fastcgi,
+                };
+                Ok((source.load()?, Some(source)))
+            }
             (Some(extension), None) => {
-                let fastcgi = self.fastcgi.clone();
-                Ok(Config::for_extension(extension, self.http, fastcgi)?)
+                let config = Config::for_extension(&extension, http, fastcgi)?;
+                Ok((config, None))
             }
             (None, None) => unreachable!("clap requires one of the two"),
         }
-    }
-
-    fn load(&self, file: &Path) -> anyhow::Result<Config> {
-        let refused = |errors| anyhow!("the configuration is not valid\n{errors}");
-        let (mut config, warnings) = Config::load(file).map_err(refused)?;
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
-        if let Some(http) = self.http {
-            config.server.http = vec![http];
-        }
-        if let Some(address) = &self.fastcgi {
-            config.server.fastcgi = vec![FastCgiListener::new(address.clone())];
-        }
-        Ok(config)
     }
 }
 
@@ -219,6 +216,8 @@ mod tests {
         assert!(parse("serve x.so --http 127.0.0.1:0 --log json --log-level debug").is_ok());
         assert!(parse("serve --config g.toml --http [::1]:80").is_ok());
         assert!(parse("serve x.so --fastcgi unix:/run/x.sock").is_ok());
+        assert!(parse("reload").is_ok());
+        assert!(parse("reload --config g.toml").is_ok());
         for (line, expected) in [
             ("serve", ErrorKind::MissingRequiredArgument),
             ("serve x.so --config g.toml", ErrorKind::ArgumentConflict),
@@ -250,7 +249,7 @@ mod tests {
         let Ok(Command::Serve(serve)) = parse(&line).map(|line| line.command) else {
             panic!("{line}");
         };
-        let config = serve.configuration().unwrap();
+        let (config, _) = serve.configuration().unwrap();
         assert_eq!(config.server.http, ["127.0.0.1:2".parse().unwrap()]);
     }
 }

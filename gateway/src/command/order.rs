@@ -1,4 +1,6 @@
-//! `recycle`, `stop`, `start`, `trace`: orders to the pools of a gateway that runs.
+//! `recycle`, `stop`, `start`, `trace`, `reload`: orders to a gateway that runs.
+
+use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
@@ -6,6 +8,10 @@ use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::remote::Which;
+use crate::admin::client::Answer;
+
+/// How long the gateway may take to go over to another configuration: as long as its admin listener lets anybody wait.
+const RELOAD_TIME: Duration = Duration::from_secs(300);
 
 /// A pool of a gateway that runs
 #[derive(Args)]
@@ -34,15 +40,27 @@ impl Pool {
     pub fn order(self, order: &str) -> anyhow::Result<()> {
         let pool = utf8_percent_encode(&self.pool, NON_ALPHANUMERIC);
         let path = format!("/pools/{pool}/{order}");
-        let answer = self.which.remote()?.ask(Method::POST, &path)?;
-        let text = answer.text.trim_end();
-        match answer.status {
-            StatusCode::OK => {
-                println!("{text}");
-                Ok(())
-            }
-            _ => Err(anyhow!("{text}")),
+        show(&self.which.remote()?.ask(Method::POST, &path)?)
+    }
+}
+
+/// Has the gateway read its configuration again; tells what has changed.
+///
+/// # Errors
+/// Why nothing has.
+pub fn reload(which: Which) -> anyhow::Result<()> {
+    let remote = which.remote()?;
+    show(&remote.ask_within(RELOAD_TIME, Method::POST, "/reload")?)
+}
+
+fn show(answer: &Answer) -> anyhow::Result<()> {
+    let text = answer.text.trim_end();
+    match answer.status {
+        StatusCode::OK => {
+            println!("{text}");
+            Ok(())
         }
+        _ => Err(anyhow!("{text}")),
     }
 }
 

@@ -1,33 +1,35 @@
 //! `serve`: runs a configuration until a signal stops it.
+//!
+//! `gateway` is what runs; `plan` says, without doing anything, what another configuration changes in it, and `orders`
+//! has it read. `pools` starts the backends, `ending` waits for those that are needed no more.
 
-use std::collections::BTreeMap;
+mod ending;
+mod gateway;
+mod orders;
+mod plan;
+mod pools;
+
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
-use tokio::task::JoinSet;
+use anyhow::Context as _;
+use tokio::sync::mpsc;
 
 use super::launchers::Launchers;
 use super::listeners::Bound;
 use super::watchdog;
 use crate::admin::Admin;
-use crate::backend::Backend;
-use crate::backend::cgi::Cgi;
-use crate::backend::fastcgi::{FastCgi, Located};
-use crate::backend::files::Files;
-use crate::backend::isapi::Isapi;
-use crate::config::{self, Config, Pool, PoolKind};
-use crate::dispatch::Dispatch;
-use crate::front::listen::Threads;
-use crate::observe::access_log::{AccessLog, Writer};
+use crate::config::Config;
 use crate::observe::{Ledger, Overview};
-use crate::os::{self, Notice, ReopenSignal, STOP_SIGNALS, StopSignals};
-use crate::pool::Launcher;
+use crate::os::{self, Notice, OrderSignal, STOP_SIGNALS, StopSignals};
 use crate::runtime::Runtimes;
-use crate::shutdown::{Shutdown, end_at_next};
-use crate::site::{Sites, Warmup};
+use crate::shutdown::{Connections, end_at_next};
+use gateway::{BACKEND_GRACE, Gateway};
+use orders::Orders;
+use pools::Prepared;
+
+pub use orders::Source;
 
 /// When to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,42 +41,42 @@ pub enum Start {
     AtOnce,
 }
 
-/// What workers get at least to terminate their extensions, when no request is left that anybody waits for.
-const BACKEND_GRACE: Duration = Duration::from_secs(5);
-
 /// How long the access log may wait for those who may still add a line, when every connection and worker has ended.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-type Backends = BTreeMap<String, Arc<Backend>>;
+/// Orders to reload that wait for the one before.
+const ORDERS: usize = 16;
 
-/// Serves until SIGTERM or SIGINT stops it; a second one ends the process at once.
+/// Serves until SIGTERM or SIGINT stops it; a second one ends the process at once. `source` is where the configuration
+/// can be read again.
 ///
 /// # Errors
 /// When it cannot start.
-pub fn run(config: Config, start: Start) -> anyhow::Result<()> {
+pub fn run(config: Config, source: Option<Source>, start: Start) -> anyhow::Result<()> {
     let control = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    control.block_on(serve(config, start))
+    control.block_on(serve(config, source, start))
 }
 
-async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
+async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::Result<()> {
     let mut signals =
         StopSignals::catch().with_context(|| format!("cannot catch {STOP_SIGNALS}"))?;
-    let mut reopen = ReopenSignal::catch().context("cannot catch SIGUSR1")?;
-    let (access_log, log_writer) = config
+    let mut reopen = OrderSignal::reopen().context("cannot catch SIGUSR1")?;
+    let (remote, orders) = mpsc::channel(ORDERS);
+    let mut orders = Orders::new(source, orders).context("cannot catch SIGHUP")?;
+    let log = config
         .access_log
         .as_ref()
-        .map(open_log)
-        .transpose()?
-        .unzip();
-    let bound = Bound::take(&config.server)?;
-    let shutdown = Arc::new(Shutdown::new());
-    let overview = Arc::new(Overview::new(Arc::clone(&shutdown)));
+        .map(gateway::open_log)
+        .transpose()?;
+    let bound = Bound::first(&config.server)?;
+    let connections = Arc::new(Connections::default());
+    let overview = Arc::new(Overview::new(Arc::clone(&connections)));
     let admin = config
         .admin
         .as_ref()
-        .map(|admin| Admin::start(admin, Arc::clone(&overview)))
+        .map(|admin| Admin::start(admin, Arc::clone(&overview), remote))
         .transpose()?;
     if let Some(admin) = &admin {
         announce_admin(admin)?;
@@ -88,62 +90,64 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
             return Ok(());
         }
     };
-    let backends = start_backends(&config, &launchers, &runtimes)?;
+    let backends = Prepared::of(&config, config.pools.keys(), &launchers)?.start_all(&runtimes);
     let pools = config.pools.keys().map(String::as_str);
+    let access_log = log.as_ref().map(|(log, _)| Arc::clone(log));
     let ledger = Arc::new(Ledger::new(access_log, pools, &Ledger::default()));
-    overview.set(Arc::clone(&ledger), backends.values().cloned().collect());
+    overview.set(ledger, backends.values().cloned().collect());
 
     if start == Start::WhenLoaded {
         tokio::select! {
-            loaded = loaded(&backends) => if let Err(error) = loaded {
-                stop_backends(backends, BACKEND_GRACE).await;
+            loaded = pools::loaded(&backends) => if let Err(error) = loaded {
+                pools::stop(backends.into_values(), BACKEND_GRACE).await;
                 launchers.stop().await;
                 return Err(error);
             },
             name = signals.next() => {
                 tracing::info!("{name}: stopping before the extension was loaded");
-                stop_backends(backends, BACKEND_GRACE).await;
+                pools::stop(backends.into_values(), BACKEND_GRACE).await;
                 launchers.stop().await;
                 return Ok(());
             }
         }
     }
 
-    let sites = Sites::new(&config, |pool| Arc::clone(&backends[pool]));
-    let dispatch = Dispatch::new(sites, Files::new(programs(&config)), ledger);
-    let threads = Arc::new(Threads::new(runtimes.clone()));
-    let listeners = bound.listen()?;
-    listeners.announce()?;
+    let listening = bound.listen()?;
+    listening.announce()?;
     overview.serve();
     os::notify(Notice::Ready);
     tokio::spawn(watchdog::run(runtimes.clone()));
-    let mut accepting = listeners.accept(&config.server, &Arc::new(dispatch), &threads, &shutdown);
+    let mut gateway = Gateway::new(
+        config, runtimes, launchers, backends, log, &overview, listening,
+    );
 
     let name = loop {
+        let order = tokio::select! {
+            name = signals.next() => break name,
+            () = reopen.next() => {
+                gateway.reopen_log();
+                continue;
+            }
+            order = orders.next(gateway.is_watching()) => order,
+        };
         tokio::select! {
             name = signals.next() => break name,
-            () = reopen.next() => if let Some(writer) = &log_writer {
-                writer.reopen();
-            },
+            () = orders.carry_out(order, &mut gateway) => {}
         }
     };
     tracing::info!(
         "{name}: stopping; {} connections are open",
-        shutdown.connections()
+        connections.count()
     );
     overview.stop();
     os::notify(Notice::Stopping);
+    // Whoever waits for an answer hears that there is none.
+    drop(orders);
     tokio::spawn(end_at_next(signals));
-    accepting.shutdown().await;
-    let deadline = Instant::now() + config.server.shutdown_timeout;
-    shutdown.drain(config.server.shutdown_timeout).await;
-    let left = deadline.saturating_duration_since(Instant::now());
-    stop_backends(backends, left.max(BACKEND_GRACE)).await;
-    launchers.stop().await;
-    runtimes.stop();
+    let logs = gateway.stop().await;
     drop((admin, overview));
-    if let Some(writer) = log_writer {
-        writer.finish(LAST_LINES);
+    for log in logs {
+        log.finish(LAST_LINES);
     }
     tracing::info!("stopped");
     Ok(())
@@ -155,86 +159,4 @@ fn announce_admin(admin: &Admin) -> anyhow::Result<()> {
     writeln!(out, "admin on {}", admin.address())
         .and_then(|()| out.flush())
         .context("cannot write to standard output")
-}
-
-fn open_log(config: &config::AccessLog) -> anyhow::Result<(Arc<AccessLog>, Writer)> {
-    AccessLog::open(config).with_context(|| {
-        let file = config.file.display();
-        format!(
-            "cannot open the access log {file}; correct `file` in [access_log], or its permissions"
-        )
-    })
-}
-
-fn start_backends(
-    config: &Config,
-    launchers: &Launchers,
-    runtimes: &Runtimes,
-) -> anyhow::Result<Backends> {
-    // All before the first is started: an error leaves no process behind.
-    let pools = config.pools.values();
-    let prepared: Vec<_> = pools
-        .clone()
-        .map(|pool| Prepared::of(pool, launchers))
-        .collect::<Result<_, _>>()?;
-    let start = |(pool, prepared): (&Pool, Prepared)| {
-        let backend = prepared.start(pool, config, runtimes);
-        (pool.name.clone(), Arc::new(backend))
-    };
-    Ok(pools.zip(prepared).map(start).collect())
-}
-
-/// A backend of which nothing runs yet.
-enum Prepared<'a> {
-    Isapi(&'a Path, Launcher),
-    Cgi(&'a Path),
-    FastCgi(&'a config::FastCgi, Located<'a>),
-}
-
-impl<'a> Prepared<'a> {
-    fn of(pool: &'a Pool, launchers: &Launchers) -> anyhow::Result<Self> {
-        Ok(match &pool.kind {
-            PoolKind::Extension(file) => Self::Isapi(file, launchers.launcher(file)?),
-            PoolKind::Cgi(file) => Self::Cgi(file),
-            PoolKind::FastCgi(settings) => {
-                Self::FastCgi(settings, Located::prepare(&settings.application)?)
-            }
-        })
-    }
-
-    fn start(self, pool: &Pool, config: &Config, runtimes: &Runtimes) -> Backend {
-        match self {
-            Self::Isapi(file, launcher) => {
-                let warmup = Warmup::new(config, &pool.name);
-                Backend::Isapi(Isapi::start(pool, file, launcher, warmup, runtimes))
-            }
-            Self::Cgi(file) => Backend::Cgi(Box::new(Cgi::new(pool, file))),
-            Self::FastCgi(settings, located) => {
-                let runtime = &runtimes.handles()[0];
-                let fastcgi = FastCgi::start(pool, settings, located, runtime);
-                Backend::FastCgi(Box::new(fastcgi))
-            }
-        }
-    }
-}
-
-fn programs(config: &Config) -> impl Iterator<Item = &Path> {
-    config.pools.values().filter_map(|pool| pool.kind.file())
-}
-
-async fn loaded(backends: &Backends) -> anyhow::Result<()> {
-    for backend in backends.values() {
-        if let Backend::Isapi(isapi) = backend.as_ref() {
-            isapi.ready().await.map_err(|reason| anyhow!(reason))?;
-        }
-    }
-    Ok(())
-}
-
-async fn stop_backends(backends: Backends, limit: Duration) {
-    let mut stopping = JoinSet::new();
-    for backend in backends.into_values() {
-        stopping.spawn(async move { backend.stop(limit).await });
-    }
-    stopping.join_all().await;
 }

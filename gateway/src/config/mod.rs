@@ -87,6 +87,8 @@ pub struct Server {
     pub wine: Option<PathBuf>,
     /// The Wine prefix. Default: a folder of the gateway's own, see [`crate::wine::default_prefix`].
     pub wine_prefix: Option<PathBuf>,
+    /// Whether the configuration is read again when its file has changed. Default: false.
+    pub watch: bool,
 }
 
 /// One of `fastcgi` in `[server]`.
@@ -362,6 +364,7 @@ impl Default for Server {
             worker: None,
             wine: None,
             wine_prefix: None,
+            watch: false,
         }
     }
 }

@@ -103,6 +103,9 @@ fn server(mut section: Section, folder: &Path, findings: &mut Findings) -> Serve
         worker: section.get(findings, "worker", in_folder),
         wine: section.get(findings, "wine", in_folder),
         wine_prefix: section.get(findings, "wine_prefix", in_folder),
+        watch: section
+            .get(findings, "watch", value::boolean)
+            .unwrap_or(default.watch),
     };
     section.finish(findings);
     server

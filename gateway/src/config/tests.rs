@@ -64,6 +64,7 @@ fn reads_everything() {
         worker = "./x.cgi"
         wine = "wine64"
         wine_prefix = "prefix"
+        watch = true
 
         [access_log]
         file = "www/access.log"
@@ -174,6 +175,7 @@ fn reads_everything() {
         worker: Some(folder.path("x.cgi")),
         wine: Some(folder.path("wine64")),
         wine_prefix: Some(folder.path("prefix")),
+        watch: true,
     };
     assert_eq!(config.server, server);
     let access_log = AccessLog {

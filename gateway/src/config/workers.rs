@@ -113,6 +113,17 @@ pub struct RapidFail {
     pub max_delay: Duration,
 }
 
+impl Start {
+    /// Whether a worker runs before there are requests.
+    pub fn is_eager(self) -> bool {
+        match self {
+            Start::Always => true,
+            Start::Dynamic { min_spare, .. } => min_spare > 0,
+            Start::OnDemand => false,
+        }
+    }
+}
+
 impl Default for Workers {
     fn default() -> Self {
         let minutes = |count: u64| Duration::from_secs(count * 60);

@@ -16,7 +16,7 @@ async fn ask(site: &Site, method: Method, target: &str) -> Response {
         head,
         body: body::full("form=data"),
     };
-    site.dispatch.run(request).await
+    Arc::clone(&site.dispatch).run(request).await
 }
 
 async fn text(response: Response) -> String {

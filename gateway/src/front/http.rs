@@ -28,7 +28,7 @@ use tower::ServiceExt as _;
 use super::socket::{Condition, Socket};
 use crate::body::{self, Body, BodyError};
 use crate::config;
-use crate::dispatch::Dispatch;
+use crate::dispatch::Table;
 use crate::error::Error;
 use crate::request::{Connection, Front, Request, RequestHead};
 use crate::response::Response;
@@ -45,8 +45,8 @@ pub struct Http {
 }
 
 impl Http {
-    /// A front for `dispatch` with the limits of the configuration.
-    pub fn new(settings: &config::Server, dispatch: Arc<Dispatch>) -> Self {
+    /// A front for `table` with the limits of the configuration.
+    pub fn new(settings: &config::Server, table: Arc<Table>) -> Self {
         let limit = settings.header_limit;
         let mut protocol = auto::Builder::new(TokioExecutor::new());
         protocol
@@ -62,7 +62,7 @@ impl Http {
             .max_header_list_size(u32::try_from(limit).unwrap_or(u32::MAX));
         Self {
             protocol,
-            router: Router::new().fallback(answer).with_state(dispatch),
+            router: Router::new().fallback(answer).with_state(table),
             header_timeout: settings.header_timeout,
         }
     }
@@ -124,7 +124,7 @@ impl Http {
 }
 
 async fn answer(
-    State(dispatch): State<Arc<Dispatch>>,
+    State(table): State<Arc<Table>>,
     Extension(connection): Extension<Connection>,
     Extension(condition): Extension<Arc<Condition>>,
     request: axum::extract::Request,
@@ -133,7 +133,7 @@ async fn answer(
     let version = request.version();
     let mut response = match into_request(request, connection) {
         Ok(request) if request.head.uri.path() == "*" => server_options(),
-        Ok(request) => dispatch.run(request).await,
+        Ok(request) => table.current().run(request).await,
         Err(error) => {
             tracing::info!(label = error.outcome().label, %method, %uri, "{error}");
             error.page(&method)

@@ -10,6 +10,7 @@ use super::listen::{self, Bound};
 use crate::os::{self, BoundFile};
 
 /// Those that no listener has taken yet.
+#[derive(Default)]
 pub struct Inherited {
     ports: Vec<(SocketAddr, TcpListener)>,
     files: Vec<(PathBuf, BoundFile)>,

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
 use super::http::Http;
 use crate::runtime::Runtimes;
@@ -115,6 +116,9 @@ impl Bound {
     }
 }
 
+/// What serves the connections of a listener: replaced when the configuration is, gone when the listener shall close.
+pub type Replaceable<F> = watch::Receiver<Arc<F>>;
+
 /// A socket that listens.
 pub struct Listener {
     socket: TcpListener,
@@ -127,16 +131,35 @@ impl Listener {
         self.address
     }
 
-    /// Accepts for ever; each connection goes to the runtime thread that has the fewest.
-    pub async fn accept(self, threads: Arc<Threads>, front: Arc<Http>, shutdown: Arc<Shutdown>) {
-        loop {
-            let (stream, remote) = next(&self.address, || self.next()).await;
-            let (front, stage) = (Arc::clone(&front), shutdown.subscribe());
+    /// Accepts until the front is gone, and those who have been waiting then; each connection goes to the runtime thread
+    /// that has the fewest.
+    pub async fn accept(
+        self,
+        threads: Arc<Threads>,
+        mut front: Replaceable<Http>,
+        shutdown: Arc<Shutdown>,
+    ) {
+        let serve = |(stream, remote), front: &Replaceable<Http>| {
+            let (front, stage) = (Arc::clone(&front.borrow()), shutdown.subscribe());
             threads.run(async move {
                 if let Err(error) = front.serve(stream, remote, stage).await {
                     tracing::debug!(%remote, "connection ended: {error:#}");
                 }
             });
+        };
+        loop {
+            tokio::select! {
+                connection = next(&self.address, || self.next()) => serve(connection, &front),
+                changed = front.changed() => if changed.is_err() {
+                    break;
+                },
+            }
+        }
+        for _ in 0..BACKLOG {
+            let Some(connection) = at_once(next(&self.address, || self.next())).await else {
+                return;
+            };
+            serve(connection, &front);
         }
     }
 
@@ -166,6 +189,11 @@ where
             }
         }
     }
+}
+
+/// What there is already.
+pub async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    timeout(Duration::ZERO, future).await.ok()
 }
 
 /// The runtime threads and how many connections each has.

@@ -106,7 +106,14 @@ impl Metrics {
             "isapi_gateway_access_log_lost_lines",
             "Lines that the access log has lost because it was not written fast enough",
         )
-        .counters([(Labels::new(), status.access_log_lost)])
+        .counters([(Labels::new(), status.access_log_lost)])?;
+        let reloads = status.reloads.iter();
+        family(
+            encoder,
+            "isapi_gateway_reloads",
+            "Other configurations that have been read, by what has become of them",
+        )
+        .counters(reloads.map(|(result, count)| (vec![("result", result.clone())], *count)))
     }
 
     fn pools(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {

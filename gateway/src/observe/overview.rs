@@ -1,7 +1,7 @@
 //! Where the status comes from.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -9,14 +9,18 @@ use super::status::{PoolStatus, Status};
 use super::traffic::Ledger;
 use crate::backend::Backend;
 use crate::os;
-use crate::shutdown::Shutdown;
+use crate::shutdown::Connections;
 
 /// Everything that the status is told of. Asking it never waits for a request or a worker.
 pub struct Overview {
     started: Instant,
-    shutdown: Arc<Shutdown>,
+    connections: Arc<Connections>,
     serving: AtomicBool,
     stopping: AtomicBool,
+    /// Configurations that were read and are or were in use.
+    used: AtomicU64,
+    /// Those that could not be used.
+    refused: AtomicU64,
     parts: Mutex<Parts>,
 }
 
@@ -28,13 +32,15 @@ struct Parts {
 }
 
 impl Overview {
-    /// Of a gateway that has no pools yet; `shutdown` knows its connections.
-    pub fn new(shutdown: Arc<Shutdown>) -> Self {
+    /// Of a gateway that has no pools yet.
+    pub fn new(connections: Arc<Connections>) -> Self {
         Self {
             started: Instant::now(),
-            shutdown,
+            connections,
             serving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            used: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             parts: Mutex::default(),
         }
     }
@@ -42,6 +48,12 @@ impl Overview {
     /// These are its pools from now on, and where their requests are noted.
     pub fn set(&self, ledger: Arc<Ledger>, backends: Vec<Arc<Backend>>) {
         *self.parts.lock().unwrap_or_else(PoisonError::into_inner) = Parts { ledger, backends };
+    }
+
+    /// Another configuration has been read.
+    pub fn reloaded(&self, is_used: bool) {
+        let count = if is_used { &self.used } else { &self.refused };
+        count.fetch_add(1, Relaxed);
     }
 
     /// It takes connections.
@@ -73,6 +85,11 @@ impl Overview {
         self.serving.load(Relaxed) && !self.stopping.load(Relaxed) && are_ready()
     }
 
+    /// The connections of clients.
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
     /// Where requests are noted.
     pub fn ledger(&self) -> Arc<Ledger> {
         self.parts().ledger
@@ -93,8 +110,11 @@ impl Overview {
             pid: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs_f64(),
             stopping: self.stopping.load(Relaxed),
-            connections: self.shutdown.connections(),
+            connections: self.connections.count(),
             traffic: ledger.all.status(),
+            reloads: [("used", &self.used), ("refused", &self.refused)]
+                .map(|(what, count)| (what.to_owned(), count.load(Relaxed)))
+                .into(),
             access_log_lost: ledger.log.as_ref().map_or(0, |log| log.lost()),
             pools,
         }

@@ -21,6 +21,8 @@ pub struct Status {
     pub traffic: TrafficStatus,
     /// Lines that the access log has lost.
     pub access_log_lost: u64,
+    /// How often another configuration was read, by what became of it: `used` or `refused`.
+    pub reloads: BTreeMap<String, u64>,
     /// By name.
     pub pools: Vec<PoolStatus>,
 }

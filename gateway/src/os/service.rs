@@ -40,18 +40,22 @@ pub enum Notice {
     Ready,
     /// Every thread still works.
     Alive,
+    /// It goes over to another configuration; [`Notice::Ready`] follows.
+    Reloading,
     /// It stops.
     Stopping,
 }
 
 /// Tells the service manager, if there is one (`NOTIFY_SOCKET`).
 pub fn notify(notice: Notice) {
-    let state = match notice {
-        Notice::Ready => NotifyState::Ready,
-        Notice::Alive => NotifyState::Watchdog,
-        Notice::Stopping => NotifyState::Stopping,
+    let told = match notice {
+        Notice::Ready => sd_notify::notify(&[NotifyState::Ready]),
+        Notice::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
+        Notice::Reloading => NotifyState::monotonic_usec_now()
+            .and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now])),
+        Notice::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
     };
-    if let Err(error) = sd_notify::notify(&[state]) {
+    if let Err(error) = told {
         tracing::warn!("the service manager cannot be told {notice:?}: {error}");
     }
 }

@@ -41,8 +41,7 @@ impl BoundFile {
         socket.bind(path)?;
         let file = SocketFile(path.to_owned());
         // Before anybody can connect: it does not listen yet.
-        chown(path, owner, group)?;
-        fs::set_permissions(path, Permissions::from_mode(mode))?;
+        permit(path, mode, owner, group)?;
         Ok(Self(State::Bound(socket, file)))
     }
 
@@ -64,10 +63,7 @@ impl BoundFile {
             State::Bound(socket, file) => (socket.listen(backlog)?, Some(file)),
             State::Inherited(socket) => (UnixListener::from_std(socket)?, None),
         };
-        Ok(FileListener {
-            socket,
-            _file: file,
-        })
+        Ok(FileListener { socket, file })
     }
 }
 
@@ -77,6 +73,15 @@ impl BoundFile {
 /// When nobody listens there, or not for us.
 pub async fn connect_file(path: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(path).await
+}
+
+/// Says who may connect to a socket.
+///
+/// # Errors
+/// When the system refuses.
+pub fn permit(path: &Path, mode: u32, owner: Option<u32>, group: Option<u32>) -> io::Result<()> {
+    chown(path, owner, group)?;
+    fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
 /// Nobody answers on it.
@@ -92,10 +97,16 @@ fn remove_stale(path: &Path) {
 /// A socket that listens.
 pub struct FileListener {
     socket: UnixListener,
-    _file: Option<SocketFile>,
+    /// Gone with this, if it is our own.
+    file: Option<SocketFile>,
 }
 
 impl FileListener {
+    /// Whether its file is our own.
+    pub fn is_own(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Waits for a connection.
     ///
     /// # Errors

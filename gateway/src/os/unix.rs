@@ -177,16 +177,24 @@ impl StopSignals {
     }
 }
 
-/// The signal after which log files are opened again, caught from the moment of creation.
-pub struct ReopenSignal(unix::Signal);
+/// A signal that is an order, caught from the moment of creation; to be made inside a runtime.
+pub struct OrderSignal(unix::Signal);
 
-impl ReopenSignal {
-    /// Catches SIGUSR1; must be called inside a runtime.
+impl OrderSignal {
+    /// SIGUSR1: log files are to be opened again.
     ///
     /// # Errors
     /// When the handler cannot be installed.
-    pub fn catch() -> io::Result<Self> {
+    pub fn reopen() -> io::Result<Self> {
         unix::signal(SignalKind::user_defined1()).map(Self)
+    }
+
+    /// SIGHUP: the configuration is to be read again.
+    ///
+    /// # Errors
+    /// When the handler cannot be installed.
+    pub fn reload() -> io::Result<Self> {
+        unix::signal(SignalKind::hangup()).map(Self)
     }
 
     /// Waits for the next one.

@@ -247,15 +247,23 @@ impl StopSignals {
     }
 }
 
-/// The signal after which log files are opened again: Windows has none.
-pub struct ReopenSignal;
+/// A signal that is an order: Windows has none.
+pub struct OrderSignal;
 
-impl ReopenSignal {
+impl OrderSignal {
     /// Nothing to catch.
     ///
     /// # Errors
     /// Never.
-    pub fn catch() -> io::Result<Self> {
+    pub fn reopen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Nothing to catch.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn reload() -> io::Result<Self> {
         Ok(Self)
     }
 
@@ -352,10 +360,23 @@ pub async fn connect_file(_: &Path) -> io::Result<TcpStream> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Fails.
+///
+/// # Errors
+/// Always.
+pub fn permit(_: &Path, _: u32, _: Option<u32>, _: Option<u32>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// What this system does not have.
 pub enum FileListener {}
 
 impl FileListener {
+    /// Cannot be called.
+    pub fn is_own(&self) -> bool {
+        match *self {}
+    }
+
     /// Cannot be called.
     ///
     /// # Errors
@@ -421,6 +442,8 @@ pub enum Notice {
     Ready,
     /// Every thread still works.
     Alive,
+    /// It goes over to another configuration; [`Notice::Ready`] follows.
+    Reloading,
     /// It stops.
     Stopping,
 }

@@ -26,13 +26,14 @@ mod warmup;
 mod worker;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fastcgi_protocol::Params;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use exchange::Exchange;
 pub use lane::Lane;
@@ -85,6 +86,26 @@ pub struct Pool {
     events: mpsc::UnboundedSender<Event>,
 }
 
+/// Pools that must have ended before another one starts a worker, because their extension must not run twice.
+#[derive(Default)]
+pub struct Predecessors(Vec<oneshot::Receiver<Infallible>>);
+
+impl Predecessors {
+    /// Adds one: it has ended when what this returns is dropped.
+    pub fn add(&mut self) -> oneshot::Sender<Infallible> {
+        let (running, ended) = oneshot::channel();
+        self.0.push(ended);
+        running
+    }
+
+    async fn ended(self) {
+        for pool in self.0 {
+            // Nothing is ever sent.
+            let _ = pool.await;
+        }
+    }
+}
+
 /// What requests can have now.
 #[derive(Default)]
 struct Roster {
@@ -98,12 +119,14 @@ struct Roster {
 }
 
 impl Pool {
-    /// Starts the pool: its supervisor runs on the first runtime thread and starts the workers.
+    /// Starts the pool: its supervisor runs on the first runtime thread and starts the workers, when `before` has come
+    /// to its end.
     pub fn start(
         config: &config::Pool,
         extension: &Path,
         launcher: Launcher,
         warmup: Option<Warmup>,
+        before: Predecessors,
         runtimes: &Runtimes,
     ) -> Arc<Self> {
         let (pool, events) = Self::new(config, extension, warmup);
@@ -111,7 +134,10 @@ impl Pool {
         let plan = Plan::new(config, extension, launcher);
         let threads = runtimes.handles().to_vec();
         let supervisor = Supervisor::new(pool.clone(), plan, state, events, threads);
-        runtimes.handles()[0].spawn(supervisor.run());
+        runtimes.handles()[0].spawn(async move {
+            before.ended().await;
+            supervisor.run().await;
+        });
         pool
     }
 
@@ -152,11 +178,14 @@ impl Pool {
         usize::try_from(self.config.retry_body).unwrap_or(usize::MAX)
     }
 
-    /// Waits until the first worker is ready.
+    /// Waits until the first worker is ready; not where there is none without requests.
     ///
     /// # Errors
     /// Why it could not be started, in words for the operator.
     pub async fn ready(&self) -> Result<(), String> {
+        if !self.config.start.is_eager() {
+            return Ok(());
+        }
         let mut roster = self.roster.subscribe();
         let settled = |roster: &Roster| {
             !roster.ready.is_empty() || roster.failure.is_some() || roster.stopping

@@ -14,7 +14,7 @@ use crate::backend::Backend;
 use crate::backend::head::{Head, HeadParser};
 use crate::backend::isapi::Isapi;
 use crate::runtime;
-use crate::site::{Target, Warmup};
+use crate::site::{HandlerId, Target, Warmup};
 
 /// What the extension is told when it asks for a child request: there are none yet (ERROR_NOT_SUPPORTED).
 const NO_CHILD: ExecStatus = ExecStatus {
@@ -43,7 +43,8 @@ async fn begin(
 ) -> Result<Option<StatusCode>, String> {
     let target = Target {
         backend: Arc::new(Backend::Isapi(Isapi::new(pool.clone()))),
-        handler: warmup.handler,
+        // Only child requests would ask for it.
+        handler: HandlerId::default(),
         site: warmup.site.clone(),
         script: warmup.script.clone(),
         must_exist: false,

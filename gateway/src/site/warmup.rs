@@ -6,17 +6,15 @@ use std::sync::Arc;
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
-use super::{Directories, HandlerId, Script, Site, SiteFacts, handler, path, program};
+use super::{Directories, Script, Site, SiteFacts, handler, path, program};
 use crate::config::Config;
 use crate::request::{Connection, Front, RequestHead};
 
 /// A warm-up request, and what its URL means to the extension.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Warmup {
     /// The request.
     pub head: RequestHead,
-    /// The handler that takes it.
-    pub handler: HandlerId,
     /// Facts about its site.
     pub site: Arc<SiteFacts>,
     /// Its URL.
@@ -43,10 +41,6 @@ impl Warmup {
             let script = handler::script(map, program, handler.path_info, &url, &division).ok()?;
             (handler.pool == pool).then(|| Self {
                 head: head(&uri, site.hosts.first()),
-                handler: HandlerId {
-                    site: index,
-                    handler: number,
-                },
                 site: Arc::new(facts),
                 script,
             })

@@ -1,17 +1,19 @@
 //! Listeners for web servers, on ports and on sockets in the file system.
 
+use std::future::pending;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{Address, FastCgi, Network, connection};
-use crate::config::FastCgiListener;
+use crate::config::{FastCgiListener, Server};
+use crate::dispatch::Table;
 use crate::front::inherited::Inherited;
-use crate::front::listen::{self, BACKLOG, Threads};
+use crate::front::listen::{self, BACKLOG, Replaceable, Threads};
 use crate::os::{BoundFile, FileListener, FileStream};
 use crate::request::Connection;
 use crate::shutdown::{Shutdown, Stage};
@@ -124,30 +126,90 @@ impl Listener {
         &self.settings
     }
 
-    /// Accepts for ever; each connection goes to the runtime thread that has the fewest. When there are as many as may
-    /// be, others wait in the backlog.
-    pub async fn accept(self, threads: Arc<Threads>, front: FastCgi, shutdown: Arc<Shutdown>) {
-        let front = Arc::new(front);
-        let places = Arc::new(Semaphore::new(self.settings.connections));
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            let stream = listen::next(&self.address, || self.socket.next()).await;
+    /// Whether it has a file of our own.
+    pub fn has_own_file(&self) -> bool {
+        matches!(&self.socket, Socket::Unix(listener) if listener.is_own())
+    }
+
+    /// Accepts until the door is gone, and those who have been waiting then; each connection goes to the runtime thread
+    /// that has the fewest. When there are as many as may be, others wait in the backlog.
+    pub async fn accept(
+        self,
+        threads: Arc<Threads>,
+        mut door: Replaceable<Door>,
+        shutdown: Arc<Shutdown>,
+    ) {
+        let enter = |(place, stream), current: &Door| {
             if let Stream::Tcp(_, remote) = &stream
-                && !is_allowed(&self.settings.allow, *remote)
+                && !is_allowed(&current.allow, *remote)
             {
                 tracing::info!(%remote, "not let in: `allow` of {} does not name it", self.address);
-                continue;
+                return;
             }
             tracing::debug!("FastCGI connection accepted");
-            let (front, stage) = (Arc::clone(&front), shutdown.subscribe());
+            let (front, stage) = (Arc::clone(&current.front), shutdown.subscribe());
             threads.run(async move {
                 if let Err(error) = serve(front, stream, stage).await {
                     tracing::debug!("FastCGI connection ended: {error:#}");
                 }
                 drop(place);
             });
+        };
+        loop {
+            let current = Arc::clone(&door.borrow_and_update());
+            tokio::select! {
+                entered = self.next(&current) => enter(entered, &current),
+                changed = door.changed() => if changed.is_err() {
+                    break;
+                },
+            }
+        }
+        let last = Arc::clone(&door.borrow());
+        for _ in 0..BACKLOG {
+            let Some(entered) = listen::at_once(self.next(&last)).await else {
+                return;
+            };
+            enter(entered, &last);
+        }
+    }
+
+    async fn next(&self, door: &Door) -> (OwnedSemaphorePermit, Stream) {
+        let Ok(place) = Arc::clone(&door.places).acquire_owned().await else {
+            // Nobody closes it.
+            return pending().await;
+        };
+        let stream = listen::next(&self.address, || self.socket.next()).await;
+        (place, stream)
+    }
+}
+
+/// Who is let in at a listener, and what serves them.
+pub struct Door {
+    front: Arc<FastCgi>,
+    allow: Vec<Network>,
+    limit: usize,
+    /// One for each connection that there may be.
+    places: Arc<Semaphore>,
+}
+
+impl Door {
+    /// A door for `table`, in place of one `before`, whose connections count.
+    pub fn new(
+        server: &Server,
+        settings: &FastCgiListener,
+        table: &Arc<Table>,
+        before: Option<&Self>,
+    ) -> Self {
+        let limit = settings.connections;
+        let before = before.filter(|door| door.limit == limit);
+        Self {
+            front: Arc::new(FastCgi::new(server, settings, Arc::clone(table))),
+            allow: settings.allow.clone(),
+            limit,
+            places: match before {
+                Some(door) => Arc::clone(&door.places),
+                None => Arc::new(Semaphore::new(limit)),
+            },
         }
     }
 }

@@ -22,7 +22,7 @@ use fastcgi_protocol::{Limits, Options};
 pub use address::{Address, Network};
 
 use crate::config;
-use crate::dispatch::Dispatch;
+use crate::dispatch::Table;
 use params::Trust;
 
 /// What the variables of a web server may take beside the headers of the client, bytes: certificates are long.
@@ -30,7 +30,7 @@ const OWN_VARIABLES: usize = 64 * 1024;
 
 /// What one listener says of its connections, and where requests go.
 pub struct FastCgi {
-    dispatch: Arc<Dispatch>,
+    table: Arc<Table>,
     /// What the word of the web server counts for.
     trust: Trust,
     /// The path of the handler that authorizes; empty if there is none.
@@ -43,14 +43,14 @@ pub struct FastCgi {
 }
 
 impl FastCgi {
-    /// A front for `dispatch` with the limits of the configuration.
+    /// A front for `table` with the limits of the configuration.
     pub fn new(
         server: &config::Server,
         listener: &config::FastCgiListener,
-        dispatch: Arc<Dispatch>,
+        table: Arc<Table>,
     ) -> Self {
         Self {
-            dispatch,
+            table,
             trust: Trust {
                 client: listener.trusted,
                 users: listener.users,

@@ -266,11 +266,11 @@ impl Requests {
             None => body::empty(),
         };
         let request = Request { head, body };
-        let dispatch = Arc::clone(&self.front.dispatch);
+        let dispatch = self.front.table.current();
         let rest = stdin.clone();
         self.run(id, stdin, |traffic| async move {
             let out = Out { traffic, id, rest };
-            answer(&dispatch, request, out).await
+            answer(dispatch, request, out).await
         });
     }
 
@@ -325,7 +325,7 @@ impl Requests {
 }
 
 /// Answers a request.
-async fn answer(dispatch: &Arc<Dispatch>, request: Request, out: Out) -> Ending {
+async fn answer(dispatch: Arc<Dispatch>, request: Request, out: Out) -> Ending {
     let (method, uri) = (request.head.method.clone(), request.head.uri.clone());
     let response = dispatch.run(request).await;
     match out.send(response).await {

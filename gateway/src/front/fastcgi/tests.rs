@@ -62,11 +62,7 @@ impl Client {
         let site = Arc::new(Site::new(programs));
         let mut settings = config::Server::default();
         change(&mut settings);
-        let front = Arc::new(FastCgi::new(
-            &settings,
-            listener,
-            Arc::clone(&site.dispatch),
-        ));
+        let front = Arc::new(FastCgi::new(&settings, listener, Arc::clone(&site.table)));
         let (stream, other) = UnixStream::pair().unwrap();
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         let socket = Connection {

@@ -25,7 +25,7 @@ impl Server {
         let site = Site::new(programs);
         let mut settings = config::Server::default();
         change(&mut settings);
-        let front = Arc::new(Http::new(&settings, Arc::clone(&site.dispatch)));
+        let front = Arc::new(Http::new(&settings, Arc::clone(&site.table)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Arc::new(Shutdown::new());

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -157,6 +157,11 @@ impl Writer {
     /// Has the file opened again under its name, when everything so far has been written to the old one.
     pub fn reopen(&self) {
         self.shared.order(|state| state.reopen = true);
+    }
+
+    /// Whether the last line has been written.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.done.try_recv(), Err(TryRecvError::Disconnected))
     }
 
     /// Waits until the last line has been written, but no longer than `limit` for those who may still add one.

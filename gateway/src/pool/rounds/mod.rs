@@ -1,7 +1,6 @@
 //! What is looked at once a second, and what of it is a reason to replace or kill a worker: the extension's file, the
 //! memory of the workers, their answers to pings, the time of day; how many requests there are, and which take long.
 
-mod file;
 mod schedule;
 mod slow;
 
@@ -17,8 +16,8 @@ use super::Pool;
 use super::state::{Cause, Event, Reason};
 use super::worker::Worker;
 use crate::config::Workers;
+use crate::file::{FileWatch, Identity};
 use crate::os;
-use file::{FileWatch, Identity};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(1);

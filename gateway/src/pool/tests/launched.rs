@@ -28,6 +28,7 @@ impl Launched {
             extension,
             Launcher::Native(worker.clone()),
             None,
+            Predecessors::default(),
             &runtimes,
         );
         Self {
@@ -102,6 +103,7 @@ async fn a_missing_worker_binary_is_named() {
         &extension,
         Launcher::Native("/nowhere/isapi-worker".into()),
         None,
+        Predecessors::default(),
         &runtimes,
     );
     let reason = pool.ready().await.unwrap_err();
