@@ -1,5 +1,7 @@
 //! The command line.
 
+#[cfg(unix)]
+mod bench;
 mod check;
 mod inspect;
 mod launchers;
@@ -47,6 +49,12 @@ enum Command {
     Start(order::Pool),
     /// Log the callbacks of a pool's extension from now on
     Trace(order::Trace),
+    #[cfg(unix)]
+    Bench(bench::Bench),
+    /// `serve --config` with the extensions loaded into this very process. Only the benchmark starts it.
+    #[cfg(feature = "in-process")]
+    #[command(hide = true)]
+    InProcess(Serve),
     #[cfg(unix)]
     #[command(name = companion::SUBCOMMAND, hide = true)]
     RunProgram(RunProgram),
@@ -130,6 +138,13 @@ pub fn run() -> ExitCode {
         Command::Stop(pool) => pool.order("stop"),
         Command::Start(pool) => pool.order("start"),
         Command::Trace(trace) => trace.run(),
+        #[cfg(unix)]
+        Command::Bench(arguments) => match arguments.run() {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
+        #[cfg(feature = "in-process")]
+        Command::InProcess(arguments) => arguments.run_in_process(),
         Command::Check(arguments) => return check::run(&arguments.config),
         Command::Inspect(arguments) => {
             // A prefix that has to be created takes its time: that is said, and nothing else.
@@ -167,6 +182,12 @@ impl Serve {
             None => serve::Start::AtOnce,
         };
         serve::run(config, start)
+    }
+
+    #[cfg(feature = "in-process")]
+    fn run_in_process(self) -> anyhow::Result<()> {
+        log::start(self.log, self.log_level.as_deref())?;
+        serve::run(self.configuration()?, serve::Start::InProcess)
     }
 
     fn configuration(&self) -> anyhow::Result<Config> {

@@ -17,6 +17,8 @@ use crate::backend::Backend;
 use crate::backend::cgi::Cgi;
 use crate::backend::fastcgi::{FastCgi, Located};
 use crate::backend::files::Files;
+#[cfg(feature = "in-process")]
+use crate::backend::in_process::InProcess;
 use crate::backend::isapi::Isapi;
 use crate::config::{self, Config, Pool, PoolKind};
 use crate::dispatch::Dispatch;
@@ -37,6 +39,9 @@ pub enum Start {
     /// At once. Requests for a pool wait until its extension has been loaded; one that cannot be loaded is logged and
     /// leaves the rest of the sites alone.
     AtOnce,
+    /// At once, with the extensions in this very process: for the benchmark.
+    #[cfg(feature = "in-process")]
+    InProcess,
 }
 
 /// What workers get at least to terminate their extensions, when no request is left that anybody waits for.
@@ -88,7 +93,7 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
             return Ok(());
         }
     };
-    let backends = start_backends(&config, &launchers, &runtimes)?;
+    let backends = start_backends(&config, &launchers, &runtimes, start)?;
     let pools = config.pools.keys().map(String::as_str);
     let ledger = Arc::new(Ledger::new(access_log, pools, &Ledger::default()));
     overview.set(Arc::clone(&ledger), backends.values().cloned().collect());
@@ -170,13 +175,16 @@ fn start_backends(
     config: &Config,
     launchers: &Launchers,
     runtimes: &Runtimes,
+    start: Start,
 ) -> anyhow::Result<Backends> {
+    let prepare = |pool| match start {
+        Start::WhenLoaded | Start::AtOnce => Prepared::of(pool, launchers),
+        #[cfg(feature = "in-process")]
+        Start::InProcess => Prepared::in_process(pool, launchers),
+    };
     // All before the first is started: an error leaves no process behind.
     let pools = config.pools.values();
-    let prepared: Vec<_> = pools
-        .clone()
-        .map(|pool| Prepared::of(pool, launchers))
-        .collect::<Result<_, _>>()?;
+    let prepared: Vec<_> = pools.clone().map(prepare).collect::<Result<_, _>>()?;
     let start = |(pool, prepared): (&Pool, Prepared)| {
         let backend = prepared.start(pool, config, runtimes);
         (pool.name.clone(), Arc::new(backend))
@@ -189,6 +197,8 @@ enum Prepared<'a> {
     Isapi(&'a Path, Launcher),
     Cgi(&'a Path),
     FastCgi(&'a config::FastCgi, Located<'a>),
+    #[cfg(feature = "in-process")]
+    InProcess(Box<InProcess>),
 }
 
 impl<'a> Prepared<'a> {
@@ -202,12 +212,25 @@ impl<'a> Prepared<'a> {
         })
     }
 
+    #[cfg(feature = "in-process")]
+    fn in_process(pool: &'a Pool, launchers: &Launchers) -> anyhow::Result<Self> {
+        match &pool.kind {
+            PoolKind::Extension(file) => {
+                let inside = InProcess::load(pool, file)?;
+                Ok(Self::InProcess(Box::new(inside)))
+            }
+            _ => Self::of(pool, launchers),
+        }
+    }
+
     fn start(self, pool: &Pool, config: &Config, runtimes: &Runtimes) -> Backend {
         match self {
             Self::Isapi(file, launcher) => {
                 let warmup = Warmup::new(config, &pool.name);
                 Backend::Isapi(Isapi::start(pool, file, launcher, warmup, runtimes))
             }
+            #[cfg(feature = "in-process")]
+            Self::InProcess(inside) => Backend::InProcess(*inside),
             Self::Cgi(file) => Backend::Cgi(Box::new(Cgi::new(pool, file))),
             Self::FastCgi(settings, located) => {
                 let runtime = &runtimes.handles()[0];

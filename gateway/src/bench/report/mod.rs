@@ -1,0 +1,8 @@
+//! The result for people: a table in the terminal and a page. Both show figures of the [`Report`](super::result::Report)
+//! and nothing else.
+
+mod figure;
+pub mod html;
+mod plot;
+pub mod table;
+mod words;
