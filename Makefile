@@ -46,14 +46,18 @@ support: deps build windows
 	ISAPI_SUPPORT=write $(CARGO) test -p system-tests --test system conformance::
 
 bench: bench-build
-	mkdir -p docs/benchmark
-	$(BENCH) --duration 500ms --json docs/benchmark/result.json --html docs/benchmark/index.html \
-		>docs/benchmark/result.txt
-	cat docs/benchmark/result.txt
+	mkdir -p $(REPORT)
+	$(BENCH) --duration 400ms --connections 1,8,32,128,256 --json $(REPORT)/result.json --html $(REPORT)/index.html \
+		>$(REPORT)/result.txt
+	cat $(REPORT)/result.txt
+	if command -v chromium >/dev/null; then chromium --headless --no-sandbox --hide-scrollbars --window-size=1000,1500 \
+		--screenshot=$(REPORT)/report.png file://$(CURDIR)/$(REPORT)/index.html; fi
 
 bench-quick: bench-build
-	$(BENCH) --duration 200ms --rounds 1 --connections 1,32 --rates 1000,8000
+	$(BENCH) --duration 150ms --rounds 1 --connections 1,32,256 --rates 1000,8000 \
+		--load hello,echo-64k,echo-1m,stream-64m,card,stream-1g,stalled
 
+REPORT = docs/benchmark
 BENCH = $(TARGET_DIR)/release/isapi-gateway bench --wine-prefix $(TARGET_DIR)/windows/prefix
 
 bench-build: samples

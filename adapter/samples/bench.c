@@ -4,18 +4,25 @@
  *   variables  twenty-four server variables, one a line
  *   echo       the request's body
  *   stream     64 MiB of lines, in pieces of 64 KiB
+ *   stream-1g  1 GiB of them
  *   card       checks the check digits of a thousand card numbers
+ *   sleep      answers after a second
  */
 #include "exchange.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _WIN32
+#include <windows.h>
+#else
+#include <unistd.h>
+#endif
 
 #define LINE "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-\n"
 #define LINE_LENGTH (sizeof LINE - 1)
 #define PIECE ((size_t)64 * 1024)
-#define STREAM ((size_t)64 * 1024 * 1024)
+#define MIB (1024ull * 1024)
 #define LONGEST_ECHO (4 * 1024 * 1024)
 #define NUMBERS 1000
 #define DIGITS 16
@@ -66,21 +73,39 @@ static int echo(struct exchange *exchange) {
     return sent;
 }
 
-static int stream(struct exchange *exchange) {
+static int lines(struct exchange *exchange, unsigned long long size) {
     char piece[PIECE];
-    size_t sent, i;
+    unsigned long long sent;
+    size_t i;
     for (i = 0; i < PIECE; i++) {
         piece[i] = LINE[i % LINE_LENGTH];
     }
-    if (!send_head(exchange, "text/plain", STREAM)) {
+    if (!send_head(exchange, "text/plain", (long long)size)) {
         return 0;
     }
-    for (sent = 0; sent < STREAM; sent += PIECE) {
+    for (sent = 0; sent < size; sent += PIECE) {
         if (!exchange->write(exchange, piece, PIECE)) {
             return 0;
         }
     }
     return 1;
+}
+
+static int stream(struct exchange *exchange) {
+    return lines(exchange, 64 * MIB);
+}
+
+static int stream_1g(struct exchange *exchange) {
+    return lines(exchange, 1024 * MIB);
+}
+
+static int doze(struct exchange *exchange) {
+#ifdef _WIN32
+    Sleep(1000);
+#else
+    sleep(1);
+#endif
+    return send_text(exchange, "slept\n", 6);
 }
 
 /* ISO/IEC 7812-1: every second digit from the right is doubled, its digits added; the sum is a multiple of ten. */
@@ -115,7 +140,8 @@ int handle(struct exchange *exchange) {
     static const struct {
         const char *query;
         int (*run)(struct exchange *);
-    } LOADS[] = {{"load=variables", variables}, {"load=echo", echo}, {"load=stream", stream}, {"load=card", card}};
+    } LOADS[] = {{"load=variables", variables},   {"load=echo", echo}, {"load=stream", stream},
+                 {"load=stream-1g", stream_1g}, {"load=card", card}, {"load=sleep", doze}};
     size_t i;
     for (i = 0; i < sizeof LOADS / sizeof LOADS[0]; i++) {
         if (strcmp(exchange->query, LOADS[i].query) == 0) {

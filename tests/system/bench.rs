@@ -73,18 +73,23 @@ fn every_model_that_can_run_here_is_measured() {
             .collect();
         let expected = match id.as_str() {
             "nginx" => 1,
+            id if id.starts_with("isapi-threads-") || id.starts_with("isapi-pools-") => 1,
             "in-process" | "nginx-in-process" => 6,
+            // Studies, too.
+            "isapi" | "nginx-isapi" | "nginx-libfcgi" => 10,
             _ => 7,
         };
         assert_eq!(loads.len(), expected, "{id}: {loads:?}");
         for cell in cells {
             assert!(cell["refused"].is_null(), "{cell}");
-            assert!(
-                cell["summary"]["requests_per_second"]["median"]
-                    .as_f64()
-                    .unwrap()
-                    > 0.0
-            );
+            let figure = match cell["load"].as_str().unwrap() {
+                "stream-1g" => "bytes_per_second",
+                "stalled" => "memory_kib",
+                "slow" => "alone_p99_us",
+                _ => "requests_per_second",
+            };
+            let figure = cell["summary"][figure]["median"].as_f64();
+            assert!(figure.unwrap() > 0.0, "{cell}");
         }
     }
 }
@@ -92,7 +97,7 @@ fn every_model_that_can_run_here_is_measured() {
 #[test]
 fn rounds_ratios_and_the_page_belong_together() {
     let folder = TempDir::new().unwrap();
-    let arguments = "--models cgi,isapi,in-process,isapi-wine64 --baseline cgi --load hello,echo-1m --rounds 2 --duration 100ms \
+    let arguments = "--models cgi,isapi,in-process,isapi-wine64 --baseline cgi --load hello,echo-1m,stalled --rounds 2 --duration 100ms \
                      --connections 1,4 --rates 20 --samples";
     let samples = sample("bench");
     let only_native = TempDir::new().unwrap();
@@ -115,7 +120,9 @@ fn rounds_ratios_and_the_page_belong_together() {
     let cells = report["cells"].as_array().unwrap();
     for model in ["cgi", "isapi", "in-process"] {
         // Two numbers of connections, the other load, and the open loop where the model could do it.
-        let own = cells.iter().filter(|cell| cell["model"] == model);
+        let own = cells
+            .iter()
+            .filter(|cell| cell["model"] == model && cell["load"] != "stalled");
         assert!((3..=4).contains(&own.clone().count()), "{model}");
         for cell in own {
             assert_eq!(cell["rounds"].as_object().unwrap().len(), 2, "{cell}");
@@ -145,6 +152,18 @@ fn rounds_ratios_and_the_page_belong_together() {
         f64::midpoint(ratios[0], ratios[1])
     ));
     a_page_shows_what_the_json_says(folder.path(), &report);
+    // Several runs go side by side.
+    let file = folder.path().join("result.json");
+    let files = format!("{0},{0}", file.display());
+    let output = run(&mut gateway_command(["bench", "--compare", &files]));
+    assert!(output.status.success(), "{}", output.error);
+    let is_row = |line: &&str| line.contains(" isapi ") && line.contains(" requests/s ");
+    let row = output.out.lines().find(is_row).unwrap();
+    assert_eq!(row.matches('×').count(), 2, "{row}");
+    std::fs::write(&file, "{}").unwrap();
+    let output = run(&mut gateway_command(["bench", "--compare", &files]));
+    assert!(output.error.contains("is no result"), "{}", output.error);
+    assert!(!output.status.success());
 }
 
 /// The same but for the last digit, which reading JSON may change.
@@ -197,6 +216,28 @@ fn a_page_shows_what_the_json_says(folder: &Path, report: &Value) {
 }
 
 #[test]
+fn the_time_limit_ends_a_run() {
+    let folder = TempDir::new().unwrap();
+    let arguments = "--models isapi,isapi-threads-1 --load hello,card --rounds 99 --duration 50ms --connections 1,4 \
+                     --rates 20 --limit 1s";
+    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let output = bench(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(1), "{}", output.error);
+    let told = "the time limit ended it in round ";
+    assert!(output.error.contains(told), "{}", output.error);
+    // What had been measured by then is a result.
+    let report = report(folder.path());
+    assert!(report["cut"].as_str().unwrap().contains(" of 99, at isapi"));
+    let rounds = report["cells"][0]["rounds"].as_object().unwrap();
+    assert!((1..99).contains(&rounds.len()), "{}", rounds.len());
+    assert!(
+        output
+            .out
+            .contains("the time limit ended the run in round ")
+    );
+}
+
+#[test]
 fn errors_refuse_the_result() {
     let folder = TempDir::new().unwrap();
     let tires = extension("tires", &[], folder.path());
@@ -246,6 +287,7 @@ fn a_wrong_command_line_is_explained() {
             "the baseline \"isapi\"",
         ),
         (&["--path", "/x"], 2, "--extension"),
+        (&["--limit", "1ms"], 2, "from 1s to 24h"),
     ] {
         let output = run(&mut gateway_command([&["bench"], arguments].concat()));
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");

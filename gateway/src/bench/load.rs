@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::http;
+use super::result::Shape;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -25,12 +26,18 @@ pub enum Load {
     Stream64m,
     /// The check digits of a thousand card numbers.
     Card,
+    /// 1 GiB down, while the memory of the servers is watched.
+    Stream1g,
+    /// Clients that ask for 64 MiB and read nothing.
+    Stalled,
+    /// Hello at a fixed rate, with and without a request at its side that takes a second.
+    Slow,
     /// GET of one URL of the user's own extension.
     Own,
 }
 
 /// The loads of the sample handler, in the order of the report.
-pub const LOADS: [Load; 7] = [
+pub const LOADS: [Load; 10] = [
     Load::Hello,
     Load::Variables,
     Load::Echo1k,
@@ -38,7 +45,13 @@ pub const LOADS: [Load; 7] = [
     Load::Echo1m,
     Load::Stream64m,
     Load::Card,
+    Load::Stream1g,
+    Load::Stalled,
+    Load::Slow,
 ];
+
+/// What the slow request of [`Load::Slow`] asks for.
+pub const SLEEP: &str = "/bench?load=sleep";
 
 impl Load {
     /// Its name on the command line and in the report.
@@ -51,6 +64,9 @@ impl Load {
             Self::Echo1m => "echo-1m",
             Self::Stream64m => "stream-64m",
             Self::Card => "card",
+            Self::Stream1g => "stream-1g",
+            Self::Stalled => "stalled",
+            Self::Slow => "slow",
             Self::Own => "own",
         }
     }
@@ -65,6 +81,9 @@ impl Load {
             Self::Echo1m => "echo of 1 MiB",
             Self::Stream64m => "64 MiB down",
             Self::Card => "check digits of 1,000 card numbers",
+            Self::Stream1g => "1 GiB down, once",
+            Self::Stalled => "clients that ask for 64 MiB and read nothing",
+            Self::Slow => "hello beside a request that takes a second",
             Self::Own => "GET of the extension's URL",
         }
     }
@@ -73,17 +92,31 @@ impl Load {
     pub fn target(self, own: &str) -> String {
         match self {
             Self::Own => own.to_owned(),
-            Self::Hello => "/bench?load=hello".to_owned(),
+            Self::Hello | Self::Slow => "/bench?load=hello".to_owned(),
             Self::Variables => "/bench?load=variables".to_owned(),
             Self::Echo1k | Self::Echo64k | Self::Echo1m => "/bench?load=echo".to_owned(),
-            Self::Stream64m => "/bench?load=stream".to_owned(),
+            Self::Stream64m | Self::Stalled => "/bench?load=stream".to_owned(),
+            Self::Stream1g => "/bench?load=stream-1g".to_owned(),
             Self::Card => "/bench?load=card".to_owned(),
         }
     }
 
-    /// The request as it goes out.
-    pub fn request(self, own: &str) -> Vec<u8> {
-        http::request(&self.target(own), &self.body())
+    /// The request as it goes out, to the handler below this path.
+    pub fn request(self, below: &str, own: &str) -> Vec<u8> {
+        http::request(&format!("{below}{}", self.target(own)), &self.body())
+    }
+
+    /// How it is measured, if not by repeating it: a study of a few models.
+    pub fn study(self) -> Option<Shape> {
+        match self {
+            Self::Stream1g => Some(Shape::Once),
+            Self::Stalled => Some(Shape::Stalled { clients: 8 }),
+            Self::Slow => Some(Shape::Beside {
+                rate: 1000,
+                connections: 16,
+            }),
+            _ => None,
+        }
     }
 
     /// Requests whose bodies make the work: their rate is told by bytes, not by whole answers, of which a second may
@@ -116,10 +149,11 @@ impl Load {
             return Err(format!("status {status}"));
         }
         let is_right = match self {
-            Self::Hello => body == b"Hello, world!",
+            Self::Hello | Self::Slow => body == b"Hello, world!",
             Self::Card => body == b"109 of 1000 are valid\n",
             Self::Variables => is_table(body),
-            Self::Stream64m => body.len() == 64 * MIB && is_lines(body),
+            Self::Stream64m | Self::Stalled => body.len() == 64 * MIB && is_lines(body),
+            Self::Stream1g => body.len() == 1024 * MIB && is_lines(body),
             Self::Echo1k | Self::Echo64k | Self::Echo1m => body == self.body(),
             Self::Own => true,
         };

@@ -27,6 +27,9 @@ pub struct Machine {
     pub versions: Vec<String>,
 }
 
+/// Debian's packages of what cannot be asked.
+const PACKAGES: [&str; 4] = ["fcgiwrap", "libfcgi-dev", "libc6", "musl"];
+
 /// How to ask a peer for its version.
 const PEERS: [(&str, &str); 3] = [("nginx", "-v"), ("lighttpd", "-v"), ("apache2", "-v")];
 
@@ -78,9 +81,20 @@ fn versions() -> Vec<String> {
         first_line(&program, option)
     });
     let wine = Wine::find(None).ok();
+    let packages = PACKAGES.iter().filter_map(|name| package(name));
     peers
+        .chain(packages)
         .chain(wine.and_then(|wine| first_line(&wine.loader, "--version")))
         .collect()
+}
+
+/// Name and version of an installed package.
+fn package(name: &str) -> Option<String> {
+    let mut query = Command::new("dpkg-query");
+    query.args(["--show", "--showformat=${Package} ${Version}", name]);
+    let output = query.stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    (output.status.success() && !text.is_empty()).then(|| text.into_owned())
 }
 
 /// The first line that a program prints, on either output.

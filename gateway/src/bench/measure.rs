@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(8);
 
 /// How long the first answer may take: a worker may have to be started.
-const FIRST: Duration = Duration::from_secs(60);
+pub const FIRST: Duration = Duration::from_secs(60);
 
 /// Everything that is needed to measure.
 pub struct Bench<'a> {
@@ -36,27 +36,48 @@ pub struct Bench<'a> {
     pub group: Option<&'a Group>,
     /// The URL of the user's own extension.
     pub own: &'a str,
+    /// When no further measurement begins.
+    pub deadline: Instant,
     /// Becomes true when the user wants it to end.
     pub stop: &'a AtomicBool,
 }
 
+/// How a model's turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Done,
+    /// The time is over.
+    Cut,
+}
+
 impl Bench<'_> {
-    /// Measures these models.
+    /// Measures these models. Returns what was found, and where the time limit ended it, if it did.
     ///
     /// # Errors
     /// When the user stops it, or the system refuses something. What goes wrong with a model is in its cells.
-    pub fn run(&self, models: &[&dyn Model], progress: &Progress) -> anyhow::Result<Vec<Cell>> {
+    pub fn run(
+        &self,
+        models: &[&dyn Model],
+        progress: &Progress,
+    ) -> anyhow::Result<(Vec<Cell>, Option<String>)> {
         let mut cells = Vec::new();
         for round in 0..self.plan.rounds {
             for model in models {
                 progress.model(round, &model.id());
                 let begun = progress.done();
-                self.turn(*model, round, &mut cells, progress)?;
+                let turn = self.turn(*model, round, &mut cells, progress)?;
                 reap_orphans();
-                progress.skip_to(begun + self.plan.most_cells());
+                if turn == Turn::Cut {
+                    let (round, rounds, id) = (round + 1, self.plan.rounds, model.id());
+                    return Ok((
+                        cells,
+                        Some(format!("in round {round} of {rounds}, at {id}")),
+                    ));
+                }
+                progress.skip_to(begun + self.plan.most_cells(model.extent()));
             }
         }
-        Ok(cells)
+        Ok((cells, None))
     }
 
     /// One model's turn in a round.
@@ -66,39 +87,63 @@ impl Bench<'_> {
         round: usize,
         cells: &mut Vec<Cell>,
         progress: &Progress,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Turn> {
         let id = model.id();
+        let mut todo = self.plan.cells(model.extent());
+        todo.retain(|(load, _)| model.refusal(*load).is_none());
+        if Instant::now() >= self.deadline {
+            return Ok(Turn::Cut);
+        }
         let running = match model.start(self.place) {
             Ok(running) => running,
             Err(error) => {
-                for (load, shape) in self.plan.closed() {
+                for (load, shape) in todo {
                     let reason = format!("does not start: {error:#}");
                     enter(cells, &id, load, shape, round, Err(reason));
                 }
-                return Ok(());
+                return Ok(Turn::Done);
             }
         };
-        let mut highest = 0.0;
-        let mut todo = self.plan.closed();
-        todo.retain(|(load, _)| model.refusal(*load).is_none());
-        let first = self.plan.loads.first().copied();
-        for (load, shape) in todo {
-            let found = self.cell(model, &running, load, shape)?;
-            if let Ok(figures) = &found
-                && Some(load) == first
-                && shape.connections() <= self.plan.width()
-            {
-                highest = figures[&Metric::RequestsPerSecond];
+        let work = |todo: Vec<(Load, Shape)>, cells: &mut Vec<Cell>| {
+            for (load, shape) in todo {
+                if Instant::now() >= self.deadline {
+                    return Ok(Turn::Cut);
+                }
+                let found = match load.study() {
+                    None => self.cell(model, &running, load, shape)?,
+                    Some(_) => self.study(&running, load, shape)?,
+                };
+                enter(cells, &id, load, shape, round, found);
+                progress.advance();
             }
-            enter(cells, &id, load, shape, round, found);
-            progress.advance();
+            anyhow::Ok(Turn::Done)
+        };
+        if work(todo, cells)? == Turn::Cut {
+            return Ok(Turn::Cut);
         }
-        for (load, shape) in self.plan.open(highest) {
-            let found = self.cell(model, &running, load, shape)?;
-            enter(cells, &id, load, shape, round, found);
-            progress.advance();
-        }
-        Ok(())
+        let highest = self.highest(cells, &id, round);
+        work(self.plan.open(model.extent(), highest), cells)
+    }
+
+    /// The most requests of the main load a second that this model has done in this round, at the width at most.
+    fn highest(&self, cells: &[Cell], model: &str, round: usize) -> f64 {
+        let (load, width) = (self.plan.main().map(Load::id), self.plan.width());
+        let fits = |cell: &&Cell| {
+            let is_closed =
+                matches!(cell.shape, Shape::Closed { connections } if connections <= width);
+            cell.model == model && Some(cell.load.as_str()) == load && is_closed
+        };
+        let rate = |cell: &Cell| {
+            cell.rounds
+                .get(&round)?
+                .get(&Metric::RequestsPerSecond)
+                .copied()
+        };
+        cells
+            .iter()
+            .filter(fits)
+            .filter_map(rate)
+            .fold(0.0, f64::max)
     }
 
     /// One measurement. The inner error refuses the result.
@@ -109,11 +154,9 @@ impl Bench<'_> {
         load: Load,
         shape: Shape,
     ) -> anyhow::Result<Result<Figures, String>> {
-        if self.stop.load(Ordering::Relaxed) {
-            bail!("stopped");
-        }
-        let request: Arc<[u8]> = load.request(self.own).into();
-        let expected = match expected(running, load, &request) {
+        self.go_on()?;
+        let requests = running.requests(load, self.own);
+        let expected = match expected(running, load, &requests) {
             Ok(expected) => expected,
             Err(error) => return Ok(Err(format!("{error:#}"))),
         };
@@ -122,24 +165,24 @@ impl Bench<'_> {
             let begin = Instant::now() + self.plan.warm_up;
             let job = Job {
                 address: running.address,
-                request: Arc::clone(&request),
+                requests: Arc::clone(&requests),
                 expected,
                 connections: shape.connections(),
                 pace: match shape {
-                    Shape::Closed { .. } => Pace::Closed,
                     Shape::Open { rate, .. } => Pace::Open(f64::from(rate)),
+                    _ => Pace::Closed,
                 },
                 begin,
                 end: begin + duration,
             };
             let (tally, usage) = self.load(&job)?;
-            let requests = requests(&tally, load, expected);
-            if tally.errors > 0 || (requests == 0.0 && duration > LONGEST) {
+            let answered = answered(&tally, load, expected);
+            if tally.errors > 0 || (answered == 0.0 && duration > LONGEST) {
                 return Ok(Err(refusal(&tally, running)));
             }
-            if requests > 0.0 {
+            if answered > 0.0 {
                 let threads = self.division.generator_threads();
-                let mut figures = figures(&tally, &usage, requests, &job, threads);
+                let mut figures = figures(&tally, &usage, answered, &job, threads);
                 if self.group.is_none() && model.loses_children() {
                     figures.remove(&Metric::CpuUs);
                 }
@@ -150,8 +193,16 @@ impl Bench<'_> {
         }
     }
 
+    /// Fails when the user wants it to end.
+    pub(super) fn go_on(&self) -> anyhow::Result<()> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => bail!("stopped"),
+            false => Ok(()),
+        }
+    }
+
     /// Lets the load generator work and watches what that costs.
-    fn load(&self, job: &Job) -> anyhow::Result<(Tally, Usage)> {
+    pub(super) fn load(&self, job: &Job) -> anyhow::Result<(Tally, Usage)> {
         let (tally, usage) = std::thread::scope(|scope| {
             let load = scope.spawn(|| generator::run(job, self.division));
             let usage = Usage::watch(job.begin, job.end, self.group);
@@ -185,25 +236,31 @@ fn enter(
     cells[index].enter(round, found);
 }
 
-/// Gets one answer and checks it byte for byte; the load generator only looks at status and length.
-fn expected(running: &Running, load: Load, request: &[u8]) -> anyhow::Result<Expected> {
-    let (status, body) = generator::probe(running.address, request, FIRST)
-        .with_context(|| format!("no answer; the servers say: {}", running.said()))?;
-    if let Err(wrong) = load.check(status, &body) {
-        bail!(
-            "the wrong answer: {wrong}; the servers say: {}",
-            running.said()
-        );
+/// Gets one answer to each request and checks it byte for byte; the load generator only looks at status and length.
+pub(super) fn expected(
+    running: &Running,
+    load: Load,
+    requests: &[Vec<u8>],
+) -> anyhow::Result<Expected> {
+    let (mut status, mut length) = (0, 0);
+    for request in requests {
+        let (found, body) = generator::probe(running.address, request, FIRST)
+            .with_context(|| format!("no answer; the servers say: {}", running.said()))?;
+        if let Err(wrong) = load.check(found, &body) {
+            let said = running.said();
+            bail!("the wrong answer: {wrong}; the servers say: {said}");
+        }
+        (status, length) = (found, body.len() as u64);
     }
     // The client's port among the variables has four or five digits; of a foreign answer nothing is known.
     let varies = matches!(load, Load::Variables | Load::Own);
     Ok(Expected {
         status,
-        length: (!varies).then_some(body.len() as u64),
+        length: (!varies).then_some(length),
     })
 }
 
-fn refusal(tally: &Tally, running: &Running) -> String {
+pub(super) fn refusal(tally: &Tally, running: &Running) -> String {
     let said = running.said();
     match &tally.first_error {
         None => format!("no request was answered in time. {said}"),
@@ -212,7 +269,7 @@ fn refusal(tally: &Tally, running: &Running) -> String {
 }
 
 /// What was used between two moments.
-struct Usage {
+pub(super) struct Usage {
     before: Reading,
     after: Reading,
     /// The most that was seen.
@@ -242,7 +299,7 @@ impl Usage {
 }
 
 /// How many requests the work was worth.
-fn requests(tally: &Tally, load: Load, expected: Expected) -> f64 {
+fn answered(tally: &Tally, load: Load, expected: Expected) -> f64 {
     match expected.length {
         // A part of a large answer is a part of a request.
         Some(length) if load.is_bulk() => tally.bytes as f64 / length as f64,

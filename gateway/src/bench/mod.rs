@@ -15,6 +15,7 @@ mod progress;
 mod report;
 mod result;
 mod statistics;
+mod study;
 mod targets;
 mod usage;
 
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, anyhow, bail};
 use rustix::process::set_child_subreaper;
@@ -32,6 +33,7 @@ use load::Load;
 use machine::{Division, Machine};
 use measure::Bench;
 use models::{Model, Place};
+use plan::Extent;
 pub use plan::Plan;
 use progress::Progress;
 use result::{Method, ModelFacts, Report};
@@ -50,6 +52,8 @@ pub struct Settings {
     pub plan: Plan,
     /// Names of models; empty: all.
     pub models: Vec<String>,
+    /// When no further measurement begins.
+    pub limit: Duration,
     /// The model that ratios refer to; `None`: nginx with libfcgi, or the first that can run.
     pub baseline: Option<String>,
     /// The user's own extension and its URL.
@@ -72,7 +76,8 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let place = place(settings)?;
     let all = models::all();
     let chosen = chosen(&all, &settings.models)?;
-    let facts: Vec<ModelFacts> = chosen.iter().map(|model| facts(*model, &place)).collect();
+    let facts = |model: &&dyn Model| facts(*model, &place, &settings.plan.loads);
+    let facts: Vec<ModelFacts> = chosen.iter().map(facts).collect();
     let ready: Vec<&dyn Model> = chosen
         .iter()
         .zip(&facts)
@@ -102,14 +107,16 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let mut machine = Machine::look();
     let (begun, started) = (Instant::now(), SystemTime::now());
     let plan = &settings.plan;
-    let longest = plan.longest(ready.len());
+    let extents: Vec<Extent> = ready.iter().map(|model| model.extent()).collect();
     eprintln!(
-        "{} models, {} rounds: at most {:.0} s and the time that servers take to start",
+        "{} models, {} rounds: at most {:.0} s and the time that servers take to start; after {} none begins any more",
         ready.len(),
         plan.rounds,
-        longest.as_secs_f64()
+        plan.longest(&extents).as_secs_f64(),
+        humantime::format_duration(settings.limit)
     );
-    let progress = Progress::new(plan.rounds * ready.len() * plan.most_cells(), plan.rounds);
+    let steps: usize = extents.iter().map(|it| plan.most_cells(*it)).sum();
+    let progress = Progress::new(plan.rounds * steps, plan.rounds);
     let own = settings.own.as_ref().map_or("", |(_, url)| url.as_str());
     let bench = Bench {
         plan,
@@ -117,11 +124,12 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         division: &division,
         group: group.as_ref().ok(),
         own,
+        deadline: begun + settings.limit,
         stop: &stop,
     };
-    let cells = bench.run(&ready, &progress);
+    let found = bench.run(&ready, &progress);
     progress.finish();
-    let mut cells = cells?;
+    let (mut cells, cut) = found?;
     result::summarise(&mut cells, &baseline);
     machine.look_again();
     let generator_processors = match division.is_divided() {
@@ -135,6 +143,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         command: std::env::args().collect::<Vec<_>>().join(" "),
         started: humantime::format_rfc3339_seconds(started).to_string(),
         seconds: begun.elapsed().as_secs_f64().round(),
+        cut,
         machine,
         method: Method {
             rounds: plan.rounds,
@@ -147,7 +156,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
             generator_threads: division.generator_threads(),
             generator_processors,
             connections: plan.width(),
-            load: plan.loads.first().copied().map_or("", Load::id).to_owned(),
+            load: plan.main().map_or("", Load::id).to_owned(),
         },
         baseline,
         models: facts,
@@ -178,6 +187,26 @@ pub fn list(settings: &Settings) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints the results of several runs side by side.
+///
+/// # Errors
+/// When a file is not such a result.
+pub fn compare(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let read = |file: &PathBuf| {
+        let named = || format!("{} is no result of this version's bench", file.display());
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read {}", file.display()))?;
+        let run: Report = serde_json::from_str(&text).with_context(named)?;
+        match run.format {
+            FORMAT => Ok(run),
+            format => Err(anyhow!("its format is {format}, not {FORMAT}")).with_context(named),
+        }
+    };
+    let runs = files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    print!("{}", report::compare::render(&runs));
+    Ok(ExitCode::SUCCESS)
+}
+
 fn publish(report: &Report, settings: &Settings) -> anyhow::Result<ExitCode> {
     let json = serde_json::to_string_pretty(report)?;
     let write = |file: &PathBuf, text: &str| {
@@ -192,6 +221,9 @@ fn publish(report: &Report, settings: &Settings) -> anyhow::Result<ExitCode> {
     print!("{}", report::table::render(report));
     if report.is_whole() {
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(place) = &report.cut {
+        eprintln!("isapi-gateway: the time limit ended it {place}; raise --limit, or measure less");
     }
     for cell in &report.cells {
         if let Some(reason) = &cell.refused {
@@ -235,12 +267,18 @@ fn chosen<'a>(all: &'a [Box<dyn Model>], names: &[String]) -> anyhow::Result<Vec
     Ok(all.iter().map(AsRef::as_ref).filter(is_wanted).collect())
 }
 
-fn facts(model: &dyn Model, place: &Place) -> ModelFacts {
+fn facts(model: &dyn Model, place: &Place, loads: &[Load]) -> ModelFacts {
+    let without = |load: &Load| {
+        let reason = model.refusal(*load)?;
+        Some((load.id().to_owned(), reason.to_owned()))
+    };
     ModelFacts {
         id: model.id(),
         title: model.title(),
         kind: model.kind(),
+        scale: model.scale(),
         absent: model.absence(place),
+        without: loads.iter().filter_map(without).collect(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
-use super::models::Kind;
+use super::models::{Kind, Scale};
 use super::statistics::Spread;
 use super::targets::Outcome;
 
@@ -24,6 +24,8 @@ pub struct Report {
     pub started: String,
     /// How long it took, s.
     pub seconds: f64,
+    /// Where the time limit ended it, if it did.
+    pub cut: Option<String>,
     /// Where it ran.
     pub machine: Machine,
     /// How it was measured.
@@ -68,8 +70,12 @@ pub struct ModelFacts {
     pub title: String,
     /// What explains its cost.
     pub kind: Kind,
+    /// What of it was scaled, if it is a variant of another one.
+    pub scale: Option<Scale>,
     /// Why it could not run here.
     pub absent: Option<String>,
+    /// Loads that it cannot take, and why.
+    pub without: BTreeMap<String, String>,
 }
 
 /// One model under one load.
@@ -110,6 +116,20 @@ pub enum Shape {
         /// Connections.
         connections: usize,
     },
+    /// One request, from its first byte to its last.
+    Once,
+    /// Clients that send a request and do not read.
+    Stalled {
+        /// Clients.
+        clients: usize,
+    },
+    /// At a fixed rate, in turns alone and with a slow request at its side.
+    Beside {
+        /// Requests a second.
+        rate: u32,
+        /// Connections, without that of the slow request.
+        connections: usize,
+    },
 }
 
 /// A figure.
@@ -144,6 +164,14 @@ pub enum Metric {
     Switches,
     /// Processes and threads started on the whole machine for each request.
     Forks,
+    /// How much the memory of the servers grew while a large answer went through, KiB.
+    GrowthKib,
+    /// What they wrote to files meanwhile, KiB.
+    DiskKib,
+    /// Memory for each client that does not read, KiB.
+    StalledKib,
+    /// The latency of 99 in a hundred requests while no slow request was at their side, µs.
+    AloneP99Us,
 }
 
 /// Metrics that are told as ratios to the baseline.
@@ -161,9 +189,9 @@ impl Report {
         self.cells.iter().find(|cell| cell.is(model, load, shape))
     }
 
-    /// Whether every model and load that was measured gave a result.
+    /// Whether everything that was to be measured gave a result.
     pub fn is_whole(&self) -> bool {
-        self.cells.iter().all(|cell| cell.refused.is_none())
+        self.cut.is_none() && self.cells.iter().all(|cell| cell.refused.is_none())
     }
 }
 
@@ -171,7 +199,11 @@ impl Shape {
     /// Connections.
     pub fn connections(self) -> usize {
         match self {
-            Self::Closed { connections } | Self::Open { connections, .. } => connections,
+            Self::Closed { connections }
+            | Self::Open { connections, .. }
+            | Self::Beside { connections, .. } => connections,
+            Self::Once => 1,
+            Self::Stalled { clients } => clients,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `bench`: measures the same handler under each model.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,11 +19,13 @@ const MOST_CONNECTIONS: i64 = 512;
   isapi-gateway bench
   isapi-gateway bench --models cgi,isapi,nginx-libfcgi --load hello,echo-64k --json result.json --html result.html
   isapi-gateway bench --extension legacy.dll --path /legacy.dll?x=1
+  isapi-gateway bench --compare monday.json,tuesday.json
 
 Loads: hello, variables, echo-1k, echo-64k, echo-1m, stream-64m, card. The first one is measured at all numbers of
-connections and at all rates, the others at 32 connections, or the number nearest below it.
+connections and at all rates, the others at 32 connections, or the number nearest below it. Studies of a few models:
+stream-1g (growth of memory), stalled (clients that do not read), slow (fast requests beside a slow one).
 
-Exits with 1 when a result had to be refused because requests failed.")]
+Exits with 1 when a result had to be refused because requests failed, or the time limit ended the run.")]
 pub struct Bench {
     /// Your own extension instead of the samples' handler
     #[arg(long, value_name = "FILE", conflicts_with = "loads")]
@@ -61,6 +64,9 @@ pub struct Bench {
     #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=99))]
     rounds: u8,
+    /// When no further measurement begins, 1 s to 24 h
+    #[arg(long, value_name = "TIME", default_value = "15min", value_parser = limit)]
+    limit: Duration,
     /// The model that ratios refer to [default: nginx-libfcgi, or the first that can run]
     #[arg(long, value_name = "NAME")]
     baseline: Option<String>,
@@ -79,6 +85,9 @@ pub struct Bench {
     /// Show which models there are, and which can run here
     #[arg(long)]
     list: bool,
+    /// Measure nothing: show the results of other runs, as JSON, side by side
+    #[arg(long, value_name = "FILES", value_delimiter = ',', exclusive = true)]
+    compare: Vec<PathBuf>,
 }
 
 impl Bench {
@@ -87,6 +96,9 @@ impl Bench {
     /// # Errors
     /// When nothing can be measured.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        if !self.compare.is_empty() {
+            return bench::compare(&self.compare);
+        }
         let list = self.list;
         let settings = self.settings();
         match list {
@@ -112,6 +124,7 @@ impl Bench {
                 rounds: usize::from(self.rounds),
             },
             models: self.models,
+            limit: self.limit,
             baseline: self.baseline,
             own: self.extension.map(|file| (file, self.path)),
             samples: self.samples,
@@ -123,13 +136,18 @@ impl Bench {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a time such as 500ms or 2s"))?;
     let allowed = Duration::from_millis(50)..=Duration::from_secs(600);
-    match allowed.contains(&duration) {
-        true => Ok(duration),
-        false => Err("expected a time from 50ms to 10min".to_owned()),
-    }
+    time(text, &allowed).ok_or_else(|| "expected a time from 50ms to 10min".to_owned())
+}
+
+fn limit(text: &str) -> Result<Duration, String> {
+    let allowed = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+    time(text, &allowed).ok_or_else(|| "expected a time from 1s to 24h".to_owned())
+}
+
+fn time(text: &str, allowed: &RangeInclusive<Duration>) -> Option<Duration> {
+    let time = humantime::parse_duration(text).ok()?;
+    allowed.contains(&time).then_some(time)
 }
 
 fn url(text: &str) -> Result<String, String> {

@@ -17,17 +17,18 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) async fn run(share: &Share, recorder: &Rc<Recorder>) -> io::Result<()> {
     let mut connections = JoinSet::new();
-    for _ in 0..share.connections {
+    for index in 0..share.connections {
+        let first = share.first + index;
         let (job, recorder) = (share.job.clone(), Rc::clone(recorder));
         connections.spawn_local(async move {
             let mut connection = Connection::new(job.address, AnswerReader::default());
-            loop {
+            for request in job.turns(first) {
                 let now = Instant::now();
                 if now >= job.end {
                     return;
                 }
                 connection.reset();
-                let answer = connection.exchange(&job.request, |bytes| recorder.received(bytes));
+                let answer = connection.exchange(request, |bytes| recorder.received(bytes));
                 let checked = match answer.await {
                     Ok(()) => job.expected.check(connection.reader()),
                     Err(fault) => Err(fault.to_string()),

@@ -38,8 +38,8 @@ pub enum Pace {
 pub struct Job {
     /// The server.
     pub address: SocketAddr,
-    /// The request as it goes out.
-    pub request: Arc<[u8]>,
+    /// The requests as they go out, in turns; at least one.
+    pub requests: Arc<[Vec<u8>]>,
     /// The status that every answer must have, and its length where it is always the same.
     pub expected: Expected,
     /// Connections over all threads.
@@ -128,6 +128,8 @@ struct Share {
     phase: f64,
     /// Requests a second of this thread.
     rate: f64,
+    /// Where the first connection of this thread begins in the turn of requests.
+    first: usize,
 }
 
 impl Share {
@@ -141,7 +143,16 @@ impl Share {
             connections: job.connections / threads + usize::from(index < job.connections % threads),
             phase: index as f64 / threads as f64,
             rate,
+            first: index * job.connections.div_ceil(threads),
         }
+    }
+}
+
+impl Job {
+    /// The requests in turns, from this one on.
+    fn turns(&self, first: usize) -> impl Iterator<Item = &[u8]> {
+        let all = self.requests.iter().map(Vec::as_slice);
+        all.cycle().skip(first % self.requests.len().max(1))
     }
 }
 

@@ -30,9 +30,10 @@ pub(super) async fn run(share: &Share, recorder: &Rc<Recorder>) -> io::Result<()
         count: Semaphore::new(0),
     });
     let mut connections = JoinSet::new();
-    for _ in 0..share.connections {
+    for index in 0..share.connections {
+        let first = share.first + index;
         let (job, desk, recorder) = (share.job.clone(), Rc::clone(&desk), Rc::clone(recorder));
-        connections.spawn_local(async move { serve(&job, &desk, &recorder).await });
+        connections.spawn_local(async move { serve(&job, first, &desk, &recorder).await });
     }
     hand_out(share, &desk, recorder).await?;
     while connections.join_next().await.is_some() {}
@@ -61,11 +62,11 @@ async fn hand_out(share: &Share, desk: &Desk, recorder: &Recorder) -> io::Result
     Ok(())
 }
 
-async fn serve(job: &Job, desk: &Desk, recorder: &Recorder) {
+async fn serve(job: &Job, first: usize, desk: &Desk, recorder: &Recorder) {
     let mut connection = Connection::new(job.address, AnswerReader::default());
     // Being connected is no part of a request's latency; if it fails, the request tells.
     let _ = connection.connect().await;
-    loop {
+    for request in job.turns(first) {
         if let Ok(permit) = desk.count.acquire().await {
             permit.forget();
         }
@@ -74,7 +75,7 @@ async fn serve(job: &Job, desk: &Desk, recorder: &Recorder) {
             return;
         };
         connection.reset();
-        let answer = connection.exchange(&job.request, |bytes| recorder.received(bytes));
+        let answer = connection.exchange(request, |bytes| recorder.received(bytes));
         let checked = match answer.await {
             Ok(()) => job.expected.check(connection.reader()),
             Err(fault) => Err(fault.to_string()),

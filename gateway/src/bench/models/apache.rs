@@ -95,11 +95,7 @@ impl Model for Apache {
         child.wait_until(|| listens(address))?;
         let mut children = vec![child];
         children.extend(behind);
-        Ok(Running {
-            address,
-            children,
-            _folder: folder,
-        })
+        Ok(Running::new(address, children, folder))
     }
 }
 

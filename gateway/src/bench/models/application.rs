@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use super::child::{Child, listens_unix, quiet};
 use super::place::{Place, installed};
-use crate::bench::load::Load;
 use crate::library::Platform;
 
 /// Threads of a libfcgi application at least. With fewer than the web server has connections, some would starve.
@@ -21,7 +20,26 @@ pub enum Application {
     /// The worker without a gateway.
     Worker,
     /// fcgiwrap, which runs the handler as a CGI program.
-    Fcgiwrap,
+    Fcgiwrap(Linking),
+}
+
+/// How a CGI program is linked, which is most of what starting it costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linking {
+    /// With the system's C library.
+    Dynamic,
+    /// With musl, into one file.
+    Static,
+}
+
+impl Linking {
+    /// The handler as a CGI program that is linked so, among the samples.
+    pub fn program(self, place: &Place) -> Result<PathBuf, String> {
+        place.program(match self {
+            Self::Dynamic => "cgi/bench",
+            Self::Static => "cgi/bench-static",
+        })
+    }
 }
 
 impl Application {
@@ -30,7 +48,8 @@ impl Application {
         match self {
             Self::Libfcgi => "libfcgi",
             Self::Worker => "worker",
-            Self::Fcgiwrap => "fcgiwrap",
+            Self::Fcgiwrap(Linking::Dynamic) => "fcgiwrap",
+            Self::Fcgiwrap(Linking::Static) => "fcgiwrap-static",
         }
     }
 
@@ -39,7 +58,8 @@ impl Application {
         match self {
             Self::Libfcgi => "libfcgi application",
             Self::Worker => "ISAPI worker",
-            Self::Fcgiwrap => "fcgiwrap → CGI program",
+            Self::Fcgiwrap(Linking::Dynamic) => "fcgiwrap → CGI program",
+            Self::Fcgiwrap(Linking::Static) => "fcgiwrap → CGI program, static",
         }
     }
 
@@ -54,8 +74,8 @@ impl Application {
                 place.extension(Platform::Native)?;
                 place.worker("isapi-worker").map(drop)
             }
-            Self::Fcgiwrap => {
-                place.program("cgi/bench")?;
+            Self::Fcgiwrap(linking) => {
+                linking.program(place)?;
                 installed("fcgiwrap").map(drop)
             }
         }
@@ -66,7 +86,7 @@ impl Application {
         match self {
             Self::Libfcgi => place.program("fcgi/bench"),
             Self::Worker => place.extension(Platform::Native),
-            Self::Fcgiwrap => place.program("cgi/bench"),
+            Self::Fcgiwrap(linking) => linking.program(place),
         }
     }
 
@@ -101,7 +121,7 @@ impl Application {
                     );
                 command
             }
-            Self::Fcgiwrap => {
+            Self::Fcgiwrap(_) => {
                 let program = installed("fcgiwrap").map_err(anyhow::Error::msg)?;
                 let mut command = quiet(&program);
                 command
@@ -116,10 +136,5 @@ impl Application {
         // For web servers that have given up root.
         std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o666))?;
         Ok((child, socket))
-    }
-
-    /// Why it cannot take this load.
-    pub fn refusal(self, _load: Load) -> Option<&'static str> {
-        None
     }
 }

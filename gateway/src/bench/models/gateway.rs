@@ -5,11 +5,12 @@ use std::process::Stdio;
 
 use anyhow::Context as _;
 
-use super::application::{Application, THREADS};
+use super::application::{Application, Linking, THREADS};
 use super::child::{Child, listens_unix, quiet};
 use super::place::Place;
-use super::{Kind, Model, Running};
+use super::{Kind, Model, Running, run_as_cgi};
 use crate::bench::load::Load;
+use crate::bench::plan::Extent;
 use crate::library::Platform;
 use crate::wine::Wine;
 
@@ -17,7 +18,7 @@ use crate::wine::Wine;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
     /// A CGI program.
-    Cgi,
+    Cgi(Linking),
     /// The ISAPI extension as a CGI program: a worker for every request.
     IsapiCgi,
     /// A FastCGI application.
@@ -38,8 +39,9 @@ pub enum Front {
 }
 
 /// Every way.
-pub const HOSTS: [Host; 7] = [
-    Host::Cgi,
+pub const HOSTS: [Host; 8] = [
+    Host::Cgi(Linking::Dynamic),
+    Host::Cgi(Linking::Static),
     Host::IsapiCgi,
     Host::FastCgi,
     Host::Isapi(Platform::Native),
@@ -55,7 +57,8 @@ impl Host {
     /// Its name.
     pub fn id(self) -> &'static str {
         match self {
-            Self::Cgi => "cgi",
+            Self::Cgi(Linking::Dynamic) => "cgi",
+            Self::Cgi(Linking::Static) => "cgi-static",
             Self::IsapiCgi => "isapi-cgi",
             Self::FastCgi => "fastcgi",
             Self::Isapi(Platform::Native) => "isapi",
@@ -68,7 +71,8 @@ impl Host {
     /// What follows the gateway on a request's way.
     pub fn title(self) -> &'static str {
         match self {
-            Self::Cgi => "CGI program",
+            Self::Cgi(Linking::Dynamic) => "CGI program",
+            Self::Cgi(Linking::Static) => "CGI program, static",
             Self::IsapiCgi => "ISAPI run as CGI",
             Self::FastCgi => "libfcgi application",
             Self::Isapi(Platform::Native) => "ISAPI worker",
@@ -81,7 +85,7 @@ impl Host {
     /// What explains its cost.
     pub fn kind(self) -> Kind {
         match self {
-            Self::Cgi | Self::IsapiCgi => Kind::Process,
+            Self::Cgi(_) | Self::IsapiCgi => Kind::Process,
             Self::FastCgi | Self::Isapi(_) => Kind::Isolated,
             Self::InProcess => Kind::InProcess,
         }
@@ -110,47 +114,25 @@ impl Host {
         folder: &Path,
         front: Front,
     ) -> anyhow::Result<(Child, String)> {
-        let listener = match front {
-            Front::Http => None,
-            Front::FastCgi => Some(folder.join("gateway.sock")),
+        let pool = format!("[pool.bench]\n{}", self.pool(place, folder)?);
+        // The user's extension gets every URL, as `serve EXTENSION` would have it.
+        let path = match place.extension {
+            None => "path = \"/bench\"\n",
+            Some(_) => "path = \"*\"\npath_info = true\n",
         };
-        let file = folder.join("gateway.toml");
-        let text = self.configuration(place, listener.as_deref())?;
-        std::fs::write(&file, text)?;
-        let verb = if self == Self::InProcess {
-            "in-process"
-        } else {
-            "serve"
+        let site = format!("[[site]]\n[[site.handler]]\n{path}pool = \"bench\"\n{pool}");
+        let verb = match self {
+            Self::InProcess => "in-process",
+            _ => "serve",
         };
-        let mut command = quiet(&place.gateway);
-        command
-            .arg(verb)
-            .arg("--config")
-            .arg(&file)
-            .args(["--log-level", "warn"])
-            .stdout(Stdio::piped());
-        let mut gateway = Child::start(&mut command, folder)?;
-        let address = gateway
-            .line_after("listening on ")
-            .context("isapi-gateway")?;
-        if let Some(socket) = &listener {
-            gateway.wait_until(|| listens_unix(socket))?;
-        }
-        let address = match listener {
-            Some(socket) => format!("unix:{}", socket.display()),
-            None => address.trim_start_matches("http://").to_owned(),
-        };
-        Ok((gateway, address))
+        launch(place, folder, front, verb, &site)
     }
 
     fn check(self, place: &Place) -> Result<(), String> {
         match self {
-            Self::Cgi => place.program("cgi/bench").map(drop),
+            Self::Cgi(linking) => linking.program(place).map(drop),
             Self::FastCgi => Application::Libfcgi.check(place),
-            Self::IsapiCgi => {
-                place.extension(Platform::Native)?;
-                place.worker("isapi-worker").map(drop)
-            }
+            Self::IsapiCgi => run_as_cgi::check(place),
             Self::Isapi(platform) => {
                 place.extension(platform)?;
                 place.worker(worker(platform))?;
@@ -166,23 +148,19 @@ impl Host {
         }
     }
 
-    fn configuration(self, place: &Place, listener: Option<&Path>) -> anyhow::Result<String> {
+    /// What the gateway has to know of the pool.
+    fn pool(self, place: &Place, folder: &Path) -> anyhow::Result<String> {
         let native = || {
             place
                 .extension(Platform::Native)
                 .map_err(anyhow::Error::msg)
         };
-        let pool = match self {
-            Self::Cgi => {
-                let program = place.program("cgi/bench").map_err(anyhow::Error::msg)?;
+        Ok(match self {
+            Self::Cgi(linking) => {
+                let program = linking.program(place).map_err(anyhow::Error::msg)?;
                 format!("cgi = {}\n", quoted(&program)?)
             }
-            Self::IsapiCgi => {
-                let worker = place.worker("isapi-worker").map_err(anyhow::Error::msg)?;
-                let extension = quoted(&native()?)?;
-                let environment = format!("{{ ISAPI_EXTENSION = {extension} }}");
-                format!("cgi = {}\nenvironment = {environment}\n", quoted(&worker)?)
-            }
+            Self::IsapiCgi => run_as_cgi::pool(place, folder)?,
             Self::FastCgi => {
                 let program = place.program("fcgi/bench").map_err(anyhow::Error::msg)?;
                 // Started by the gateway, with as many threads as it gets connections. It has no documents.
@@ -196,29 +174,55 @@ impl Host {
                 format!("extension = {}\n", quoted(&extension)?)
             }
             Self::InProcess => format!("extension = {}\n", quoted(&native()?)?),
-        };
-        let mut server = match listener {
-            Some(socket) => {
-                let address = quoted(Path::new(&format!("unix:{}", socket.display())))?;
-                format!("fastcgi = {address}\n")
-            }
-            None => "http = \"127.0.0.1:0\"\n".to_owned(),
-        };
-        if let Some(prefix) = &place.wine_prefix {
-            server += &format!("wine_prefix = {}\n", quoted(prefix)?);
-        }
-        // The user's extension gets every URL, as `serve EXTENSION` would have it.
-        let handler = match place.extension {
-            None => "path = \"/bench\"\n",
-            Some(_) => "path = \"*\"\npath_info = true\n",
-        };
-        Ok(format!(
-            "[server]\n{server}[[site]]\n[[site.handler]]\n{handler}pool = \"bench\"\n[pool.bench]\n{pool}"
-        ))
+        })
     }
 }
 
-fn worker(platform: Platform) -> &'static str {
+/// Starts the gateway with these sites and pools. Returns its address, too.
+///
+/// # Errors
+/// When it does not start.
+pub fn launch(
+    place: &Place,
+    folder: &Path,
+    front: Front,
+    verb: &str,
+    sites: &str,
+) -> anyhow::Result<(Child, String)> {
+    let socket = folder.join("gateway.sock");
+    let address = format!("unix:{}", socket.display());
+    let mut text = "[server]\n".to_owned();
+    text += &match front {
+        Front::Http => "http = \"127.0.0.1:0\"\n".to_owned(),
+        Front::FastCgi => format!("fastcgi = {}\n", quoted(Path::new(&address))?),
+    };
+    if let Some(prefix) = &place.wine_prefix {
+        text += &format!("wine_prefix = {}\n", quoted(prefix)?);
+    }
+    let file = folder.join("gateway.toml");
+    std::fs::write(&file, text + sites)?;
+    let mut command = quiet(&place.gateway);
+    command
+        .arg(verb)
+        .arg("--config")
+        .arg(&file)
+        .args(["--log-level", "warn"])
+        .stdout(Stdio::piped());
+    let mut gateway = Child::start(&mut command, folder)?;
+    let told = gateway
+        .line_after("listening on ")
+        .context("isapi-gateway")?;
+    match front {
+        Front::Http => Ok((gateway, told.trim_start_matches("http://").to_owned())),
+        Front::FastCgi => {
+            gateway.wait_until(|| listens_unix(&socket))?;
+            Ok((gateway, address))
+        }
+    }
+}
+
+/// The file name of the worker for this platform.
+pub fn worker(platform: Platform) -> &'static str {
     match platform {
         Platform::Native => "isapi-worker",
         Platform::Windows64 => "isapi-worker-x86_64.exe",
@@ -227,7 +231,7 @@ fn worker(platform: Platform) -> &'static str {
 }
 
 /// A path as a string of TOML.
-fn quoted(path: &Path) -> anyhow::Result<String> {
+pub fn quoted(path: &Path) -> anyhow::Result<String> {
     let text = path.to_str().context("a path is not UTF-8 text")?;
     Ok(toml::Value::from(text).to_string())
 }
@@ -249,6 +253,13 @@ impl Model for Gateway {
         self.0.absence(place)
     }
 
+    fn extent(&self) -> Extent {
+        match self.0 {
+            Host::Isapi(Platform::Native) => Extent::Studied,
+            _ => Extent::Whole,
+        }
+    }
+
     fn refusal(&self, load: Load) -> Option<&'static str> {
         self.0.refusal(load)
     }
@@ -256,10 +267,6 @@ impl Model for Gateway {
     fn start(&self, place: &Place) -> anyhow::Result<Running> {
         let folder = place.folder()?;
         let (child, address) = self.0.start(place, folder.path(), Front::Http)?;
-        Ok(Running {
-            address: address.parse()?,
-            children: vec![child],
-            _folder: folder,
-        })
+        Ok(Running::new(address.parse()?, vec![child], folder))
     }
 }

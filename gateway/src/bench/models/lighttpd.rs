@@ -89,10 +89,6 @@ impl Model for Lighttpd {
         child.wait_until(|| listens(address))?;
         let mut children = vec![child];
         children.extend(behind);
-        Ok(Running {
-            address,
-            children,
-            _folder: folder,
-        })
+        Ok(Running::new(address, children, folder))
     }
 }

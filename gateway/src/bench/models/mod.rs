@@ -7,16 +7,21 @@ mod gateway;
 mod lighttpd;
 mod nginx;
 mod place;
+mod run_as_cgi;
+mod scale;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::load::Load;
+use super::plan::Extent;
 use child::Child;
 pub use child::{kill_all, reap_orphans};
 pub use place::{Place, installed};
+pub use scale::Scale;
 
 /// What of a model explains its cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +51,16 @@ pub trait Model {
     /// Why it cannot run here; `None`: it can.
     fn absence(&self, place: &Place) -> Option<String>;
 
+    /// How much of it is measured.
+    fn extent(&self) -> Extent {
+        Extent::Whole
+    }
+
+    /// What of it is scaled, if it is a variant of another model.
+    fn scale(&self) -> Option<Scale> {
+        None
+    }
+
     /// Why it cannot take this load; `None`: it can.
     fn refusal(&self, load: Load) -> Option<&'static str> {
         let _ = load;
@@ -68,12 +83,30 @@ pub trait Model {
 pub struct Running {
     /// Where to send requests.
     pub address: SocketAddr,
+    /// Paths below which the handler is; requests take turns among them.
+    below: Vec<String>,
     /// The front first: it is ended first.
     children: Vec<Child>,
     _folder: TempDir,
 }
 
 impl Running {
+    /// Of one handler, at the root.
+    fn new(address: SocketAddr, children: Vec<Child>, folder: TempDir) -> Self {
+        Self {
+            address,
+            below: vec![String::new()],
+            children,
+            _folder: folder,
+        }
+    }
+
+    /// The requests of a load, one for each place of the handler; `own` is the URL of the user's extension.
+    pub fn requests(&self, load: Load, own: &str) -> Arc<[Vec<u8>]> {
+        let request = |below: &String| load.request(below, own);
+        self.below.iter().map(request).collect()
+    }
+
     /// What the servers have written to standard error, for a report of what went wrong.
     pub fn said(&self) -> String {
         let said: Vec<String> = self.children.iter().filter_map(Child::said).collect();
@@ -95,6 +128,9 @@ pub fn all() -> Vec<Box<dyn Model>> {
     }
     for behind in apache::BEHIND {
         models.push(Box::new(apache::Apache(behind)));
+    }
+    for scale in scale::SCALES {
+        models.push(Box::new(scale::Scaled(scale)));
     }
     models
 }

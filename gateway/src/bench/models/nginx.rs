@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use super::application::Application;
+use super::application::{Application, Linking};
 use super::child::{Child, free_port, listens, quiet};
 use super::gateway::{Front, HOSTS, Host};
 use super::place::{Place, installed};
 use super::{Kind, Model, Running};
 use crate::bench::load::Load;
+use crate::bench::plan::Extent;
+use crate::library::Platform;
 
 /// What nginx passes requests to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +23,11 @@ pub enum Behind {
 }
 
 /// Everything that is measured behind nginx.
-pub const BEHIND: [Behind; 11] = [
+pub const BEHIND: [Behind; 13] = [
     Behind::Application(Application::Libfcgi),
     Behind::Application(Application::Worker),
-    Behind::Application(Application::Fcgiwrap),
+    Behind::Application(Application::Fcgiwrap(Linking::Dynamic)),
+    Behind::Application(Application::Fcgiwrap(Linking::Static)),
     Behind::Gateway(HOSTS[0]),
     Behind::Gateway(HOSTS[1]),
     Behind::Gateway(HOSTS[2]),
@@ -32,6 +35,7 @@ pub const BEHIND: [Behind; 11] = [
     Behind::Gateway(HOSTS[4]),
     Behind::Gateway(HOSTS[5]),
     Behind::Gateway(HOSTS[6]),
+    Behind::Gateway(HOSTS[7]),
     Behind::Nothing,
 ];
 
@@ -58,7 +62,7 @@ impl Model for Nginx {
     fn kind(&self) -> Kind {
         match self.0 {
             Behind::Nothing => Kind::Front,
-            Behind::Application(Application::Fcgiwrap) => Kind::Process,
+            Behind::Application(Application::Fcgiwrap(_)) => Kind::Process,
             Behind::Application(_) => Kind::Isolated,
             Behind::Gateway(host) => host.kind(),
         }
@@ -68,17 +72,24 @@ impl Model for Nginx {
         installed("nginx").and_then(|_| self.check(place)).err()
     }
 
+    fn extent(&self) -> Extent {
+        match self.0 {
+            Behind::Application(Application::Libfcgi)
+            | Behind::Gateway(Host::Isapi(Platform::Native)) => Extent::Studied,
+            _ => Extent::Whole,
+        }
+    }
+
     fn refusal(&self, load: Load) -> Option<&'static str> {
         match self.0 {
             Behind::Nothing if load != Load::Hello => Some("there is no handler behind it"),
-            Behind::Nothing => None,
-            Behind::Application(application) => application.refusal(load),
+            Behind::Nothing | Behind::Application(_) => None,
             Behind::Gateway(host) => host.refusal(load),
         }
     }
 
     fn loses_children(&self) -> bool {
-        self.0 == Behind::Application(Application::Fcgiwrap)
+        matches!(self.0, Behind::Application(Application::Fcgiwrap(_)))
     }
 
     fn start(&self, place: &Place) -> anyhow::Result<Running> {
@@ -96,11 +107,7 @@ impl Model for Nginx {
         child.wait_until(|| listens(address))?;
         let mut children = vec![child];
         children.extend(behind);
-        Ok(Running {
-            address,
-            children,
-            _folder: folder,
-        })
+        Ok(Running::new(address, children, folder))
     }
 }
 
@@ -132,7 +139,7 @@ impl Nginx {
                 let script = application.script(place).map_err(anyhow::Error::msg)?;
                 // fcgiwrap serves one request for each connection.
                 let (keep, params) = match application {
-                    Application::Fcgiwrap => ("", ""),
+                    Application::Fcgiwrap(_) => ("", ""),
                     _ => ("keepalive 64;", "fastcgi_keep_conn on;"),
                 };
                 let pass = Pass {
@@ -208,14 +215,11 @@ http {{
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::library::Platform;
 
     #[test]
     fn every_way_of_the_gateway_is_also_measured_behind_nginx() {
         for host in HOSTS {
             assert!(BEHIND.contains(&Behind::Gateway(host)));
         }
-        assert_eq!(Nginx(BEHIND[6]).id(), "nginx-isapi");
-        assert_eq!(HOSTS[3], Host::Isapi(Platform::Native));
     }
 }

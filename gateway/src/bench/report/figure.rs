@@ -3,7 +3,7 @@
 
 use super::plot::{self, Axes, Bar, COLOURS, Line};
 use super::words;
-use crate::bench::models::Kind;
+use crate::bench::models::{Kind, Scale};
 use crate::bench::result::{Cell, Metric, ModelFacts, Report, Shape};
 
 /// A plot with its words.
@@ -48,6 +48,7 @@ pub fn all(report: &Report) -> Vec<Figure> {
         memory(report),
         growth(report, Metric::RequestsPerSecond),
         growth(report, Metric::CpuUs),
+        scale(report),
     ];
     figures.into_iter().flatten().collect()
 }
@@ -141,7 +142,7 @@ fn open(report: &Report) -> Option<Figure> {
     let drawn = drawn(report, |cell| matches!(cell.shape, Shape::Open { .. }));
     let rate = |cell: &Cell| match cell.shape {
         Shape::Open { rate, .. } => f64::from(rate),
-        Shape::Closed { .. } => 0.0,
+        _ => 0.0,
     };
     let axes = Axes {
         x: "requests a second",
@@ -205,12 +206,55 @@ fn growth(report: &Report, metric: Metric) -> Option<Figure> {
     })
 }
 
+fn scale(report: &Report) -> Option<Figure> {
+    let size = |facts: &ModelFacts| match facts.scale? {
+        Scale::Threads(count) => Some(("threads of the worker", f64::from(count))),
+        Scale::Pools(count) => Some(("pools, a worker each", f64::from(count))),
+    };
+    let metric = Metric::RequestsPerSecond;
+    let (mut lines, mut cells): (Vec<Line>, Vec<usize>) = Default::default();
+    for facts in &report.models {
+        let Some((label, count)) = size(facts) else {
+            continue;
+        };
+        let Some(index) = position(report, &facts.id, compared(report)) else {
+            continue;
+        };
+        let Some(spread) = report.cells[index].summary.get(&metric) else {
+            continue;
+        };
+        cells.push(index);
+        let point = (count, spread.median);
+        match lines.iter_mut().find(|line| line.label == label) {
+            Some(line) => line.points.push(point),
+            None => lines.push(Line {
+                label: label.to_owned(),
+                points: vec![point],
+            }),
+        }
+    }
+    let axes = Axes {
+        x: "how many",
+        y: "requests/s",
+        name_x: words::axis,
+        name_y: words::number,
+    };
+    let sentences = "Requests a second to the isolated extension as its worker gets more threads, and as the same requests are \
+                     spread over more and more pools. Threads that are not needed sleep, and a worker that has nothing to do costs \
+                     memory, not time; what is lost with many pools is that fewer requests travel together.";
+    Some(Figure {
+        title: "Throughput as threads and pools grow",
+        svg: plot::lines(&lines, &axes).ok()?,
+        sentences: sentences.to_owned(),
+        metrics: vec![metric, Metric::CpuUs, Metric::MemoryKib],
+        cells,
+    })
+}
+
 fn bars(report: &Report, title: &'static str, metric: Metric, sentences: String) -> Option<Figure> {
     let shape = compared(report);
     let cell = |model: &ModelFacts| position(report, &model.id, shape);
-    let cells: Vec<(&ModelFacts, usize)> = report
-        .models
-        .iter()
+    let cells: Vec<(&ModelFacts, usize)> = models(report)
         .filter_map(|model| Some((model, cell(model)?)))
         .collect();
     let bar = |(model, index): &(&ModelFacts, usize)| {
@@ -240,7 +284,7 @@ fn bars(report: &Report, title: &'static str, metric: Metric, sentences: String)
 /// Each of the models that lines are drawn for, with those of its cells that are wanted.
 fn drawn(report: &Report, wanted: impl Fn(&Cell) -> bool) -> Vec<(&ModelFacts, Vec<usize>)> {
     let rank = |model: &&ModelFacts| DRAWN.iter().position(|id| *id == model.id);
-    let mut models: Vec<&ModelFacts> = report.models.iter().collect();
+    let mut models: Vec<&ModelFacts> = models(report).collect();
     models.sort_by_key(|model| rank(model).unwrap_or(DRAWN.len()));
     let cells = |model: &ModelFacts| -> Vec<usize> {
         let all = report.cells.iter().enumerate();
@@ -275,6 +319,11 @@ fn lines(
         }
     };
     drawn.iter().map(line).collect()
+}
+
+/// The models, without variants of one of them.
+fn models(report: &Report) -> impl Iterator<Item = &ModelFacts> {
+    report.models.iter().filter(|model| model.scale.is_none())
 }
 
 /// The closed loop at which models are compared.

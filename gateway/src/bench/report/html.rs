@@ -5,11 +5,10 @@ use std::fmt::Write as _;
 
 use super::figure::{self, Figure};
 use super::words;
-use crate::bench::load::Load;
+use crate::bench::load::{LOADS, Load};
 use crate::bench::models::Kind;
-use crate::bench::result::{Metric, Report};
+use crate::bench::result::{Metric, Report, Shape};
 use crate::bench::statistics::Spread;
-use crate::bench::targets::{Bound, Outcome};
 
 /// Makes the page of a report; `json` is the report as it is written to a file.
 pub fn render(report: &Report, json: &str) -> String {
@@ -26,6 +25,7 @@ pub fn render(report: &Report, json: &str) -> String {
         section(&mut page, report, &figure);
     }
     loads(&mut page, report);
+    studies(&mut page, report);
     targets(&mut page, report);
     method(&mut page, report);
     // Inside a script element only `</` could end it.
@@ -101,7 +101,12 @@ fn loads(page: &mut String, report: &Report) {
         let _ = write!(page, "<th>{}", words::metric(metric));
     }
     page.push('\n');
+    let is_study = |index: &usize| {
+        let load = report.cells[*index].load.parse::<Load>();
+        load.is_ok_and(|load| load.study().is_some())
+    };
     let mut cells: Vec<usize> = (0..report.cells.len()).collect();
+    cells.retain(|index| !is_study(index));
     cells.sort_by(|left, right| {
         let key = |index: usize| &report.cells[index].load;
         key(*left).cmp(key(*right))
@@ -170,34 +175,59 @@ fn figures(page: &mut String, report: &Report, index: usize, metric: Metric) {
     }
 }
 
-fn targets(page: &mut String, report: &Report) {
-    let measured = |it: &(usize, &Outcome)| it.1.measured.is_some();
-    let known: Vec<_> = report.targets.iter().enumerate().filter(measured).collect();
-    if known.is_empty() {
-        return;
-    }
-    page.push_str("<h2>Targets</h2>\n<p>What the project has set itself, and what this run measured. Targets are ratios of neighbours in one run, since figures of different machines or hours do not compare.</p>\n<div class=\"scroll\"><table>\n<tr><th>target<th>figure<th>measured<th>must be<th>better<th>\n");
-    for (index, outcome) in known {
-        let Some(spread) = outcome.measured else {
+/// What the studies have found, a table for each.
+fn studies(page: &mut String, report: &Report) {
+    for load in LOADS.into_iter().filter(|load| load.study().is_some()) {
+        let cells = report.cells.iter().enumerate();
+        let found: Vec<(usize, Shape)> = cells
+            .filter(|(_, cell)| cell.load == load.id())
+            .map(|(index, cell)| (index, cell.shape))
+            .collect();
+        let Some((_, shape)) = found.first() else {
             continue;
         };
+        let _ = write!(
+            page,
+            "<h2>{}</h2>\n<p>{}</p>\n<div class=\"scroll\"><table>\n<tr><th>model<th>load",
+            escaped(load.title()),
+            words::study(load)
+        );
+        let metrics = words::columns(*shape);
+        for metric in metrics {
+            let _ = write!(page, "<th>{}", words::metric(*metric));
+        }
+        page.push('\n');
+        for (index, _) in found {
+            row(page, report, index, metrics);
+        }
+        page.push_str("</table></div>\n");
+    }
+}
+
+fn targets(page: &mut String, report: &Report) {
+    if report.targets.iter().all(|it| it.measured.is_none()) {
+        return;
+    }
+    page.push_str("<h2>Targets</h2>\n<p>What the project has set itself, and what this run measured. Most are ratios of neighbours in one run, since figures of different machines or hours do not compare.</p>\n<div class=\"scroll\"><table>\n<tr><th>target<th>figure<th>measured<th>must be<th>better<th>\n");
+    for (index, outcome) in report.targets.iter().enumerate() {
+        let figure = |value| words::outcome_figure(outcome, value);
         let place = format!("/targets/{index}/measured/median");
-        let (sign, bound) = match outcome.must {
-            Bound::AtMost(bound) => ("≤", bound),
-            Bound::AtLeast(bound) => ("≥", bound),
-        };
-        let verdict = match outcome.holds {
-            Some(true) => "<td class=\"holds\">holds",
-            _ => "<td class=\"missed\">missed",
+        let measured = outcome
+            .measured
+            .map(|spread| datum(&place, spread.median, &figure(spread.median)));
+        let (class, verdict) = match (outcome.holds, words::verdict(outcome)) {
+            (Some(true), Some(verdict)) => ("holds", verdict),
+            (Some(false), Some(verdict)) => ("missed", verdict),
+            _ => ("soft", "not measured"),
         };
         let _ = writeln!(
             page,
-            "<tr><td class=\"what\">{}<td>{}<td>{}<td>{sign} {}<td>{}{verdict}",
+            "<tr><td class=\"what\">{}<td>{}<td>{}<td>{}<td>{}<td class=\"{class}\">{verdict}",
             escaped(&outcome.what),
             words::metric(outcome.metric),
-            datum(&place, spread.median, &words::number(spread.median)),
-            words::number(bound),
-            outcome.stretch.map(words::number).unwrap_or_default()
+            measured.unwrap_or_default(),
+            words::bound(outcome),
+            outcome.stretch.map(figure).unwrap_or_default()
         );
     }
     page.push_str("</table></div>\n");
@@ -264,14 +294,20 @@ fn method(page: &mut String, report: &Report) {
         escaped(&report.command)
     );
     for model in &report.models {
-        if let Some(reason) = &model.absent {
-            let _ = writeln!(
-                page,
-                "<dt>Not measured<dd>{}: {}",
-                escaped(&model.id),
-                escaped(reason)
-            );
+        let absent = model.absent.iter().map(|reason| ("", reason));
+        let without = model.without.iter();
+        let without = without.map(|(load, reason)| (load.as_str(), reason));
+        for (load, reason) in absent.chain(without) {
+            let (id, reason) = (escaped(&model.id), escaped(reason));
+            let _ = writeln!(page, "<dt>Not measured<dd>{id} {load}: {reason}");
         }
+    }
+    if let Some(place) = &report.cut {
+        let _ = writeln!(
+            page,
+            "<dt>Cut short<dd>by the time limit, {}",
+            escaped(place)
+        );
     }
     page.push_str("</dl>\n");
 }

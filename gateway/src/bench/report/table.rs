@@ -5,20 +5,14 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::words;
 use crate::bench::result::{Cell, Metric, Report, Shape};
-use crate::bench::targets::{Bound, Outcome};
-
-/// Columns of the main table.
-const COLUMNS: [Metric; 6] = [
-    Metric::RequestsPerSecond,
-    Metric::CpuUs,
-    Metric::P50Us,
-    Metric::P99Us,
-    Metric::MemoryKib,
-    Metric::Forks,
-];
+use crate::bench::targets::Outcome;
 
 /// Metrics whose ratio to the baseline is shown.
-const COMPARED: [Metric; 2] = [Metric::RequestsPerSecond, Metric::CpuUs];
+const COMPARED: [Metric; 3] = [
+    Metric::RequestsPerSecond,
+    Metric::BytesPerSecond,
+    Metric::CpuUs,
+];
 
 /// The whole result as text.
 pub fn render(report: &Report) -> String {
@@ -30,7 +24,11 @@ pub fn render(report: &Report) -> String {
             shapes.push(shape);
         }
     }
-    shapes.sort_by_key(|(_, shape)| matches!(shape, Shape::Open { .. }));
+    shapes.sort_by_key(|(_, shape)| match shape {
+        Shape::Closed { .. } => 0,
+        Shape::Open { .. } => 1,
+        Shape::Once | Shape::Stalled { .. } | Shape::Beside { .. } => 2,
+    });
     for (load, shape) in shapes {
         out += &format!(
             "\n{load}, {}\n{}\n",
@@ -38,18 +36,20 @@ pub fn render(report: &Report) -> String {
             section(report, load, shape)
         );
     }
-    let known: Vec<&Outcome> = report
-        .targets
-        .iter()
-        .filter(|it| it.measured.is_some())
-        .collect();
-    if !known.is_empty() {
-        out += &format!("\ntargets\n{}\n", targets(&known));
+    if report.targets.iter().any(|it| it.measured.is_some()) {
+        out += &format!("\ntargets\n{}\n", targets(&report.targets));
     }
     for model in &report.models {
         if let Some(reason) = &model.absent {
             out += &format!("{}: not measured: {reason}\n", model.id);
+            continue;
         }
+        for (load, reason) in &model.without {
+            out += &format!("{} with {load}: not measured: {reason}\n", model.id);
+        }
+    }
+    if let Some(place) = &report.cut {
+        out += &format!("the time limit ended the run {place}\n");
     }
     out += &format!(
         "medians of {} rounds (lowest to highest); ratios (×) to {}, of neighbours in the same round\n",
@@ -58,7 +58,8 @@ pub fn render(report: &Report) -> String {
     out
 }
 
-fn table(head: Vec<String>) -> Table {
+/// An empty table: the first column to the left, figures to the right.
+pub(super) fn table(head: Vec<String>) -> Table {
     let mut table = Table::new();
     let columns = head.len();
     table
@@ -74,7 +75,8 @@ fn table(head: Vec<String>) -> Table {
 }
 
 fn section(report: &Report, load: &str, shape: Shape) -> Table {
-    let columns = COLUMNS
+    let metrics = words::columns(shape);
+    let columns = metrics
         .iter()
         .map(|metric| words::metric(*metric).to_owned());
     let mut table = table(std::iter::once("model".to_owned()).chain(columns).collect());
@@ -82,7 +84,7 @@ fn section(report: &Report, load: &str, shape: Shape) -> Table {
         let Some(cell) = report.cell(&model.id, load, shape) else {
             continue;
         };
-        let figures = COLUMNS.iter().map(|metric| match &cell.refused {
+        let figures = metrics.iter().map(|metric| match &cell.refused {
             Some(_) => "refused".to_owned(),
             None => shown(cell, *metric),
         });
@@ -111,27 +113,19 @@ fn shown(cell: &Cell, metric: Metric) -> String {
     }
 }
 
-fn targets(known: &[&Outcome]) -> Table {
+fn targets(outcomes: &[Outcome]) -> Table {
     let head = ["target", "figure", "measured", "must be", "better", ""];
     let mut table = table(head.map(str::to_owned).to_vec());
-    for outcome in known {
-        let sign = match outcome.must {
-            Bound::AtMost(bound) => format!("≤ {}", words::number(bound)),
-            Bound::AtLeast(bound) => format!("≥ {}", words::number(bound)),
-        };
-        let measured = outcome.measured.map(|it| words::number(it.median));
-        let verdict = match outcome.holds {
-            Some(true) => "holds",
-            Some(false) => "MISSED",
-            None => "",
-        };
+    for outcome in outcomes {
+        let figure = |value| words::outcome_figure(outcome, value);
+        let measured = outcome.measured.map(|it| figure(it.median));
         table.add_row([
             outcome.what.clone(),
             words::metric(outcome.metric).to_owned(),
             measured.unwrap_or_default(),
-            sign,
-            outcome.stretch.map(words::number).unwrap_or_default(),
-            verdict.to_owned(),
+            words::bound(outcome),
+            outcome.stretch.map(figure).unwrap_or_default(),
+            words::verdict(outcome).unwrap_or("not measured").to_owned(),
         ]);
     }
     table

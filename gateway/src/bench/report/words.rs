@@ -1,7 +1,9 @@
 //! Figures and names in words.
 
+use crate::bench::load::Load;
 use crate::bench::models::Kind;
 use crate::bench::result::{Metric, Shape};
+use crate::bench::targets::{Bound, Outcome};
 
 /// A figure with three digits that count, and its unit.
 pub fn figure(metric: Metric, value: f64) -> String {
@@ -10,6 +12,9 @@ pub fn figure(metric: Metric, value: f64) -> String {
         Metric::BytesPerSecond => format!("{} MB/s", number(value / 1e6)),
         Metric::GeneratorBusy => format!("{:.0} %", value * 100.0),
         Metric::MemoryKib => format!("{} MiB", number(value / 1024.0)),
+        Metric::GrowthKib | Metric::DiskKib | Metric::StalledKib => {
+            format!("{} KiB", number(value))
+        }
         Metric::Switches | Metric::Forks => number(value),
         Metric::CpuUs
         | Metric::GeneratorCpuUs
@@ -18,7 +23,8 @@ pub fn figure(metric: Metric, value: f64) -> String {
         | Metric::P99Us
         | Metric::P999Us
         | Metric::LongestUs
-        | Metric::LatenessUs => duration(value),
+        | Metric::LatenessUs
+        | Metric::AloneP99Us => duration(value),
     }
 }
 
@@ -39,6 +45,10 @@ pub fn metric(metric: Metric) -> &'static str {
         Metric::MemoryKib => "memory",
         Metric::Switches => "switches/request",
         Metric::Forks => "forks/request",
+        Metric::GrowthKib => "growth of memory",
+        Metric::DiskKib => "written to files",
+        Metric::StalledKib => "memory/stalled client",
+        Metric::AloneP99Us => "p99 alone",
     }
 }
 
@@ -53,7 +63,84 @@ pub fn shape(shape: Shape) -> String {
         Shape::Closed { connections: 1 } => "1 connection".to_owned(),
         Shape::Closed { connections } => format!("{connections} connections"),
         Shape::Open { rate, .. } => format!("{}/s", number(f64::from(rate))),
+        Shape::Once => "once".to_owned(),
+        Shape::Stalled { clients } => format!("{clients} clients"),
+        Shape::Beside { rate, .. } => format!("{}/s", number(f64::from(rate))),
     }
+}
+
+/// The metrics that a table shows of results of this shape.
+pub fn columns(shape: Shape) -> &'static [Metric] {
+    match shape {
+        Shape::Closed { .. } | Shape::Open { .. } => &[
+            Metric::RequestsPerSecond,
+            Metric::CpuUs,
+            Metric::P50Us,
+            Metric::P99Us,
+            Metric::MemoryKib,
+            Metric::Forks,
+            Metric::GeneratorBusy,
+        ],
+        Shape::Once => &[
+            Metric::BytesPerSecond,
+            Metric::CpuUs,
+            Metric::MemoryKib,
+            Metric::GrowthKib,
+            Metric::DiskKib,
+        ],
+        Shape::Stalled { .. } => &[Metric::StalledKib, Metric::MemoryKib, Metric::DiskKib],
+        Shape::Beside { .. } => &[Metric::P50Us, Metric::P99Us, Metric::AloneP99Us],
+    }
+}
+
+/// What a study shows, and why.
+pub fn study(load: Load) -> &'static str {
+    match load {
+        Load::Stream1g => {
+            "One client reads 1 GiB. Memory of the servers counts from the first 64 MiB on: what passes through is held \
+             by no one, since each hop only takes as much as the next has room for."
+        }
+        Load::Stalled => {
+            "Clients ask for 64 MiB and read nothing. What each holds is what was on its way when it stopped; an answer \
+             that a server takes in whole, in memory or in a file, would show here."
+        }
+        Load::Slow => {
+            "A thousand requests a second, in turns alone and while another request sleeps in the extension for a \
+             second. The sleeper has a thread of its own, so nobody else should notice it."
+        }
+        _ => "",
+    }
+}
+
+/// What a target demands, in words: `≥ 1.40`.
+pub fn bound(outcome: &Outcome) -> String {
+    let sign = match outcome.must {
+        Bound::AtMost(_) => '≤',
+        Bound::AtLeast(_) => '≥',
+    };
+    format!("{sign} {}", outcome_figure(outcome, outcome.must.value()))
+}
+
+/// A figure of a target: a ratio or what is measured itself.
+pub fn outcome_figure(outcome: &Outcome, value: f64) -> String {
+    match outcome.is_ratio {
+        true => ratio(value),
+        false => figure(outcome.metric, value),
+    }
+}
+
+/// Whether a target was kept: `None`: nothing was measured.
+pub fn verdict(outcome: &Outcome) -> Option<&'static str> {
+    let measured = outcome.measured?.median;
+    let is_better = outcome.stretch.is_some_and(|stretch| match outcome.must {
+        Bound::AtMost(_) => measured <= stretch,
+        Bound::AtLeast(_) => measured >= stretch,
+    });
+    Some(match (outcome.holds?, is_better) {
+        (true, true) => "better",
+        (true, false) => "holds",
+        (false, _) => "MISSED",
+    })
 }
 
 /// What explains a model's cost.

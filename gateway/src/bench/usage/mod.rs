@@ -21,8 +21,8 @@ pub struct Reading {
     pub generator: Duration,
     /// Resident memory of all processes below this one, KiB; pages that they share count in each.
     pub memory: u64,
-    /// Processes below this one.
-    pub processes: usize,
+    /// What they have caused to be written to files, bytes; that of processes that have ended is forgotten.
+    pub written: u64,
     /// Context switches of the whole machine since it started.
     pub switches: u64,
     /// Processes and threads started on the whole machine since it started.
@@ -62,11 +62,17 @@ impl Reading {
             },
             generator,
             memory: pages * rustix::param::page_size() as u64 / 1024,
-            processes: below.len(),
+            written: below.iter().map(|stat| written(stat.pid)).sum(),
             switches,
             forks,
         })
     }
+}
+
+/// What a process has caused to be written to storage, bytes; 0 of one that has ended or is another user's.
+fn written(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    number(&text, "write_bytes: ")
 }
 
 /// Processor time of this process.
@@ -140,11 +146,13 @@ fn descendants(all: &BTreeMap<u32, Stat>, root: u32) -> Vec<Stat> {
 
 /// Context switches and forks from /proc/stat.
 fn machine(text: &str) -> (u64, u64) {
-    let number = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.trim().parse().ok()).unwrap_or(0)
-    };
-    (number("ctxt "), number("processes "))
+    (number(text, "ctxt "), number(text, "processes "))
+}
+
+/// The number after a word at the beginning of a line.
+fn number(text: &str, word: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(word));
+    line.and_then(|rest| rest.trim().parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
