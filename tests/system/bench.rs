@@ -2,10 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
-use system_tests::{Output, extension, gateway_command, program, run, sample, wine_prefix};
+use system_tests::{
+    Output, extension, gateway_command, program, run, run_within, sample, wine_prefix,
+};
 use tempfile::TempDir;
+
+/// How long a run may take: studies have times of their own, and servers of Wine take long to start.
+const LONGEST: Duration = Duration::from_secs(240);
 
 fn bench(folder: &Path, arguments: &[&str]) -> Output {
     let [json, html] = ["result.json", "result.html"].map(|name| folder.join(name));
@@ -18,9 +24,8 @@ fn bench(folder: &Path, arguments: &[&str]) -> Output {
         "--wine-prefix",
         prefix.to_str().unwrap(),
     ];
-    run(&mut gateway_command(
-        [&["bench"], &files[..], arguments].concat(),
-    ))
+    let mut command = gateway_command([&["bench"], &files[..], arguments].concat());
+    run_within(&mut command, LONGEST)
 }
 
 fn report(folder: &Path) -> Value {
