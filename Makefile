@@ -5,12 +5,17 @@
 # make sanitized  the worker with sanitizers in it, for the tests
 # make support  run the conformance table and write docs/ISAPI-SUPPORT.md
 # make windows  the worker and the samples for Windows, beside the native ones; Clippy for Windows
+# make bench    CGI and ISAPI side by side, in release: the report in docs/benchmark, in less than 15 minutes
+# make bench-quick  the same with short measurements and no report: 2 minutes
 
 CARGO      ?= cargo
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 SAMPLES    := $(TARGET_DIR)/samples
 
-.PHONY: run test check build sanitized support windows deps deps-windows samples clean
+# What only the benchmark's own server needs, which the gateway that people start never has.
+BENCHED    := --features isapi-gateway/in-process
+
+.PHONY: run test check build sanitized support windows deps deps-windows samples bench bench-quick bench-build clean
 
 run: samples
 	$(CARGO) build --release --workspace
@@ -19,16 +24,17 @@ run: samples
 
 test: deps build sanitized
 	$(MAKE) windows
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace $(BENCHED)
 
 check: deps
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --package isapi-gateway --features in-process --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 	.ci/tidy
 
 build: samples
-	$(CARGO) build --workspace
+	$(CARGO) build --workspace $(BENCHED)
 	cp $(TARGET_DIR)/debug/libcard.so $(SAMPLES)/card.so
 
 sanitized:
@@ -38,6 +44,25 @@ sanitized:
 
 support: deps build windows
 	ISAPI_SUPPORT=write $(CARGO) test -p system-tests --test system conformance::
+
+bench: bench-build
+	mkdir -p $(REPORT)
+	$(BENCH) --duration 400ms --connections 1,8,32,128,256 --json $(REPORT)/result.json --html $(REPORT)/index.html \
+		>$(REPORT)/result.txt
+	cat $(REPORT)/result.txt
+	if command -v chromium >/dev/null; then chromium --headless --no-sandbox --hide-scrollbars --window-size=1000,1500 \
+		--screenshot=$(REPORT)/report.png file://$(CURDIR)/$(REPORT)/index.html; fi
+
+bench-quick: bench-build
+	$(BENCH) --duration 150ms --rounds 1 --connections 1,32,256 --rates 1000,8000 \
+		--load hello,echo-64k,echo-1m,stream-64m,card,stream-1g,stalled
+
+REPORT = docs/benchmark
+BENCH = $(TARGET_DIR)/release/isapi-gateway bench --wine-prefix $(TARGET_DIR)/windows/prefix
+
+bench-build: samples
+	ISAPI_GATEWAY_COMMIT=$$(git describe --always --dirty --abbrev=12) \
+		$(CARGO) build --release --package isapi-gateway --package isapi-adapter $(BENCHED)
 
 windows: deps deps-windows
 	.ci/windows $(TARGET_DIR)

@@ -53,18 +53,28 @@ static long read_body(struct exchange *exchange, void *buffer, size_t size) {
     return count;
 }
 
-static const char *variable(const char *name) {
+static const char *text(const char *name) {
     const char *value = getenv(name);
     return value ? value : "";
 }
 
+static int variable(struct exchange *exchange, const char *name, char *value, size_t size) {
+    const char *found = getenv(name);
+    (void)exchange;
+    if (found == NULL || strlen(found) >= size) {
+        return 0;
+    }
+    memcpy(value, found, strlen(found) + 1);
+    return 1;
+}
+
 /* CONTENT_LENGTH is absent if there is no body, or if the client sends it in chunks. */
 static long long content_length(void) {
-    const char *length = variable("CONTENT_LENGTH");
+    const char *length = text("CONTENT_LENGTH");
     if (length[0]) {
         return strtoll(length, NULL, 10);
     }
-    return variable("HTTP_TRANSFER_ENCODING")[0] ? -1 : 0;
+    return text("HTTP_TRANSFER_ENCODING")[0] ? -1 : 0;
 }
 
 int main(void) {
@@ -72,11 +82,13 @@ int main(void) {
     struct exchange exchange = {
         .server = &left,
         .process = (unsigned long)getpid(),
-        .content_type = variable("CONTENT_TYPE"),
+        .query = text("QUERY_STRING"),
+        .content_type = text("CONTENT_TYPE"),
         .content_length = left,
         .head = send_head,
         .write = write_body,
         .read = read_body,
+        .variable = variable,
     };
 #ifdef _WIN32
     _setmode(STDIN_FILENO, _O_BINARY);

@@ -1,6 +1,6 @@
 /*
  * One request and its answer, as a handler sees them that does not care who the server is: the same handler runs as
- * an ISAPI extension (isapi_shell.c) and as a CGI program (cgi_shell.c).
+ * an ISAPI extension (isapi_shell.c), as a CGI program (cgi_shell.c) and as a FastCGI application (fcgi_shell.c).
  */
 #ifndef EXCHANGE_H
 #define EXCHANGE_H
@@ -10,6 +10,7 @@
 struct exchange {
     void *server;             /* the shell's own */
     unsigned long process;    /* the process that answers */
+    const char *query;        /* the query string, "" if there is none */
     const char *content_type; /* media type of the request's body, "" if it has none */
     long long content_length; /* bytes of the request's body; -1: unknown, read to the end */
 
@@ -19,6 +20,8 @@ struct exchange {
     int (*write)(struct exchange *exchange, const void *data, size_t size);
     /* Reads up to size bytes of the request's body. 0: its end, -1: failed. */
     long (*read)(struct exchange *exchange, void *buffer, size_t size);
+    /* Copies the value of a CGI variable. 0: there is none, or it does not fit. */
+    int (*variable)(struct exchange *exchange, const char *name, char *value, size_t size);
 };
 
 /* Answers one request; 0: failed. */

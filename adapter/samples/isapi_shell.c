@@ -65,16 +65,24 @@ static long read_body(struct exchange *exchange, void *buffer, size_t size) {
     return (long)piece;
 }
 
+static int variable(struct exchange *exchange, const char *name, char *value, size_t size) {
+    EXTENSION_CONTROL_BLOCK *block = ((struct request *)exchange->server)->block;
+    DWORD room = (DWORD)size;
+    return block->GetServerVariable(block->ConnID, (LPSTR)name, value, &room);
+}
+
 DWORD WINAPI HttpExtensionProc(EXTENSION_CONTROL_BLOCK *block) {
     struct request request = {block, 0};
     struct exchange exchange = {
         .server = &request,
         .process = GetCurrentProcessId(),
+        .query = block->lpszQueryString,
         .content_type = block->lpszContentType,
         .content_length = block->cbTotalBytes == UNKNOWN ? -1 : (long long)block->cbTotalBytes,
         .head = send_head,
         .write = write_body,
         .read = read_body,
+        .variable = variable,
     };
     return handle(&exchange) ? HSE_STATUS_SUCCESS : HSE_STATUS_ERROR;
 }

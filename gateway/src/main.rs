@@ -3,6 +3,8 @@
 
 mod admin;
 mod backend;
+#[cfg(unix)]
+mod bench;
 mod body;
 mod command;
 mod config;

@@ -48,6 +48,11 @@ pub fn administrators(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not installed: run `make deps`"))
 }
 
+/// The prefix of Wine that all tests share.
+pub fn wine_prefix() -> PathBuf {
+    target_folder().join("windows/prefix")
+}
+
 /// The folder of the samples.
 pub(crate) fn samples() -> PathBuf {
     target_folder().join("samples")

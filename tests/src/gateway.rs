@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Lines, Process, Reply, Running, Signal, binary, built, client, process};
+use crate::{Lines, PATIENCE, Process, Reply, Running, Signal, binary, built, client, process};
 
 /// A gateway that listens. It is stopped when dropped, and must then leave no process behind.
 pub struct Gateway {
@@ -49,11 +50,16 @@ pub fn gateway_command<A: Into<OsString>>(arguments: impl IntoIterator<Item = A>
 
 /// Runs a program whose output is piped to its end.
 pub fn run(command: &mut Command) -> Output {
+    run_within(command, PATIENCE)
+}
+
+/// The same for a program that may take so long.
+pub fn run_within(command: &mut Command, limit: Duration) -> Output {
     let mut child = Running(command.spawn().unwrap());
     let out = Lines::of(child.stdout.take().unwrap());
     let error = Lines::of(child.stderr.take().unwrap());
     Output {
-        status: child.wait_end(),
+        status: child.wait_end_within(limit),
         out: out.to_end().join("\n"),
         error: error.to_end().join("\n"),
     }

@@ -105,8 +105,12 @@ pub fn send_group(leader: u32, signal: Signal) {
 }
 
 /// Waits for something that only asking can tell.
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    wait_within(PATIENCE, what, is_so);
+}
+
+fn wait_within(limit: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
     while !is_so() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(2));
@@ -116,8 +120,13 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 impl Running {
     /// Waits for its end.
     pub fn wait_end(&mut self) -> ExitStatus {
+        self.wait_end_within(PATIENCE)
+    }
+
+    /// Waits for its end for so long.
+    pub fn wait_end_within(&mut self, limit: Duration) -> ExitStatus {
         let mut status = None;
-        wait_until(&format!("process {} ends", self.0.id()), || {
+        wait_within(limit, &format!("process {} ends", self.0.id()), || {
             status = self.0.try_wait().unwrap();
             status.is_some()
         });

@@ -10,6 +10,7 @@
 mod access_log;
 mod async_io;
 mod bad_input;
+mod bench;
 mod cgi;
 mod client_gone;
 mod concurrency;

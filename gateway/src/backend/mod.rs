@@ -5,6 +5,8 @@ pub mod cgi;
 pub mod fastcgi;
 pub mod files;
 pub mod head;
+#[cfg(feature = "in-process")]
+pub mod in_process;
 pub mod isapi;
 pub mod sendfile;
 
@@ -27,6 +29,9 @@ pub enum Backend {
     Cgi(Box<cgi::Cgi>),
     /// A FastCGI application.
     FastCgi(Box<fastcgi::FastCgi>),
+    /// An ISAPI extension in this process, for the benchmark.
+    #[cfg(feature = "in-process")]
+    InProcess(in_process::InProcess),
 }
 
 impl Backend {
@@ -50,6 +55,8 @@ impl Backend {
                 let answer = fastcgi.call(&origin.head, body, target).await?;
                 fastcgi.sendfile().apply(&origin.head, answer).await
             }
+            #[cfg(feature = "in-process")]
+            Backend::InProcess(inside) => inside.call(&origin.head, body, target).await,
         }
     }
 
@@ -59,6 +66,8 @@ impl Backend {
             Backend::Isapi(isapi) => isapi.pool(),
             Backend::Cgi(cgi) => cgi.pool(),
             Backend::FastCgi(fastcgi) => fastcgi.pool(),
+            #[cfg(feature = "in-process")]
+            Backend::InProcess(inside) => inside.pool(),
         }
     }
 
@@ -67,6 +76,8 @@ impl Backend {
         match self {
             Backend::Isapi(isapi) => isapi.room(),
             Backend::Cgi(_) | Backend::FastCgi(_) => usize::MAX,
+            #[cfg(feature = "in-process")]
+            Backend::InProcess(_) => usize::MAX,
         }
     }
 
@@ -76,6 +87,8 @@ impl Backend {
             Backend::Isapi(isapi) => isapi.workers().status(),
             Backend::Cgi(cgi) => cgi.status(),
             Backend::FastCgi(fastcgi) => fastcgi.status(),
+            #[cfg(feature = "in-process")]
+            Backend::InProcess(inside) => PoolStatus::new(inside.pool(), "extension"),
         }
     }
 
@@ -84,6 +97,8 @@ impl Backend {
         match self {
             Backend::Isapi(isapi) => Some(isapi.workers()),
             Backend::Cgi(_) | Backend::FastCgi(_) => None,
+            #[cfg(feature = "in-process")]
+            Backend::InProcess(_) => None,
         }
     }
 
@@ -94,6 +109,8 @@ impl Backend {
             Backend::Isapi(isapi) => isapi.stop(limit).await,
             Backend::Cgi(cgi) => cgi.stop(limit).await,
             Backend::FastCgi(fastcgi) => fastcgi.stop(limit).await,
+            #[cfg(feature = "in-process")]
+            Backend::InProcess(inside) => inside.stop(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The command line.
 
+#[cfg(unix)]
+mod bench;
 mod check;
 mod inspect;
 mod launchers;
@@ -49,6 +51,12 @@ enum Command {
     Trace(order::Trace),
     /// Read the configuration again; pools that have not changed go on, and no request is lost
     Reload(remote::Which),
+    #[cfg(unix)]
+    Bench(bench::Bench),
+    /// `serve --config` with the extensions loaded into this very process. Only the benchmark starts it.
+    #[cfg(feature = "in-process")]
+    #[command(hide = true)]
+    InProcess(Serve),
     #[cfg(unix)]
     #[command(name = companion::SUBCOMMAND, hide = true)]
     RunProgram(RunProgram),
@@ -133,6 +141,13 @@ pub fn run() -> ExitCode {
         Command::Start(pool) => pool.order("start"),
         Command::Trace(trace) => trace.run(),
         Command::Reload(which) => order::reload(which),
+        #[cfg(unix)]
+        Command::Bench(arguments) => match arguments.run() {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
+        #[cfg(feature = "in-process")]
+        Command::InProcess(arguments) => arguments.run_in_process(),
         Command::Check(arguments) => return check::run(&arguments.config),
         Command::Inspect(arguments) => {
             // A prefix that has to be created takes its time: that is said, and nothing else.
@@ -170,6 +185,13 @@ impl Serve {
         };
         let (config, source) = self.configuration()?;
         serve::run(config, source, start)
+    }
+
+    #[cfg(feature = "in-process")]
+    fn run_in_process(self) -> anyhow::Result<()> {
+        log::start(self.log, self.log_level.as_deref())?;
+        let (config, _) = self.configuration()?;
+        serve::run(config, None, serve::Start::InProcess)
     }
 
     /// What is to be served, and where it can be read again.

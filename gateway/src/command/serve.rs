@@ -39,6 +39,9 @@ pub enum Start {
     /// At once. Requests for a pool wait until its extension has been loaded; one that cannot be loaded is logged and
     /// leaves the rest of the sites alone.
     AtOnce,
+    /// At once, with the extensions in this very process: for the benchmark.
+    #[cfg(feature = "in-process")]
+    InProcess,
 }
 
 /// How long the access log may wait for those who may still add a line, when every connection and worker has ended.
@@ -90,7 +93,13 @@ async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::
             return Ok(());
         }
     };
-    let backends = Prepared::of(&config, config.pools.keys(), &launchers)?.start_all(&runtimes);
+    let all = config.pools.keys();
+    let prepared = match start {
+        Start::WhenLoaded | Start::AtOnce => Prepared::of(&config, all, &launchers)?,
+        #[cfg(feature = "in-process")]
+        Start::InProcess => Prepared::in_process(&config, &launchers)?,
+    };
+    let backends = prepared.start_all(&runtimes);
     let pools = config.pools.keys().map(String::as_str);
     let access_log = log.as_ref().map(|(log, _)| Arc::clone(log));
     let ledger = Arc::new(Ledger::new(access_log, pools, &Ledger::default()));

@@ -20,7 +20,7 @@ use crate::process::environment;
 
 /// What is set in the environment of everything that runs under Wine. Messages of Wine's own would end up in the log
 /// of the extension; Mono, Gecko and the debugger are not for servers.
-const SETTINGS: [(&str, &str); 2] = [
+pub const SETTINGS: [(&str, &str); 2] = [
     ("WINEDEBUG", "-all"),
     ("WINEDLLOVERRIDES", "mscoree,mshtml,winedbg.exe="),
 ];

@@ -11,6 +11,8 @@ use tokio::task::JoinSet;
 use crate::backend::Backend;
 use crate::backend::cgi::Cgi;
 use crate::backend::fastcgi::{FastCgi, Located};
+#[cfg(feature = "in-process")]
+use crate::backend::in_process::InProcess;
 use crate::backend::isapi::Isapi;
 use crate::command::launchers::Launchers;
 use crate::config::{self, Config, Pool, PoolKind};
@@ -32,6 +34,8 @@ enum Parts<'a> {
     Isapi(&'a Path, Launcher),
     Cgi(&'a Path),
     FastCgi(&'a config::FastCgi, Located<'a>),
+    #[cfg(feature = "in-process")]
+    InProcess(Box<InProcess>),
 }
 
 impl<'a> Prepared<'a> {
@@ -46,6 +50,28 @@ impl<'a> Prepared<'a> {
     ) -> anyhow::Result<Self> {
         let pools = names.filter_map(|name| config.pools.get(name));
         let part = |pool: &'a Pool| Ok((pool.name.as_str(), (pool, Parts::of(pool, launchers)?)));
+        Ok(Self {
+            config,
+            backends: pools.map(part).collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    /// Of all pools, with the extensions in this very process.
+    ///
+    /// # Errors
+    /// When an extension cannot be loaded, or a program not be given a socket.
+    #[cfg(feature = "in-process")]
+    pub fn in_process(config: &'a Config, launchers: &Launchers) -> anyhow::Result<Self> {
+        let part = |pool: &'a Pool| {
+            let parts = match &pool.kind {
+                PoolKind::Extension(file) => {
+                    Parts::InProcess(Box::new(InProcess::load(pool, file)?))
+                }
+                _ => Parts::of(pool, launchers)?,
+            };
+            Ok((pool.name.as_str(), (pool, parts)))
+        };
+        let pools = config.pools.values();
         Ok(Self {
             config,
             backends: pools.map(part).collect::<anyhow::Result<_>>()?,
@@ -98,6 +124,8 @@ impl<'a> Parts<'a> {
                 let isapi = Isapi::start(pool, file, launcher, warmup, before, runtimes);
                 Backend::Isapi(isapi)
             }
+            #[cfg(feature = "in-process")]
+            Self::InProcess(inside) => Backend::InProcess(*inside),
             Self::Cgi(file) => Backend::Cgi(Box::new(Cgi::new(pool, file))),
             Self::FastCgi(settings, located) => {
                 let runtime = &runtimes.handles()[0];
