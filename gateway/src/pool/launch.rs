@@ -1,6 +1,6 @@
 //! How a worker process is started: by itself, or under Wine.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -27,6 +27,8 @@ pub struct Plan {
     launcher: Launcher,
     /// `--drive` for each of the pool's drives.
     drives: Vec<OsString>,
+    /// `--sandbox` and what belongs to it.
+    sandbox: Vec<OsString>,
     extension: PathBuf,
     directory: PathBuf,
     threads: usize,
@@ -70,6 +72,7 @@ impl Plan {
         Self {
             launcher,
             drives: drives.collect(),
+            sandbox: sandbox(config, &directory),
             extension,
             directory,
             threads: config.threads,
@@ -102,13 +105,13 @@ impl Plan {
             .stderr(Stdio::piped())
             .arg("--threads")
             .arg(self.threads.to_string());
+        command.args(&self.sandbox);
         if !self.shadow_copy {
             command.arg("--no-shadow-copy");
         }
         let ours = os::connect(&mut command, lanes).await?;
         command.arg(&self.extension);
-        let child = os::spawn_limited(&mut command, &self.limits)?;
-        let group = Group::of(&child)?;
+        let (child, group) = os::spawn_limited(&mut command, &self.limits, self.is_windows())?;
         Ok((child, group, ours))
     }
 
@@ -123,4 +126,28 @@ impl Plan {
     pub fn is_windows(&self) -> bool {
         matches!(self.launcher, Launcher::Wine(..))
     }
+}
+
+/// What tells a worker of its sandbox. It may read the folder that it runs in.
+fn sandbox(config: &config::Pool, directory: &Path) -> Vec<OsString> {
+    let Some(sandbox) = &config.sandbox else {
+        return Vec::new();
+    };
+    let mut arguments: Vec<OsString> = vec!["--sandbox".into()];
+    let mut add = |name: &str, value: &OsStr| {
+        let mut argument = OsString::from(format!("--sandbox-{name}="));
+        argument.push(value);
+        arguments.push(argument);
+    };
+    add("read", directory.as_os_str());
+    for (name, paths) in sandbox.paths() {
+        for path in paths {
+            add(name, path.as_os_str());
+        }
+    }
+    add("network", sandbox.network.name().as_ref());
+    if sandbox.required {
+        arguments.push("--sandbox-required".into());
+    }
+    arguments
 }
