@@ -5,7 +5,7 @@
 mod access_log;
 mod account;
 pub mod admin;
-mod cgroup;
+pub mod cgroup;
 mod diagnostic;
 mod error_page;
 mod fastcgi;
@@ -36,7 +36,6 @@ use http::Method;
 
 pub use access_log::{AccessLog, LogFormat};
 pub use admin::Admin;
-pub use cgroup::{CPU_PERIOD, Cgroup};
 pub use diagnostic::{ConfigErrors, Diagnostic};
 use diagnostic::{Findings, Source};
 pub use error_page::{ErrorCode, ErrorPages};

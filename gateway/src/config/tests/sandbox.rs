@@ -1,6 +1,8 @@
 //! What a pool's workers may do and have: the sandbox and control groups.
 
-use super::super::{Cgroup, Sandbox, sandbox::NetworkUse};
+use super::super::Sandbox;
+use super::super::cgroup::Cgroup;
+use super::super::sandbox::NetworkUse;
 use super::*;
 
 const HANDLER: &str = "[[site]]\n[[site.handler]]\npath = '/x'\npool = 'x'\n";

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use crate::config::{self, CPU_PERIOD};
+use crate::config::cgroup::{self as config, CPU_PERIOD};
 
 /// Begins the names of workers' groups; the number of their gateway and one of their own follow.
 const NAME: &str = "isapi-worker-";

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 
 use super::{Cgroup, Group};
-use crate::config::{self, Limits};
+use crate::config::{Limits, cgroup};
 
 /// Starts a worker that can never gain privileges, not by programs either that are set-user-ID, with these limits.
 /// It sets those of setrlimit(2) itself, as that takes no privilege; a Windows program cannot.
@@ -49,7 +49,7 @@ pub fn spawn_limited(
 }
 
 /// Puts a worker into a control group of its own, unless that cannot be and is not required.
-fn enclose(worker: &Group, config: &config::Cgroup) -> io::Result<Option<Cgroup>> {
+fn enclose(worker: &Group, config: &cgroup::Cgroup) -> io::Result<Option<Cgroup>> {
     let made = Cgroup::create(config).and_then(|(cgroup, lack)| {
         cgroup.add(worker.leader)?;
         Ok((cgroup, lack))
