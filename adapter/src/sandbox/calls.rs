@@ -33,6 +33,7 @@ const REFUSED: &[c_long] = &[
     libc::SYS_fspick,
     libc::SYS_move_mount,
     libc::SYS_open_tree,
+    OPEN_TREE_ATTR,
     libc::SYS_mount_setattr,
     libc::SYS_open_by_handle_at,
     libc::SYS_fanotify_init,
@@ -69,6 +70,9 @@ const REFUSED: &[c_long] = &[
     libc::SYS_request_key,
     libc::SYS_keyctl,
 ];
+
+/// The same number on every machine; `libc` does not know it yet.
+const OPEN_TREE_ATTR: c_long = 467;
 
 /// Those that only one machine has.
 #[cfg(target_arch = "x86_64")]

@@ -102,7 +102,14 @@ pub fn restrict(profile: &Profile, extension: &Path) -> Result<Option<&'static s
     for path in DEVICES {
         rules.allow_if_there(path, devices | AccessFs::IoctlDev)?;
     }
-    rules.allow(extension.parent().unwrap_or(extension), read)?;
+    // Its name may be a link to a file elsewhere, which has other libraries beside it.
+    let real = extension.canonicalize();
+    for path in [Some(extension), real.as_deref().ok()]
+        .into_iter()
+        .flatten()
+    {
+        rules.allow(path.parent().unwrap_or(path), read)?;
+    }
     for path in &profile.read {
         rules.allow(path, read)?;
     }

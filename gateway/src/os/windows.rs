@@ -311,7 +311,12 @@ pub fn file_number(_: &Metadata) -> (u64, u64) {
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn spawn_limited(command: &mut Command, _: &Limits, _: bool) -> io::Result<(Child, Group)> {
+pub fn spawn_limited(
+    command: &mut Command,
+    _: &Limits,
+    _: bool,
+    _: &str,
+) -> io::Result<(Child, Group)> {
     let child = command.spawn()?;
     let group = Group::of(&child)?;
     Ok((child, group))

@@ -24,6 +24,8 @@ pub enum Launcher {
 
 /// Everything that is the same for each worker of a pool.
 pub struct Plan {
+    /// Name of the pool.
+    pool: String,
     launcher: Launcher,
     /// `--drive` for each of the pool's drives.
     drives: Vec<OsString>,
@@ -70,6 +72,7 @@ impl Plan {
             argument
         });
         Self {
+            pool: config.name.clone(),
             launcher,
             drives: drives.collect(),
             sandbox: sandbox(config, &directory),
@@ -111,7 +114,8 @@ impl Plan {
         }
         let ours = os::connect(&mut command, lanes).await?;
         command.arg(&self.extension);
-        let (child, group) = os::spawn_limited(&mut command, &self.limits, self.is_windows())?;
+        let (limits, is_windows) = (&self.limits, self.is_windows());
+        let (child, group) = os::spawn_limited(&mut command, limits, is_windows, &self.pool)?;
         Ok((child, group, ours))
     }
 

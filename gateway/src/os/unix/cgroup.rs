@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -17,7 +18,11 @@ const NAME: &str = "isapi-worker-";
 /// Where the gateway goes when its own group is to have groups with limits: then no process may be in it.
 const GATEWAY: &str = "isapi-gateway";
 
-/// The group of one worker. It is removed when it is dropped, or later, when a process in it has not ended by then.
+/// How often it is tried to remove a group whose last process is ending, and the pause between, together two seconds.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The group of one worker. It is removed when it is dropped, or soon after, when its last process has gone.
 pub struct Cgroup(PathBuf);
 
 /// Why there is none, or not all of it.
@@ -119,8 +124,19 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // What still has processes is removed with a later worker, or by a later gateway.
-        let _ = fs::remove_dir(&self.0);
+        if fs::remove_dir(&self.0).is_ok() {
+            return;
+        }
+        let group = std::mem::take(&mut self.0);
+        let remove = move || {
+            let try_again = |_| {
+                std::thread::sleep(PAUSE);
+                fs::remove_dir(&group).is_ok()
+            };
+            (0..TRIES).any(try_again);
+        };
+        // What cannot be removed now is removed before a later worker starts, or by a later gateway.
+        let _ = std::thread::Builder::new().spawn(remove);
     }
 }
 
@@ -341,5 +357,15 @@ mod tests {
         }
         drop(group);
         assert!(!own.exists());
+        // One that is not empty goes when it is.
+        let group = Cgroup::create(&config(folder.path())).unwrap().0;
+        let own = group.0.clone();
+        drop(group);
+        for file in fs::read_dir(&own).unwrap() {
+            fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        while own.exists() {
+            std::thread::yield_now();
+        }
     }
 }

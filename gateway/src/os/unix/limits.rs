@@ -12,7 +12,8 @@ use super::{Cgroup, Group};
 use crate::config::{Limits, cgroup};
 
 /// Starts a worker that can never gain privileges, not by programs either that are set-user-ID, with these limits.
-/// It sets those of setrlimit(2) itself, as that takes no privilege; a Windows program cannot.
+/// The worker sets those of setrlimit(2) itself, as that takes no privilege; a Windows program cannot. `pool` is for the
+/// log.
 ///
 /// # Errors
 /// When it cannot be started or its limits cannot be set; then no process is left.
@@ -20,6 +21,7 @@ pub fn spawn_limited(
     command: &mut Command,
     limits: &Limits,
     is_windows: bool,
+    pool: &str,
 ) -> io::Result<(Child, Group)> {
     if let Some(user) = &limits.user {
         command.uid(user.id).gid(user.group).env("HOME", &user.home);
@@ -36,7 +38,7 @@ pub fn spawn_limited(
     // Before it has loaded its extension, as it waits for the greeting. On an error the child is dropped, which kills it.
     let mut group = Group::of(&child)?;
     if let Some(config) = &limits.cgroup {
-        group.cgroup = enclose(&group, config)?;
+        group.cgroup = enclose(&group, config, pool)?;
     }
     for limit in resources(limits).filter(|_| is_windows) {
         let values = Rlimit {
@@ -49,7 +51,7 @@ pub fn spawn_limited(
 }
 
 /// Puts a worker into a control group of its own, unless that cannot be and is not required.
-fn enclose(worker: &Group, config: &cgroup::Cgroup) -> io::Result<Option<Cgroup>> {
+fn enclose(worker: &Group, config: &cgroup::Cgroup, pool: &str) -> io::Result<Option<Cgroup>> {
     let made = Cgroup::create(config).and_then(|(cgroup, lack)| {
         cgroup.add(worker.leader)?;
         Ok((cgroup, lack))
@@ -60,7 +62,7 @@ fn enclose(worker: &Group, config: &cgroup::Cgroup) -> io::Result<Option<Cgroup>
         Err(error) => (None, Some(error)),
     };
     if let Some(lack) = lack {
-        tracing::warn!("a worker has not all of its `cgroup`: {lack}");
+        tracing::warn!(pool, "a worker has not all of its `cgroup`: {lack}");
     }
     Ok(cgroup)
 }
