@@ -18,6 +18,8 @@ pub mod drives;
 pub mod ecb;
 pub mod extension;
 pub mod life;
+#[cfg(unix)]
+pub mod limit;
 pub mod link;
 pub mod options;
 pub mod os;
@@ -25,6 +27,8 @@ pub mod outgoing;
 pub mod path;
 pub mod response;
 pub mod run;
+#[cfg(unix)]
+pub mod sandbox;
 pub mod session;
 pub mod support;
 pub mod threads;

@@ -9,6 +9,10 @@ use lexopt::Arg;
 use lexopt::ValueExt as _;
 
 use crate::drives::Drives;
+#[cfg(unix)]
+use crate::limit::Limit;
+#[cfg(unix)]
+use crate::sandbox::{Network, Profile};
 use crate::threads::MOST_THREADS;
 use crate::trace::Level;
 
@@ -32,6 +36,15 @@ Options:
       --trace LEVEL       which calls of the extension and by it are told to the web server's log, without a gateway:
                           off, failed, calls, data [default: off]
       --fd N              a further connection to the gateway, inherited as descriptor N (may be repeated)
+      --limit NAME=SOFT:HARD  on Linux, a limit of this process (setrlimit(2)): open-files, processes, core-size, cpu-time
+                          (seconds) or address-space; sizes in bytes (may be repeated)
+      --sandbox           on Linux, what the extension may do: read its own folder and what every library needs, and
+                          connect over the network; the rest as these say (each may be repeated):
+      --sandbox-read PATH     also read this file or folder
+      --sandbox-write PATH    also read and change it
+      --sandbox-execute PATH  also start this program, or those in this folder
+      --sandbox-network HOW   all (also wait for connections), connect, none [default: connect]
+      --sandbox-required      do not run at all where the system cannot keep all of this
       --drive NAME=FOLDER on Windows, what extensions call a Unix folder: C=/srv or C:\\inetpub=/srv/inetpub; the
                           longest folder wins, everything else is below Z:\\ (may be repeated)
   -h, --help              print this help
@@ -48,7 +61,7 @@ Example: a FastCGI application for nginx (fastcgi_pass unix:/run/hello.sock)
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
     /// Serve an extension.
-    Run(Options),
+    Run(Box<Options>),
     /// Print [`HELP`].
     Help,
     /// Print the version.
@@ -76,6 +89,12 @@ pub struct Options {
     pub descriptors: Vec<i32>,
     /// Windows' names of folders.
     pub drives: Drives,
+    /// What the process may have.
+    #[cfg(unix)]
+    pub limits: Vec<Limit>,
+    /// What the extension's process may do; `None`: what its user may.
+    #[cfg(unix)]
+    pub sandbox: Option<Profile>,
 }
 
 /// An address to listen on.
@@ -122,7 +141,13 @@ pub fn parse(
         trace: Level::Off,
         descriptors: Vec::new(),
         drives: Drives::default(),
+        #[cfg(unix)]
+        limits: Vec::new(),
+        #[cfg(unix)]
+        sandbox: None,
     };
+    #[cfg(unix)]
+    let mut sandbox = Sandbox::default();
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("listen") => options.listen = Some(parser.value()?.parse_with(address)?),
@@ -143,11 +168,26 @@ pub fn parse(
             Arg::Long("drive") if cfg!(windows) => parser
                 .value()?
                 .parse_with(|text| options.drives.add(text))?,
+            #[cfg(unix)]
+            Arg::Long("limit") => options
+                .limits
+                .push(parser.value()?.parse_with(Limit::parse)?),
+            #[cfg(unix)]
+            Arg::Long("sandbox") => sandbox.is_on = true,
+            #[cfg(unix)]
+            Arg::Long(name) if name.starts_with("sandbox-") => {
+                let name = name.to_owned();
+                sandbox.option(&name, &mut parser)?;
+            }
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
             Arg::Value(path) if extension.is_none() => extension = Some(path),
             other => return Err(other.unexpected()),
         }
+    }
+    #[cfg(unix)]
+    {
+        options.sandbox = sandbox.into_profile()?;
     }
     let Some(mut extension) = extension.or(environment) else {
         return Err("no EXTENSION given (see --help)".into());
@@ -159,7 +199,48 @@ pub fn parse(
     }
     // A name without a folder would make the system's loader search its library path.
     options.extension = std::path::absolute(extension).map_err(|error| error.to_string())?;
-    Ok(Command::Run(options))
+    Ok(Command::Run(Box::new(options)))
+}
+
+/// What the command line says of the sandbox.
+#[cfg(unix)]
+#[derive(Default)]
+struct Sandbox {
+    is_on: bool,
+    profile: Profile,
+}
+
+#[cfg(unix)]
+impl Sandbox {
+    /// Reads `--sandbox-…`.
+    fn option(&mut self, name: &str, parser: &mut lexopt::Parser) -> Result<(), lexopt::Error> {
+        let profile = &mut self.profile;
+        let paths = match name {
+            "sandbox-read" => &mut profile.read,
+            "sandbox-write" => &mut profile.write,
+            "sandbox-execute" => &mut profile.execute,
+            "sandbox-network" => {
+                profile.network = parser.value()?.parse_with(|name| {
+                    Network::named(name).ok_or("expected all, connect or none")
+                })?;
+                return Ok(());
+            }
+            "sandbox-required" => {
+                profile.required = true;
+                return Ok(());
+            }
+            _ => return Err(Arg::Long(name).unexpected()),
+        };
+        paths.push(parser.value()?.into());
+        Ok(())
+    }
+
+    fn into_profile(self) -> Result<Option<Profile>, lexopt::Error> {
+        if !self.is_on && self.profile != Profile::default() {
+            return Err("the options --sandbox-… have no meaning without --sandbox".into());
+        }
+        Ok(self.is_on.then_some(self.profile))
+    }
 }
 
 fn within(text: &str, low: usize, high: usize) -> Result<usize, String> {
@@ -220,6 +301,30 @@ mod tests {
         assert_eq!(options.extension, PathBuf::from("/a.so"));
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn reads_the_sandbox() {
+        let sandbox = |arguments: &[&str]| {
+            let Command::Run(options) = run(&[arguments, &["/a.so"]].concat()).unwrap() else {
+                panic!()
+            };
+            options.sandbox
+        };
+        assert_eq!(sandbox(&[]), None);
+        assert_eq!(sandbox(&["--sandbox"]), Some(Profile::default()));
+        let arguments = "--sandbox-read /a --sandbox --sandbox-read=/b --sandbox-write /c --sandbox-execute /d \
+            --sandbox-network none --sandbox-required";
+        let arguments: Vec<&str> = arguments.split_whitespace().collect();
+        let expected = Profile {
+            read: vec!["/a".into(), "/b".into()],
+            write: vec!["/c".into()],
+            execute: vec!["/d".into()],
+            network: Network::None,
+            required: true,
+        };
+        assert_eq!(sandbox(&arguments), Some(expected));
+    }
+
     #[test]
     fn refuses_what_it_does_not_understand() {
         for arguments in [
@@ -229,6 +334,10 @@ mod tests {
             &["--trace", "all", "a"],
             &["a", "b"],
             &["--nonsense", "a"],
+            &["--limit", "all=1:1", "a"],
+            &["--sandbox-read", "/srv", "a"],
+            &["--sandbox", "--sandbox-network", "some", "a"],
+            &["--sandbox", "--sandbox-nonsense", "a"],
         ] {
             assert!(run(arguments).is_err(), "{arguments:?}");
         }

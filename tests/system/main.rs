@@ -33,6 +33,7 @@ mod rapid_fail;
 mod recycle;
 mod reload;
 mod samples;
+mod sandbox;
 mod sanitized;
 mod several;
 mod shutdown;

@@ -33,6 +33,10 @@ pub enum RunError {
         "standard input is a terminal, not a gateway: give --listen ADDRESS, or start isapi-gateway instead (see --help)"
     )]
     NoGateway,
+    /// The extension cannot be kept to what it may do.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Sandbox(#[from] crate::sandbox::SandboxError),
     /// The gateway broke the protocol.
     #[error(transparent)]
     Connection(#[from] crate::connection::ConnectionError),
@@ -63,7 +67,18 @@ pub fn run(options: &Options) -> Result<ExitCode, RunError> {
     }
 }
 
+/// Loads the extension, within its limits, and starts the threads that run it. There is only one thread until then, so that
+/// all are bound by the sandbox.
 fn start(options: &Options) -> Result<Arc<Threads>, RunError> {
+    #[cfg(unix)]
+    for limit in &options.limits {
+        let failed = system(format!("cannot set the limit {}", limit.name()));
+        limit.set().map_err(failed)?;
+    }
+    #[cfg(unix)]
+    if let Some(profile) = &options.sandbox {
+        crate::sandbox::enter(profile, &options.extension)?;
+    }
     // A process for one request is gone before its file changes.
     let shadow_copy = options.shadow_copy && !is_cgi();
     let extension = Arc::new(Extension::load(&options.extension, shadow_copy)?);

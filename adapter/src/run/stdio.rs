@@ -3,11 +3,15 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{RunError, start, stop, system};
 use crate::connection::{self, Peer};
 use crate::options::Options;
 use crate::os::{self, Transport};
+
+/// How long the worker sleeps at most while it waits for the gateway's greeting.
+const GREETING_WAIT: Duration = Duration::from_secs(60);
 
 /// Serves until the gateway closes its connections.
 pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
@@ -21,6 +25,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
     for number in &options.descriptors {
         further.push(os::inherited_socket(*number).map_err(system(format!("--fd {number}")))?);
     }
+    // The gateway greets when this process is in its control group: before that, no code of the extension runs.
+    while !first.wait_readable(GREETING_WAIT) {}
     let threads = match start(options) {
         Ok(threads) => threads,
         Err(error) => {

@@ -6,13 +6,13 @@ use super::diagnostic::{Findings, Wrong};
 use super::fastcgi::{self, Application, FastCgi};
 use super::parse::path;
 use super::section::{Section, listed};
-use super::{PoolKind, limits, value, workers};
+use super::{PoolKind, limits, sandbox, value, workers};
 
 /// Keys of `[pool.NAME]` of which one says what runs in it.
 const KINDS: [&str; 4] = ["extension", "cgi", "fastcgi", "program"];
 
 /// Keys that only a pool of workers has.
-const WORKER_KEYS: [&[&str]; 3] = [
+const WORKER_KEYS: [&[&str]; 4] = [
     &[
         "drives",
         "send_url",
@@ -23,6 +23,7 @@ const WORKER_KEYS: [&[&str]; 3] = [
     ],
     &workers::KEYS,
     &limits::KEYS,
+    &[sandbox::KEY],
 ];
 
 /// Keys that only a pool has whose processes stay.

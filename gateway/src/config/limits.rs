@@ -1,17 +1,20 @@
 //! What the system allows a worker: its user and its resource limits (setrlimit(2)). What is not given is as it is for
 //! the gateway itself.
 
+use std::path::Path;
 use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::cgroup::{self, Cgroup};
 use super::diagnostic::{Findings, Wrong};
 use super::section::Section;
 use super::value;
+use crate::os;
 use crate::process::user::{self, User};
 
 /// Keys of `[pool.NAME]` that are read here.
-pub const KEYS: [&str; 3] = ["user", "group", "limits"];
+pub const KEYS: [&str; 4] = ["user", "group", "limits", cgroup::KEY];
 
 /// What a worker may have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub struct Limits {
     pub user: Option<User>,
     /// `limits.open_files`: descriptors (RLIMIT_NOFILE).
     pub open_files: Option<u64>,
+    /// `limits.processes`: processes and threads of the workers' user, all together (RLIMIT_NPROC).
+    pub processes: Option<u64>,
     /// `limits.core_size`: size of a core file, bytes (RLIMIT_CORE).
     pub core_size: Option<u64>,
     /// `limits.cpu_time`: time on a processor, all threads together (RLIMIT_CPU); whole seconds.
@@ -27,14 +32,18 @@ pub struct Limits {
     /// `limits.address_space`: memory with everything that is mapped, bytes (RLIMIT_AS). Not for Windows DLLs: Wine
     /// reserves far more than it uses.
     pub address_space: Option<u64>,
+    /// `cgroup`: what it may have together with everything that it starts.
+    pub cgroup: Option<Cgroup>,
 }
 
 /// Reads the keys of a pool that are about the limits of its workers.
-pub fn read(section: &mut Section, findings: &mut Findings) -> Limits {
+pub fn read(section: &mut Section, folder: &Path, findings: &mut Findings) -> Limits {
+    let cgroup = cgroup::read(section, folder, findings);
     let user = user(section, findings);
     let Some(mut section) = section.section(findings, "limits") else {
         return Limits {
             user,
+            cgroup,
             ..Limits::default()
         };
     };
@@ -44,12 +53,27 @@ pub fn read(section: &mut Section, findings: &mut Findings) -> Limits {
         open_files: section
             .get(findings, "open_files", count)
             .map(|count| count as u64),
+        processes: section
+            .get(findings, "processes", count)
+            .map(|count| count as u64),
         core_size: section.get(findings, "core_size", value::bytes),
         cpu_time: section.get(findings, "cpu_time", |value| {
             value::duration(value, &(Duration::from_secs(1)..=value::LONGEST))
         }),
         address_space: section.get(findings, "address_space", value::bytes),
+        cgroup,
     };
+    let is_root = match &limits.user {
+        Some(user) => user.id == 0,
+        None => os::is_root(),
+    };
+    if limits.processes.is_some() && is_root {
+        let wrong = Wrong::with_remedy(
+            "`processes` counts all that a user runs, and does not bind root: it needs a `user` that is not root",
+            "add `user`, best one that runs nothing else",
+        );
+        findings.error_at(section.key_place("processes"), wrong);
+    }
     section.finish(findings);
     limits
 }

@@ -5,6 +5,7 @@
 mod access_log;
 mod account;
 pub mod admin;
+pub mod cgroup;
 mod diagnostic;
 mod error_page;
 mod fastcgi;
@@ -12,6 +13,7 @@ mod kind;
 mod limits;
 mod listener;
 mod parse;
+mod sandbox;
 mod secret;
 mod section;
 mod trace;
@@ -39,6 +41,7 @@ use diagnostic::{Findings, Source};
 pub use error_page::{ErrorCode, ErrorPages};
 pub use fastcgi::{Application, Endpoint, FastCgi, SendFile};
 pub use limits::Limits;
+pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use trace::{TraceHeader, TraceLevel};
 pub use virtual_directory::{Access, VirtualDirectory};
@@ -197,6 +200,8 @@ pub struct Pool {
     pub workers: Workers,
     /// What the system allows them. Only for `extension`.
     pub limits: Limits,
+    /// What the extension may do. Default: what the workers' user may. Only for `extension`.
+    pub sandbox: Option<Sandbox>,
     /// How long a worker may take to load its extension. Default 90 s (IIS startupTimeLimit).
     pub startup_timeout: Duration,
     /// How long a stopping worker may take to finish. Default 90 s (IIS shutdownTimeLimit).
@@ -421,6 +426,7 @@ impl Pool {
             processes: 1,
             workers: Workers::default(),
             limits: Limits::default(),
+            sandbox: None,
             threads: (4 * processors()).clamp(8, validate::MOST_THREADS),
             concurrency,
             queue_length: 1000,

@@ -13,8 +13,8 @@ use super::fastcgi::SendFile;
 use super::section::{Section, listed, note, suggest};
 use super::{
     Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, TraceHeader, TraceLevel,
-    access_log, admin, error_page, kind, limits, listener, validate, value, virtual_directory,
-    workers,
+    access_log, admin, error_page, kind, limits, listener, sandbox, validate, value,
+    virtual_directory, workers,
 };
 use crate::os;
 use crate::wine::Drive;
@@ -238,7 +238,8 @@ fn pool(
     let pool = Pool {
         processes,
         workers: workers::read(&mut section, processes, findings),
-        limits: limits::read(&mut section, findings),
+        limits: limits::read(&mut section, folder, findings),
+        sandbox: sandbox::read(&mut section, folder, findings),
         threads: section
             .get(findings, "threads", |value| {
                 value::integer(value, &(1..=validate::MOST_THREADS))

@@ -2,6 +2,7 @@
 
 mod listeners;
 mod mistakes;
+mod sandbox;
 mod sites;
 mod workers;
 
@@ -260,10 +261,13 @@ fn reads_everything() {
                 home: "/root".into(),
             }),
             open_files: Some(1024),
+            processes: None,
             core_size: Some(0),
             cpu_time: Some(Duration::from_secs(3600)),
             address_space: Some(4 << 30),
+            cgroup: None,
         },
+        sandbox: None,
         threads: 5,
         concurrency: 6,
         queue_length: 0,

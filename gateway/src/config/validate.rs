@@ -6,7 +6,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::diagnostic::{Findings, Wrong};
-use super::{Config, Handler, HandlerPath, Limits, Pool, PoolKind, Site, VirtualDirectory};
+use super::{
+    Config, Handler, HandlerPath, Limits, Pool, PoolKind, Sandbox, Site, VirtualDirectory,
+};
 use crate::front::fastcgi::Address;
 use crate::library::{self, Platform};
 use crate::os;
@@ -91,6 +93,20 @@ fn files(config: &Config, findings: &mut Findings) {
         for (drive, target) in &pool.drives {
             check(&key(&format!("drives.{drive}")), folder(target));
         }
+        for (list, paths) in pool.sandbox.iter().flat_map(Sandbox::paths) {
+            for (index, path) in paths.iter().enumerate() {
+                let key = key(&format!("sandbox.{list}[{index}]"));
+                check(&key, metadata(path).map(drop));
+            }
+        }
+        if let Some(parent) = pool
+            .limits
+            .cgroup
+            .as_ref()
+            .and_then(|group| group.parent.as_ref())
+        {
+            check(&key("cgroup.parent"), cgroup(parent));
+        }
         if let Some(directory) = &pool.working_directory {
             check(&key("working_directory"), folder(directory));
         }
@@ -156,6 +172,12 @@ fn native_only(pool: &Pool, findings: &mut Findings) {
     if pool.limits.user.is_some() {
         refuse("user", "a Wine prefix has one owner");
     }
+    if pool.sandbox.is_some() {
+        refuse(
+            "sandbox",
+            "its worker is a Windows program and cannot ask Linux for one",
+        );
+    }
     if pool.limits.address_space.is_some() {
         refuse(
             "limits.address_space",
@@ -168,9 +190,16 @@ fn native_only(pool: &Pool, findings: &mut Findings) {
 fn limits(config: &Config, findings: &mut Findings) {
     for pool in config.pools.values() {
         let key = |key: &str| format!("pool.{}.{key}", pool.name);
+        let resources = Limits {
+            user: None,
+            cgroup: None,
+            ..pool.limits.clone()
+        };
         let given = [
             ("user", pool.limits.user.is_some()),
-            ("limits", pool.limits != Limits::default()),
+            ("limits", resources != Limits::default()),
+            ("cgroup", pool.limits.cgroup.is_some()),
+            ("sandbox", pool.sandbox.is_some()),
             ("memory_limit", pool.workers.memory_limit > 0),
             ("recycle.memory", pool.workers.recycle.memory > 0),
         ];
@@ -428,6 +457,18 @@ fn folder(path: &Path) -> Result<(), Wrong> {
     } else {
         Err(Wrong::new(format!("{} is not a folder", path.display())))
     }
+}
+
+/// A control group.
+fn cgroup(path: &Path) -> Result<(), Wrong> {
+    folder(path)?;
+    if path.join("cgroup.controllers").exists() {
+        return Ok(());
+    }
+    Err(Wrong::with_remedy(
+        format!("{} is not a cgroup of version 2", path.display()),
+        "name a folder below the mounted cgroup2, as `/sys/fs/cgroup/NAME`",
+    ))
 }
 
 /// A file that is there or can be made.

@@ -1,5 +1,6 @@
 //! Unix, Linux above all.
 
+mod cgroup;
 mod limits;
 mod usage;
 
@@ -21,6 +22,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{self, SignalKind};
 
+pub use cgroup::Cgroup;
 pub use limits::spawn_limited;
 pub use std::os::unix::fs::symlink;
 pub use usage::usage;
@@ -37,8 +39,11 @@ pub const MOST_LANES: usize = 256;
 /// The signals that stop the gateway, for the log.
 pub const STOP_SIGNALS: &str = "SIGTERM and SIGINT";
 
-/// A process and all that it starts, as far as they do not leave its group.
-pub struct Group(Pid);
+/// A process and all that it starts, as far as they do not leave its group; with a control group, whatever they do.
+pub struct Group {
+    leader: Pid,
+    cgroup: Option<Cgroup>,
+}
 
 impl Group {
     /// Makes the process of this command the leader of a group of its own.
@@ -53,7 +58,17 @@ impl Group {
     pub fn of(child: &Child) -> io::Result<Self> {
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         let gone = || io::Error::other("it has no process number");
-        pid.map(Self).ok_or_else(gone)
+        let leader = pid.ok_or_else(gone)?;
+        Ok(Self {
+            leader,
+            cgroup: None,
+        })
+    }
+
+    /// Why the system has killed processes of the group, where it tells.
+    pub fn verdict(&self) -> Option<String> {
+        let killed = self.cgroup.as_ref()?.out_of_memory();
+        (killed > 0).then(|| format!("killed for its cgroup's limit of memory: {killed}"))
     }
 
     /// Asks all processes of the group to end.
@@ -64,11 +79,14 @@ impl Group {
     /// Ends all processes of the group.
     pub fn kill(&self) {
         self.signal(Signal::KILL);
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
     }
 
     fn signal(&self, signal: Signal) {
         // An error means that no process is left in it.
-        let _ = kill_process_group(self.0, signal);
+        let _ = kill_process_group(self.leader, signal);
     }
 }
 
@@ -81,7 +99,7 @@ impl Exit {
     /// # Errors
     /// When the process has been reaped, or descriptors are short.
     pub fn of(child: &Child) -> io::Result<Self> {
-        let exit = pidfd_open(Group::of(child)?.0, PidfdFlags::empty())?;
+        let exit = pidfd_open(Group::of(child)?.leader, PidfdFlags::empty())?;
         #[expect(
             deprecated,
             reason = "an OwnedFd keeps its one descriptor open, which is all that the unsafe replacement asks for"

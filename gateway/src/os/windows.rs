@@ -81,6 +81,11 @@ impl Group {
         self.kill();
     }
 
+    /// Why the system has killed processes of the group: it does not tell.
+    pub fn verdict(&self) -> Option<String> {
+        None
+    }
+
     /// Ends all processes of the group.
     pub fn kill(&self) {
         drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -306,8 +311,15 @@ pub fn file_number(_: &Metadata) -> (u64, u64) {
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn spawn_limited(command: &mut Command, _: &Limits) -> io::Result<Child> {
-    command.spawn()
+pub fn spawn_limited(
+    command: &mut Command,
+    _: &Limits,
+    _: bool,
+    _: &str,
+) -> io::Result<(Child, Group)> {
+    let child = command.spawn()?;
+    let group = Group::of(&child)?;
+    Ok((child, group))
 }
 
 /// Nothing is told of processes ([`HAS_LIMITS`]).

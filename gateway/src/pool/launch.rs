@@ -1,6 +1,6 @@
 //! How a worker process is started: by itself, or under Wine.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -24,9 +24,13 @@ pub enum Launcher {
 
 /// Everything that is the same for each worker of a pool.
 pub struct Plan {
+    /// Name of the pool.
+    pool: String,
     launcher: Launcher,
     /// `--drive` for each of the pool's drives.
     drives: Vec<OsString>,
+    /// `--sandbox` and what belongs to it.
+    sandbox: Vec<OsString>,
     extension: PathBuf,
     directory: PathBuf,
     threads: usize,
@@ -68,8 +72,10 @@ impl Plan {
             argument
         });
         Self {
+            pool: config.name.clone(),
             launcher,
             drives: drives.collect(),
+            sandbox: sandbox(config, &directory),
             extension,
             directory,
             threads: config.threads,
@@ -102,13 +108,14 @@ impl Plan {
             .stderr(Stdio::piped())
             .arg("--threads")
             .arg(self.threads.to_string());
+        command.args(&self.sandbox);
         if !self.shadow_copy {
             command.arg("--no-shadow-copy");
         }
         let ours = os::connect(&mut command, lanes).await?;
         command.arg(&self.extension);
-        let child = os::spawn_limited(&mut command, &self.limits)?;
-        let group = Group::of(&child)?;
+        let (limits, is_windows) = (&self.limits, self.is_windows());
+        let (child, group) = os::spawn_limited(&mut command, limits, is_windows, &self.pool)?;
         Ok((child, group, ours))
     }
 
@@ -123,4 +130,28 @@ impl Plan {
     pub fn is_windows(&self) -> bool {
         matches!(self.launcher, Launcher::Wine(..))
     }
+}
+
+/// What tells a worker of its sandbox. It may read the folder that it runs in.
+fn sandbox(config: &config::Pool, directory: &Path) -> Vec<OsString> {
+    let Some(sandbox) = &config.sandbox else {
+        return Vec::new();
+    };
+    let mut arguments: Vec<OsString> = vec!["--sandbox".into()];
+    let mut add = |name: &str, value: &OsStr| {
+        let mut argument = OsString::from(format!("--sandbox-{name}="));
+        argument.push(value);
+        arguments.push(argument);
+    };
+    add("read", directory.as_os_str());
+    for (name, paths) in sandbox.paths() {
+        for path in paths {
+            add(name, path.as_os_str());
+        }
+    }
+    add("network", sandbox.network.name().as_ref());
+    if sandbox.required {
+        arguments.push("--sandbox-required".into());
+    }
+    arguments
 }

@@ -71,6 +71,9 @@ pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
         Ok(_) => {}
         Err(_) => process.stderr.abort(),
     }
+    if let Some(verdict) = process.group.verdict() {
+        end.cause = format!("{} ({verdict})", end.cause);
+    }
     bury(&pool, &worker, &end, started);
     let extension = pool.extension.display();
     let reason = format!("the worker of {extension} {}", end.cause);

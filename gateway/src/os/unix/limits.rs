@@ -2,28 +2,69 @@
 
 use std::io;
 use std::thread::{self, Builder};
+use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Resource, Rlimit, prlimit};
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 
-use crate::config::Limits;
+use super::{Cgroup, Group};
+use crate::config::{Limits, cgroup};
 
 /// Starts a worker that can never gain privileges, not by programs either that are set-user-ID, with these limits.
+/// The worker sets those of setrlimit(2) itself, as that takes no privilege; a Windows program cannot. `pool` is for the
+/// log.
 ///
 /// # Errors
 /// When it cannot be started or its limits cannot be set; then no process is left.
-pub fn spawn_limited(command: &mut Command, limits: &Limits) -> io::Result<Child> {
+pub fn spawn_limited(
+    command: &mut Command,
+    limits: &Limits,
+    is_windows: bool,
+    pool: &str,
+) -> io::Result<(Child, Group)> {
     if let Some(user) = &limits.user {
         command.uid(user.id).gid(user.group).env("HOME", &user.home);
     }
-    let child = spawn_unprivileged(command)?;
-    // Before it has loaded its extension: that takes milliseconds. On an error the child is dropped, which kills it.
-    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-    for (resource, limit) in resources(limits) {
-        prlimit(pid, resource, limit)?;
+    if !is_windows {
+        command.args(resources(limits).map(|limit| {
+            let Limit {
+                name, soft, hard, ..
+            } = limit;
+            format!("--limit={name}={soft}:{hard}")
+        }));
     }
-    Ok(child)
+    let child = spawn_unprivileged(command)?;
+    // Before it has loaded its extension, as it waits for the greeting. On an error the child is dropped, which kills it.
+    let mut group = Group::of(&child)?;
+    if let Some(config) = &limits.cgroup {
+        group.cgroup = enclose(&group, config, pool)?;
+    }
+    for limit in resources(limits).filter(|_| is_windows) {
+        let values = Rlimit {
+            current: Some(limit.soft),
+            maximum: Some(limit.hard),
+        };
+        prlimit(Some(group.leader), limit.resource, values)?;
+    }
+    Ok((child, group))
+}
+
+/// Puts a worker into a control group of its own, unless that cannot be and is not required.
+fn enclose(worker: &Group, config: &cgroup::Cgroup, pool: &str) -> io::Result<Option<Cgroup>> {
+    let made = Cgroup::create(config).and_then(|(cgroup, lack)| {
+        cgroup.add(worker.leader)?;
+        Ok((cgroup, lack))
+    });
+    let (cgroup, lack) = match made {
+        Ok((cgroup, lack)) => (Some(cgroup), lack),
+        Err(error) if config.required => return Err(io::Error::other(error)),
+        Err(error) => (None, Some(error)),
+    };
+    if let Some(lack) = lack {
+        tracing::warn!(pool, "a worker has not all of its `cgroup`: {lack}");
+    }
+    Ok(cgroup)
 }
 
 /// `no_new_privs` belongs to a thread and is inherited by its children (prctl(2)), so a thread is made for it: the
@@ -42,23 +83,37 @@ fn spawn_unprivileged(command: &mut Command) -> io::Result<Child> {
     })
 }
 
-fn resources(limits: &Limits) -> impl Iterator<Item = (Resource, Rlimit)> {
-    let same = |limit: u64| Rlimit {
-        current: Some(limit),
-        maximum: Some(limit),
-    };
+/// A limit: its name towards the worker, what it is to the system, and its values.
+struct Limit {
+    name: &'static str,
+    resource: Resource,
+    soft: u64,
+    hard: u64,
+}
+
+fn resources(limits: &Limits) -> impl Iterator<Item = Limit> {
+    let same = |limit: u64| (limit, limit);
     // The first SIGXCPU tells why; what comes at the maximum is a plain SIGKILL.
-    let seconds = |limit: u64| Rlimit {
-        current: Some(limit),
-        maximum: Some(limit + 1),
-    };
-    let cpu_time = limits.cpu_time.map(|time| seconds(time.as_secs()));
+    let seconds = |time: Duration| (time.as_secs(), time.as_secs() + 1);
     [
-        (Resource::Nofile, limits.open_files.map(same)),
-        (Resource::Core, limits.core_size.map(same)),
-        (Resource::Cpu, cpu_time),
-        (Resource::As, limits.address_space.map(same)),
+        ("open-files", Resource::Nofile, limits.open_files.map(same)),
+        ("processes", Resource::Nproc, limits.processes.map(same)),
+        ("core-size", Resource::Core, limits.core_size.map(same)),
+        ("cpu-time", Resource::Cpu, limits.cpu_time.map(seconds)),
+        (
+            "address-space",
+            Resource::As,
+            limits.address_space.map(same),
+        ),
     ]
     .into_iter()
-    .filter_map(|(resource, limit)| Some((resource, limit?)))
+    .filter_map(|(name, resource, values)| {
+        let (soft, hard) = values?;
+        Some(Limit {
+            name,
+            resource,
+            soft,
+            hard,
+        })
+    })
 }
