@@ -5,9 +5,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 
 use system_tests::{Client, Gateway, Lines, Running, Signal, peer, send, wait_until};
 use tempfile::TempDir;
+
+use crate::worker::Worker;
 
 /// Which web server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,19 +113,40 @@ pub fn gateway(folder: TempDir, sites: &str) -> (Gateway, Places) {
     (gateway, places)
 }
 
+/// A worker alone for an extension, with its socket in this folder, and a web server before it.
+pub fn before_worker(kind: Kind, folder: Rc<TempDir>, extension: &Path) -> (Worker, Front) {
+    open(folder.path());
+    let worker = Worker::listening_in(folder, extension);
+    drop(worker.connect());
+    // Whoever may write to the socket may connect: that it is the web server's user is the operator's business.
+    std::fs::set_permissions(worker.socket(), Permissions::from_mode(0o666)).unwrap();
+    let places = Places {
+        socket: worker.socket(),
+        port: 0,
+        port_without_users: 0,
+    };
+    let front = Front::start(kind, &places);
+    (worker, front)
+}
+
 impl Front {
     /// Starts it before an application that listens there.
     pub fn start(kind: Kind, places: &Places) -> Self {
         let folder = TempDir::new().unwrap();
-        open(folder.path());
         let port = free_port();
-        let mut command = match kind {
+        let command = match kind {
             Kind::Nginx => nginx(folder.path(), port, places),
             Kind::Apache => apache(folder.path(), port, places),
             Kind::Lighttpd => lighttpd(folder.path(), port, places),
             Kind::Haproxy => haproxy(folder.path(), port, places),
             Kind::Caddy => caddy(folder.path(), port, places),
         };
+        Self::run(command, port, folder)
+    }
+
+    /// Starts it with this command, which makes it listen on this port. The folder holds its files.
+    pub fn run(mut command: Command, port: u16, folder: TempDir) -> Self {
+        open(folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = Running(command.stderr(Stdio::piped()).spawn().unwrap());
         let log = Lines::of(child.stderr.take().unwrap());
@@ -170,16 +194,7 @@ impl Drop for Front {
 fn nginx(folder: &Path, port: u16, places: &Places) -> Command {
     let mut text = Changed::document("nginx.conf");
     text.change("listen 80;", &format!("listen 127.0.0.1:{port};"));
-    text.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
-    text.change_path("/run/nginx.pid", &folder.join("pid"));
-    text.change("/var/log/nginx/error.log", "stderr");
-    // Its folders for bodies, which are those of the system otherwise.
-    let folders = ["client_body", "fastcgi", "proxy", "uwsgi", "scgi"].map(|name| {
-        let path = folder.join(name);
-        format!("{name}_temp_path {};\n", path.display())
-    });
-    let own = format!("access_log off;\n{}", folders.concat());
-    text.change("access_log /var/log/nginx/access.log;", &own);
+    text.nginx(folder, places);
     let mut command = Command::new(peer("nginx"));
     let file = text.write(folder, "nginx.conf");
     command.args(["-g", "daemon off;", "-c"]).arg(file);
@@ -189,11 +204,7 @@ fn nginx(folder: &Path, port: u16, places: &Places) -> Command {
 fn apache(folder: &Path, port: u16, places: &Places) -> Command {
     let mut text = Changed::document("apache2.conf");
     text.change("Listen 80", &format!("Listen 127.0.0.1:{port}"));
-    text.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
-    text.change_path("/run/apache2/apache2.pid", &folder.join("pid"));
-    text.change_path("/run/apache2", folder);
-    text.change_path("/srv/www", folder);
-    text.change("/var/log/apache2/error.log", "/dev/stderr");
+    text.apache(folder, places);
     let mut command = Command::new(peer("apache2"));
     let file = text.write(folder, "apache2.conf");
     command.args(["-D", "FOREGROUND", "-f"]).arg(file);
@@ -246,15 +257,15 @@ fn caddy(folder: &Path, port: u16, places: &Places) -> Command {
 }
 
 /// A file of docs/fronts in which a few words are replaced.
-struct Changed(String);
+pub struct Changed(String);
 
 impl Changed {
-    fn document(name: &str) -> Self {
+    pub fn document(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/fronts");
         Self(std::fs::read_to_string(folder.join(name)).unwrap())
     }
 
-    fn change(&mut self, from: &str, to: &str) {
+    pub fn change(&mut self, from: &str, to: &str) {
         assert!(
             self.0.contains(from),
             "{from} is no longer there:\n{}",
@@ -263,11 +274,34 @@ impl Changed {
         self.0 = self.0.replace(from, to);
     }
 
-    fn change_path(&mut self, from: &str, to: &Path) {
+    pub fn change_path(&mut self, from: &str, to: &Path) {
         self.change(from, to.to_str().unwrap());
     }
 
-    fn write(&self, folder: &Path, name: &str) -> PathBuf {
+    /// What all configurations of nginx name.
+    pub fn nginx(&mut self, folder: &Path, places: &Places) {
+        self.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
+        self.change_path("/run/nginx.pid", &folder.join("pid"));
+        self.change("/var/log/nginx/error.log", "stderr");
+        // Its folders for bodies, which are those of the system otherwise.
+        let folders = ["client_body", "fastcgi", "proxy", "uwsgi", "scgi"].map(|name| {
+            let path = folder.join(name);
+            format!("{name}_temp_path {};\n", path.display())
+        });
+        let own = format!("access_log off;\n{}", folders.concat());
+        self.change("access_log /var/log/nginx/access.log;", &own);
+    }
+
+    /// What all configurations of Apache name.
+    pub fn apache(&mut self, folder: &Path, places: &Places) {
+        self.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
+        self.change_path("/run/apache2/apache2.pid", &folder.join("pid"));
+        self.change_path("/run/apache2", folder);
+        self.change_path("/srv/www", folder);
+        self.change("/var/log/apache2/error.log", "/dev/stderr");
+    }
+
+    pub fn write(&self, folder: &Path, name: &str) -> PathBuf {
         let file = folder.join(name);
         std::fs::write(&file, &self.0).unwrap();
         file
@@ -284,7 +318,7 @@ fn own_group() -> String {
 }
 
 /// A port that nobody has at this moment: these web servers cannot pick one and tell.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
