@@ -2,6 +2,7 @@
 
 mod cases;
 mod identity;
+mod sendfile;
 pub mod server;
 mod worker;
 

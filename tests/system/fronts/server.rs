@@ -50,6 +50,22 @@ impl Kind {
         }
     }
 
+    /// Whether a client sees that an answer of unknown length is not whole when it was cut before any of it had gone out.
+    pub fn shows_short_cuts(self) -> bool {
+        match self {
+            Kind::Nginx | Kind::Apache | Kind::Haproxy => true,
+            Kind::Lighttpd | Kind::Caddy => false,
+        }
+    }
+
+    /// Whether clients see the reason of a status.
+    pub fn passes_reasons(self) -> bool {
+        match self {
+            Kind::Nginx | Kind::Apache => true,
+            Kind::Lighttpd | Kind::Haproxy | Kind::Caddy => false,
+        }
+    }
+
     /// Connections that it may make for 1,024 requests, 32 at once.
     pub fn connections(self) -> usize {
         match self {
@@ -75,6 +91,8 @@ pub struct Places {
     pub socket: PathBuf,
     pub port: u16,
     pub port_without_users: u16,
+    /// DOCUMENT_ROOT for nginx.
+    pub root: PathBuf,
 }
 
 /// A gateway with the listeners of docs/fronts/gateway.toml, these sites and pools.
@@ -109,12 +127,25 @@ pub fn gateway(folder: TempDir, sites: &str) -> (Gateway, Places) {
         socket,
         port: ports[0],
         port_without_users: ports[1],
+        root: "/srv/www".into(),
     };
     (gateway, places)
 }
 
 /// A worker alone for an extension, with its socket in this folder, and a web server before it.
-pub fn before_worker(kind: Kind, folder: Rc<TempDir>, extension: &Path) -> (Worker, Front) {
+pub fn before_worker(
+    kind: Kind,
+    folder: Rc<TempDir>,
+    extension: &Path,
+    root: &Path,
+) -> (Worker, Front) {
+    let (worker, places) = lone_worker(folder, extension, root);
+    let front = Front::start(kind, &places);
+    (worker, front)
+}
+
+/// A worker alone that listens in this folder, where a web server may connect to it.
+pub fn lone_worker(folder: Rc<TempDir>, extension: &Path, root: &Path) -> (Worker, Places) {
     open(folder.path());
     let worker = Worker::listening_in(folder, extension);
     drop(worker.connect());
@@ -124,9 +155,9 @@ pub fn before_worker(kind: Kind, folder: Rc<TempDir>, extension: &Path) -> (Work
         socket: worker.socket(),
         port: 0,
         port_without_users: 0,
+        root: root.to_owned(),
     };
-    let front = Front::start(kind, &places);
-    (worker, front)
+    (worker, places)
 }
 
 impl Front {
@@ -195,6 +226,7 @@ fn nginx(folder: &Path, port: u16, places: &Places) -> Command {
     let mut text = Changed::document("nginx.conf");
     text.change("listen 80;", &format!("listen 127.0.0.1:{port};"));
     text.nginx(folder, places);
+    text.change_path("/srv/www", &places.root);
     let mut command = Command::new(peer("nginx"));
     let file = text.write(folder, "nginx.conf");
     command.args(["-g", "daemon off;", "-c"]).arg(file);
@@ -205,6 +237,8 @@ fn apache(folder: &Path, port: u16, places: &Places) -> Command {
     let mut text = Changed::document("apache2.conf");
     text.change("Listen 80", &format!("Listen 127.0.0.1:{port}"));
     text.apache(folder, places);
+    // Each answer that is cut off costs so much.
+    text.change("KeepAliveTimeout    2", "KeepAliveTimeout 200ms");
     let mut command = Command::new(peer("apache2"));
     let file = text.write(folder, "apache2.conf");
     command.args(["-D", "FOREGROUND", "-f"]).arg(file);
@@ -213,16 +247,7 @@ fn apache(folder: &Path, port: u16, places: &Places) -> Command {
 
 fn lighttpd(folder: &Path, port: u16, places: &Places) -> Command {
     let mut text = Changed::document("lighttpd.conf");
-    text.change("= 80", &format!("= {port}"));
-    text.change("0.0.0.0", "127.0.0.1");
-    text.change("9000", &places.port.to_string());
-    text.change_path("/run/lighttpd.pid", &folder.join("pid"));
-    text.change_path("/srv/www", folder);
-    text.change("server.errorlog", "# server.errorlog");
-    let uploads = folder.join("uploads");
-    std::fs::create_dir(&uploads).unwrap();
-    std::fs::set_permissions(&uploads, Permissions::from_mode(0o777)).unwrap();
-    text.change_path("/var/cache/lighttpd/uploads", &uploads);
+    text.lighttpd(folder, port, places);
     let mut command = Command::new(peer("lighttpd"));
     let file = text.write(folder, "lighttpd.conf");
     command.args(["-D", "-f"]).arg(file);
@@ -290,6 +315,20 @@ impl Changed {
         });
         let own = format!("access_log off;\n{}", folders.concat());
         self.change("access_log /var/log/nginx/access.log;", &own);
+    }
+
+    /// What all configurations of lighttpd name.
+    pub fn lighttpd(&mut self, folder: &Path, port: u16, places: &Places) {
+        self.change("= 80", &format!("= {port}"));
+        self.change("0.0.0.0", "127.0.0.1");
+        self.change("9000", &places.port.to_string());
+        self.change_path("/run/lighttpd.pid", &folder.join("pid"));
+        self.change_path("/srv/www", folder);
+        self.change("server.errorlog", "# server.errorlog");
+        let uploads = folder.join("uploads");
+        std::fs::create_dir(&uploads).unwrap();
+        std::fs::set_permissions(&uploads, Permissions::from_mode(0o777)).unwrap();
+        self.change_path("/var/cache/lighttpd/uploads", &uploads);
     }
 
     /// What all configurations of Apache name.

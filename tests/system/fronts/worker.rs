@@ -12,7 +12,12 @@ use crate::worker::Worker;
 
 /// A worker, and nginx before it.
 fn behind_nginx(folder: TempDir, extension: &Path) -> (Worker, Front) {
-    before_worker(Kind::Nginx, Rc::new(folder), extension)
+    before_worker(
+        Kind::Nginx,
+        Rc::new(folder),
+        extension,
+        Path::new("/srv/www"),
+    )
 }
 
 fn post(front: &Front, target: &str, body: &[u8]) -> Reply {
