@@ -22,7 +22,7 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// What a web server takes off us. By default nothing.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct FrontTakes {
     /// Header, what stands for the folder in its value, folder; the longest folder first.
     folders: Vec<(HeaderName, Vec<u8>, PathBuf)>,

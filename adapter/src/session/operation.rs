@@ -263,7 +263,11 @@ impl Session {
         let mut ended = false;
         loop {
             if state.gone {
-                let error = state.lost();
+                // A web server that sends the file by itself need not wait for the end of our answer.
+                let error = match sending.is_left_to_front() {
+                    true => ERROR_SUCCESS,
+                    false => state.lost(),
+                };
                 return (state, Some(error));
             }
             if state.cancelled {

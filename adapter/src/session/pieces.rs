@@ -19,6 +19,8 @@ pub struct Sending {
     done: (usize, u64),
     /// The header line by which the web server would send the pieces, which are one whole file.
     offer: Option<Vec<u8>>,
+    /// It has taken them.
+    left: bool,
 }
 
 /// A piece of an answer.
@@ -55,6 +57,7 @@ impl Sending {
             last,
             done: (0, 0),
             offer: None,
+            left: false,
         }
     }
 
@@ -79,7 +82,13 @@ impl Sending {
             return 0;
         }
         self.pieces.clear();
+        self.left = true;
         size
+    }
+
+    /// Whether the web server sends the pieces.
+    pub(super) fn is_left_to_front(&self) -> bool {
+        self.left
     }
 
     pub(super) fn head(&self) -> usize {
