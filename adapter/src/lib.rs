@@ -29,6 +29,7 @@ pub mod response;
 pub mod run;
 #[cfg(unix)]
 pub mod sandbox;
+pub mod sendfile;
 pub mod session;
 pub mod support;
 pub mod threads;

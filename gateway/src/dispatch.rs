@@ -12,7 +12,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
-use http::{Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use tokio::sync::watch;
 use tracing::Level;
 
@@ -21,6 +21,7 @@ use crate::backend::files::{self, Files, Found};
 use crate::body::{self, Body};
 use crate::config::ErrorCode;
 use crate::error::{self, Error};
+use crate::front_takes::X_ACCEL_REDIRECT;
 use crate::observe::{Journal, Ledger};
 use crate::os::os_str;
 use crate::request::{Request, RequestHead};
@@ -111,6 +112,9 @@ impl Dispatch {
             let call = target.backend.call(&origin, body, &target);
             let path = match call.await.map_err(failed)? {
                 Answer::Response(response) => return Ok(response),
+                Answer::LocalRedirect(path) if origin.head.front.takes.local_redirects => {
+                    return left_to_front(path).map_err(failed);
+                }
                 Answer::LocalRedirect(path) => path,
             };
             let uri = Uri::from_maybe_shared(path)
@@ -155,6 +159,18 @@ impl Dispatch {
             }
         }
     }
+}
+
+/// The answer that has the web server before us run this path and query.
+fn left_to_front(path: Bytes) -> Result<Response, Error> {
+    let value = HeaderValue::from_maybe_shared(path)
+        .map_err(|error| Error::BadAnswer(format!("its Location: {error}")))?;
+    Ok(Response {
+        status: StatusCode::OK,
+        reason: None,
+        headers: HeaderMap::from_iter([(X_ACCEL_REDIRECT, value)]),
+        body: body::empty(),
+    })
 }
 
 /// What answers a request.

@@ -12,6 +12,7 @@ mod dispatch;
 mod error;
 mod file;
 mod front;
+mod front_takes;
 mod library;
 mod observe;
 mod os;

@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fastcgi_protocol::Params;
 use http::{HeaderMap, Method, Uri, Version};
 
 use crate::body::Body;
+use crate::front_takes::FrontTakes;
 
 /// One request. Fronts build it from HTTP bytes or FastCGI records; backends know nothing of either.
 pub struct Request {
@@ -43,6 +45,8 @@ pub struct Front {
     pub request_uri: Option<Bytes>,
     /// Its DOCUMENT_ROOT; counts for sites that have no root of their own.
     pub document_root: Option<PathBuf>,
+    /// What it sends or runs by itself; nothing for child requests, whose answers are parts of others.
+    pub takes: Arc<FrontTakes>,
 }
 
 /// What is known about the client's connection.

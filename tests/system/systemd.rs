@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use command_fds::{CommandFdExt as _, FdMapping};
-use system_tests::{Lines, PATIENCE, Running, Signal, binary, get, sample, send};
+use system_tests::{Lines, PATIENCE, Running, Signal, binary, get, peer, run, sample, send};
 use tempfile::TempDir;
 
 use crate::fastcgi::Connection;
@@ -165,6 +165,25 @@ fn a_manager_that_asks_for_it_hears_that_it_is_alive() {
         service.tells("WATCHDOG=1");
     }
     service.stop();
+}
+
+/// Nothing in them that systemd does not know; what it would run is replaced by what is there.
+#[test]
+fn systemd_finds_nothing_wrong_with_the_units() {
+    let folder = TempDir::new().unwrap();
+    let mut command = Command::new(peer("systemd-analyze"));
+    command.arg("verify").current_dir(folder.path());
+    let gateway = binary("isapi-gateway");
+    for name in ["isapi-gateway.service", "isapi-gateway.socket"] {
+        let text = unit(name).replace("/usr/bin/isapi-gateway", gateway.to_str().unwrap());
+        std::fs::write(folder.path().join(name), text).unwrap();
+        command.arg(format!("./{name}"));
+    }
+    let output = run(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    assert!(
+        output.status.success() && output.error.is_empty(),
+        "{output:?}"
+    );
 }
 
 #[test]

@@ -274,6 +274,25 @@ pub fn write_head(status: &Status, lines: &[&[u8]], framing: Framing, out: &mut 
     out.extend_from_slice(b"\r\n");
 }
 
+/// Adds a line that names a file to a head of [`write_head`], in the place of its Content-Length: whoever sends the file
+/// knows how long it is. Returns whether `out` was such a head, whole and alone.
+pub fn add_file(out: &mut Vec<u8>, line: &[u8]) -> bool {
+    const END: &[u8] = b"\r\n\r\n";
+    if !out.starts_with(b"Status: ") || !out.ends_with(END) {
+        return false;
+    }
+    out.truncate(out.len() - 2);
+    let lines = &out[..out.len() - 2];
+    let last = lines.iter().rposition(|byte| *byte == b'\n');
+    let last = last.map_or(0, |at| at + 1);
+    if out[last..].starts_with(b"Content-Length: ") {
+        out.truncate(last);
+    }
+    out.extend_from_slice(line);
+    out.extend_from_slice(END);
+    true
+}
+
 enum Kind {
     Status,
     Length,

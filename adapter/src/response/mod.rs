@@ -55,6 +55,8 @@ pub struct Response {
     close: bool,
     /// Line ends that the text of the header call lacked. The extension may write them before its body.
     missing: u8,
+    /// The head of a 200 is all that has been written, with this framing.
+    bare: Option<Framing>,
 }
 
 #[derive(Debug)]
@@ -86,6 +88,7 @@ impl Response {
             can_close,
             close: false,
             missing: 0,
+            bare: None,
         }
     }
 
@@ -173,6 +176,7 @@ impl Response {
             Phase::RawHead(_) => self.raw_body(out)?,
             _ => {}
         }
+        self.bare = None;
         if let Phase::Body(body @ Body::Length(_)) = &mut self.phase {
             *body = Body::Open;
         }
@@ -187,6 +191,31 @@ impl Response {
                 false => Body::Open,
             });
         }
+    }
+
+    /// The web server sends a file of this size as the body: it is told which one by a header line of the head, which is
+    /// all that `out` holds. `is_last`: nothing follows the file. Returns whether that is possible: the answer is a 200
+    /// of which only the head has been written, and the file is all of its body.
+    pub fn leave_to_front(
+        &mut self,
+        size: u64,
+        is_last: bool,
+        line: &[u8],
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let is_whole = match self.bare {
+            Some(Framing::Length(length)) => length == size,
+            Some(Framing::Open) => is_last,
+            _ => false,
+        };
+        // What has been sent cannot be changed any more.
+        if !is_whole || !head::add_file(out, line) {
+            return false;
+        }
+        self.bare = None;
+        self.missing = 0;
+        self.phase = Phase::Body(Body::Length(0));
+        true
     }
 
     /// A page of the front is the answer (code 1028).
@@ -208,6 +237,9 @@ impl Response {
     pub fn write(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
         if self.missing > 0 && !bytes.is_empty() {
             bytes = self.skip_missing(bytes);
+        }
+        if !bytes.is_empty() {
+            self.bare = None;
         }
         match &mut self.phase {
             Phase::Finished => return Err(Refused::Finished),
@@ -241,6 +273,7 @@ impl Response {
 
     /// Counts `bytes` that [`Response::passes`] let through.
     pub fn passed(&mut self, bytes: usize) {
+        self.bare = None;
         if let Phase::Body(Body::Length(left)) = &mut self.phase {
             *left = left.saturating_sub(bytes as u64);
         }
@@ -300,6 +333,7 @@ impl Response {
             b""
         };
         head::write_head(status, &[lines, connection], framing, out);
+        self.bare = (status.code == 200).then_some(framing);
         self.phase = Phase::Body(match framing {
             _ if self.head_request || status.forbids_body() => Body::None,
             Framing::Open => Body::Open,

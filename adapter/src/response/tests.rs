@@ -387,3 +387,51 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_that_is_all_of_the_body_is_left_to_the_front() {
+    let left = |status: &str, text: &str, size: u64, is_last: bool, before: &str| {
+        let mut taken = false;
+        let (answer, ending) = sent("GET", |response, out| {
+            response
+                .send_header(status.as_bytes(), text.as_bytes(), out)
+                .unwrap();
+            response.write(before.as_bytes(), out).unwrap();
+            taken = response.leave_to_front(size, is_last, b"X-Sendfile: /a", out);
+            if taken {
+                // Behind a whole body nothing more counts.
+                response.write(b"more", out).unwrap();
+            }
+        });
+        (taken, answer, ending)
+    };
+    let whole = "Status: 200 OK\r\nA: b\r\nX-Sendfile: /a\r\n\r\n";
+    for (text, is_last) in [
+        ("A: b\r\nContent-Length: 5\r\n\r\n", false),
+        ("A: b\r\nContent-Length: 5\r\n\r\n", true),
+        ("A: b\r\n\r\n", true),
+    ] {
+        let expected = (true, whole.to_owned(), Ending::Complete);
+        assert_eq!(left("200 OK", text, 5, is_last, ""), expected, "{text}");
+    }
+    for (status, text, is_last, before) in [
+        ("200 OK", "Content-Length: 6\r\n\r\n", true, ""),
+        ("200 OK", "A: b\r\n\r\n", false, ""),
+        ("200 OK", "A: b\r\n\r\n", true, "x"),
+        ("200 OK", "Content-Length: 6\r\n\r\n", true, "x"),
+        ("200 OK", "Transfer-Encoding: chunked\r\n\r\n", true, ""),
+        ("206 Part", "Content-Length: 5\r\n\r\n", true, ""),
+        ("404", "Content-Length: 5\r\n\r\n", true, ""),
+    ] {
+        let (taken, answer, _) = left(status, text, 5, is_last, before);
+        assert!(!taken && !answer.contains("X-Sendfile"), "{status} {text}");
+    }
+    let (answer, _) = sent("GET", |response, out| {
+        let text = b"Content-Length: 5\r\n\r\n";
+        response.send_header(b"200 OK", text, out).unwrap();
+        // The head has been sent.
+        out.clear();
+        assert!(!response.leave_to_front(5, true, b"X-Sendfile: /a", out));
+    });
+    assert_eq!(answer, "");
+}

@@ -94,7 +94,7 @@ impl Session {
     pub fn start(
         self: &Arc<Self>,
         head: impl FnOnce(&mut Response, &mut Vec<u8>) -> Result<(), Refused>,
-        work: Work,
+        mut work: Work,
         complete: Complete,
     ) -> Result<(), Win32> {
         let mut state = self.lock();
@@ -117,6 +117,9 @@ impl Session {
                 response, gathered, ..
             } = &mut *state;
             head(response, gathered).map_err(|_| Win32(ERROR_INVALID_PARAMETER))?;
+            if let Work::Send(sending) = &mut work {
+                bytes += sending.leave_to_front(response, gathered);
+            }
             state.sending = true;
         }
         match &work {
@@ -260,7 +263,11 @@ impl Session {
         let mut ended = false;
         loop {
             if state.gone {
-                let error = state.lost();
+                // A web server that sends the file by itself need not wait for the end of our answer.
+                let error = match sending.is_left_to_front() {
+                    true => ERROR_SUCCESS,
+                    false => state.lost(),
+                };
                 return (state, Some(error));
             }
             if state.cancelled {

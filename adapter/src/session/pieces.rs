@@ -17,6 +17,10 @@ pub struct Sending {
     last: Option<Last>,
     /// Pieces that have been passed on, and bytes of the one after them.
     done: (usize, u64),
+    /// The header line by which the web server would send the pieces, which are one whole file.
+    offer: Option<Vec<u8>>,
+    /// It has taken them.
+    left: bool,
 }
 
 /// A piece of an answer.
@@ -52,7 +56,39 @@ impl Sending {
             head,
             last,
             done: (0, 0),
+            offer: None,
+            left: false,
         }
+    }
+
+    /// These pieces are one whole file, which the web server would send if it got this header line.
+    pub fn offering(mut self, line: Option<Vec<u8>>) -> Self {
+        self.offer = line;
+        self
+    }
+
+    /// Leaves the pieces to the web server if it takes them and they are all of the answer's body. `gathered` is what
+    /// has not been sent of the answer. Returns how many bytes it is to send.
+    pub(super) fn leave_to_front(
+        &mut self,
+        response: &mut Response,
+        gathered: &mut Vec<u8>,
+    ) -> u64 {
+        let Some(line) = self.offer.take() else {
+            return 0;
+        };
+        let size = self.pieces.iter().map(Piece::length).sum();
+        if !response.leave_to_front(size, self.last.is_some(), &line, gathered) {
+            return 0;
+        }
+        self.pieces.clear();
+        self.left = true;
+        size
+    }
+
+    /// Whether the web server sends the pieces.
+    pub(super) fn is_left_to_front(&self) -> bool {
+        self.left
     }
 
     pub(super) fn head(&self) -> usize {
@@ -104,6 +140,11 @@ impl Sending {
 }
 
 impl Piece {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.length() == 0
+    }
+
     fn length(&self) -> u64 {
         match self {
             Piece::Memory(bytes) => (**bytes).as_ref().len() as u64,

@@ -8,21 +8,28 @@ use isapi_abi::io::{HSE_IO_DISCONNECT_AFTER_SEND, HSE_IO_FINAL_SEND};
 use super::MISSING;
 use crate::ecb::{Arguments, Entry};
 use crate::os::ForeignFile;
-use crate::session::{Last, Piece, Sending, Win32, Work};
+use crate::sendfile;
+use crate::session::{Last, Piece, Sending, Session, Win32, Work};
 
 /// Starts the transmission. It is asynchronous whatever the flags say, as on IIS. The completion function learns of all
 /// bytes, the header text of the extension among them.
 pub(super) fn transmit(entry: &Arc<Entry>, arguments: &Arguments) -> Result<(), Win32> {
     let info = arguments.transmit_file().ok_or(MISSING)?;
     let completion = info.completion.map_or_else(|| entry.completion(), Ok)?;
+    let is_alone = info.head.is_empty() && info.tail.is_empty();
     let mut pieces = vec![info.head];
+    let mut offer = None;
     if let Some(file) = info.file {
+        if is_alone && info.offset == 0 {
+            offer = offered(&entry.session, &file, info.length);
+        }
         pieces.push(part(file, info.offset, info.length)?);
     }
     pieces.push(info.tail);
     let (status, headers) = info.headers.unwrap_or_default();
     // Only code 1037 knows HSE_IO_FINAL_SEND.
     let sending = Sending::new(pieces, headers.len(), last(info.flags & !HSE_IO_FINAL_SEND));
+    let sending = sending.offering(offer);
     entry.start(
         completion,
         |response, out| match info.headers {
@@ -31,6 +38,15 @@ pub(super) fn transmit(entry: &Arc<Entry>, arguments: &Arguments) -> Result<(), 
         },
         Work::Send(sending),
     )
+}
+
+/// The header line by which the web server would send this file in our place; `length` bytes of it are wanted, 0: all.
+fn offered(session: &Session, file: &ForeignFile, length: u64) -> Option<Vec<u8>> {
+    let table = session.variables().param("ISAPI_SENDFILE");
+    sendfile::line(table, || {
+        let is_whole = length == 0 || file.size().ok()? == length;
+        is_whole.then(|| file.path()).flatten()
+    })
 }
 
 /// `length` bytes of a file from `offset` on, or all for 0.

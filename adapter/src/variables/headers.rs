@@ -55,6 +55,8 @@ impl Variables {
     fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.params.iter().filter_map(|(name, value)| match name {
             b"CONTENT_TYPE" | b"CONTENT_LENGTH" => (!value.is_empty()).then_some((name, value)),
+            // nginx tells them a second time.
+            b"HTTP_CONTENT_TYPE" | b"HTTP_CONTENT_LENGTH" => None,
             _ => name.strip_prefix(b"HTTP_").map(|name| (name, value)),
         })
     }

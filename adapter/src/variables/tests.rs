@@ -21,6 +21,9 @@ fn variables() -> Variables {
         ("HTTP_HOST", "example.org:8080"),
         ("HTTP_X_FORWARDED_FOR", "10.0.0.1"),
         ("HTTP_DNT", "1"),
+        // As nginx tells them, too.
+        ("HTTP_CONTENT_TYPE", "text/plain"),
+        ("HTTP_CONTENT_LENGTH", "3"),
     ] {
         params.push(name.as_bytes(), value.as_bytes());
     }

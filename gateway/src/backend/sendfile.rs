@@ -10,18 +10,14 @@ use http::header::{
 use http::{HeaderMap, Method, StatusCode};
 
 use super::files;
-use crate::body::discard;
+use crate::body::{self, discard};
 use crate::config;
 use crate::error::Error;
+use crate::front_takes::{X_ACCEL_REDIRECT, X_SENDFILE};
 use crate::os::os_str;
 use crate::request::RequestHead;
 use crate::response::{Answer, Response};
 use crate::site::path::decode;
-
-/// The value is the path of a file.
-const X_SENDFILE: HeaderName = HeaderName::from_static("x-sendfile");
-/// The value is the path of a URL that only the application can use.
-const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
 
 /// Request headers that ask for a part of a file, or only for a newer one.
 const CONDITIONS: [HeaderName; 6] = [
@@ -69,6 +65,12 @@ impl SendFile {
         };
         let found = tokio::task::spawn_blocking(move || named.find()).await;
         let file = found.map_err(|_| Error::Stopping)??;
+        if response.status == StatusCode::OK
+            && let Some((name, value)) = head.front.takes.header(&file)
+        {
+            response.headers.insert(name, value);
+            return Ok(Answer::Response(left_to_front(response)));
+        }
         let sent = files::send_file(&request(head, response.status), &file).await?;
         Ok(Answer::Response(join(response, sent)))
     }
@@ -161,6 +163,13 @@ fn request(head: &RequestHead, status: StatusCode) -> RequestHead {
     head
 }
 
+/// The application's answer without body: a header has the web server send the file.
+fn left_to_front(mut answer: Response) -> Response {
+    answer.headers.remove(CONTENT_LENGTH);
+    discard(std::mem::replace(&mut answer.body, body::empty()));
+    answer
+}
+
 /// The application's answer with the file. What the application says of the content holds, but for its length.
 fn join(answer: Response, sent: Response) -> Response {
     discard(answer.body);
@@ -192,7 +201,6 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::body;
 
     struct Folder {
         dir: TempDir,

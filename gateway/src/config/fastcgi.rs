@@ -65,7 +65,7 @@ pub enum Endpoint {
     Tcp(String, u16),
 }
 
-/// Folders from which a CGI or FastCGI application may have files sent.
+/// Folders from which a CGI or FastCGI application may have files sent, or from which a web server sends them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendFile {
     /// `X-Sendfile: PATH` may name files below these.

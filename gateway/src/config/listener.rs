@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::account::Database;
 use super::diagnostic::{Findings, Wrong};
 use super::section::{Item, Section, note};
-use super::{FastCgiListener, parse, value};
+use super::{FastCgiListener, SendFile, parse, value};
 use crate::front::fastcgi::{Address, Network};
 use crate::os;
 
@@ -72,6 +72,10 @@ fn table(mut section: Section, folder: &Path, findings: &mut Findings) -> Option
             })
             .unwrap_or(default.idle_timeout),
         authorizer: section.get(findings, "authorizer", authorizer),
+        sendfile: SendFile::read(&mut section, folder, findings),
+        local_redirects: section
+            .get(findings, "local_redirects", value::boolean)
+            .unwrap_or(default.local_redirects),
         address: default.address,
     };
     if let Address::Tcp(address) = listener.address

@@ -120,6 +120,10 @@ pub struct FastCgiListener {
     pub idle_timeout: Duration,
     /// Path of the handler that answers requests with the role Authorizer. Default: the role is refused.
     pub authorizer: Option<String>,
+    /// Files that the web server sends by itself. Default: none.
+    pub sendfile: SendFile,
+    /// It runs local redirects, too. Default: false.
+    pub local_redirects: bool,
 }
 
 /// `[[site]]`: what one host, or every host, serves.
@@ -339,6 +343,8 @@ impl FastCgiListener {
             requests: 32,
             idle_timeout: Duration::from_secs(5 * 60),
             authorizer: None,
+            sendfile: SendFile::default(),
+            local_redirects: false,
             address,
         }
     }

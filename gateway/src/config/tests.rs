@@ -57,7 +57,7 @@ fn reads_everything() {
     let text = r#"
         [server]
         http = ["127.0.0.1:0", "[::1]:81"]
-        fastcgi = ["unix:run/x.sock", "127.0.0.1:9000", { address = "0.0.0.0:9001", allow = "10.0.0.0/8", trusted = true, users = false, requests = 1, connections = 7, idle_timeout = "1m", authorizer = "/auth.dll" }, { address = "unix:/run/y.sock", mode = 0o600, owner = "root", group = 0, trusted = false }]
+        fastcgi = ["unix:run/x.sock", "127.0.0.1:9000", { address = "0.0.0.0:9001", allow = "10.0.0.0/8", trusted = true, users = false, requests = 1, connections = 7, idle_timeout = "1m", authorizer = "/auth.dll", sendfile = "www", accel_redirect = { "/in" = "www" }, local_redirects = true }, { address = "unix:/run/y.sock", mode = 0o600, owner = "root", group = 0, trusted = false }]
         threads = 3
         header_timeout = "1m 30s"
         header_limit = 0x10000
@@ -158,6 +158,11 @@ fn reads_everything() {
                 connections: 7,
                 idle_timeout: Duration::from_secs(60),
                 authorizer: Some("/auth.dll".to_owned()),
+                sendfile: SendFile {
+                    folders: vec![folder.path("www")],
+                    internal: [("/in".to_owned(), folder.path("www"))].into(),
+                },
+                local_redirects: true,
                 ..FastCgiListener::new(Address::Tcp("0.0.0.0:9001".parse().unwrap()))
             },
             FastCgiListener {

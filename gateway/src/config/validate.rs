@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::diagnostic::{Findings, Wrong};
 use super::{
-    Config, Handler, HandlerPath, Limits, Pool, PoolKind, Sandbox, Site, VirtualDirectory,
+    Config, Handler, HandlerPath, Limits, Pool, PoolKind, Sandbox, SendFile, Site, VirtualDirectory,
 };
 use crate::front::fastcgi::Address;
 use crate::library::{self, Platform};
@@ -57,6 +57,10 @@ fn files(config: &Config, findings: &mut Findings) {
     if let Some(worker) = &config.server.worker {
         check("server.worker", program(worker));
     }
+    for (index, listener) in config.server.fastcgi.iter().enumerate() {
+        let key = format!("server.fastcgi[{index}]");
+        sent_files(&key, &listener.sendfile, &mut check);
+    }
     for (index, site) in config.sites.iter().enumerate() {
         if let Some(root) = &site.root {
             check(&format!("site[{index}].root"), folder(root));
@@ -84,12 +88,7 @@ fn files(config: &Config, findings: &mut Findings) {
             }
             PoolKind::Extension(_) => {}
         }
-        for (index, target) in pool.sendfile.folders.iter().enumerate() {
-            check(&key(&format!("sendfile[{index}]")), folder(target));
-        }
-        for (prefix, target) in &pool.sendfile.internal {
-            check(&key(&format!("accel_redirect.{prefix}")), folder(target));
-        }
+        sent_files(&format!("pool.{}", pool.name), &pool.sendfile, &mut check);
         for (drive, target) in &pool.drives {
             check(&key(&format!("drives.{drive}")), folder(target));
         }
@@ -110,6 +109,18 @@ fn files(config: &Config, findings: &mut Findings) {
         if let Some(directory) = &pool.working_directory {
             check(&key("working_directory"), folder(directory));
         }
+    }
+}
+
+fn sent_files(section: &str, files: &SendFile, check: &mut impl FnMut(&str, Result<(), Wrong>)) {
+    for (index, target) in files.folders.iter().enumerate() {
+        check(&format!("{section}.sendfile[{index}]"), folder(target));
+    }
+    for (prefix, target) in &files.internal {
+        check(
+            &format!("{section}.accel_redirect.{prefix}"),
+            folder(target),
+        );
     }
 }
 

@@ -146,6 +146,7 @@ impl Origin {
 /// [`Error::BadRequest`] for what is no request.
 fn child_head(parent: &RequestHead, child: &ChildRequest) -> Result<RequestHead, Error> {
     let mut head = parent.clone();
+    head.front.takes = Arc::default();
     if let Some(url) = &child.url {
         head.uri = child_uri(url)?;
         head.front.request_uri = None;

@@ -34,7 +34,8 @@ pub fn greeting(pool: &config::Pool) -> Params {
 
 /// Appends the parameters of request `id`: its CGI variables, INSTANCE_ID, INSTANCE_NAME and APP_POOL_ID; where they
 /// differ from those of the site's root, APPL_MD_PATH and APPL_PHYSICAL_PATH (ISAPI.md §5.2);
-/// ISAPI_VIRTUAL_DIRECTORIES if the site has any; ISAPI_TRACE if the client, who may, or the operator asks for a trace.
+/// ISAPI_VIRTUAL_DIRECTORIES if the site has any; ISAPI_TRACE if the client, who may, or the operator asks for a trace;
+/// ISAPI_SENDFILE if the web server before us sends files.
 ///
 /// # Errors
 /// [`Error::BadRequest`] when the worker would not take them; `out` then holds an unfinished record.
@@ -87,6 +88,10 @@ pub fn write(
     let asked = trace.and_then(|header| header.level(head.headers.get(header.name())?.as_bytes()));
     if let Some(level) = asked.or_else(|| pool.trace()) {
         pair(b"ISAPI_TRACE", level.name().as_bytes());
+    }
+    let sent = head.front.takes.table();
+    if !sent.is_empty() {
+        pair(b"ISAPI_SENDFILE", sent);
     }
     if long_name {
         let reason = format!("the name of a header exceeds {} bytes", limits.name);

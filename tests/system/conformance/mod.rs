@@ -5,6 +5,7 @@
 
 mod alone;
 mod asynchronous;
+mod behind;
 mod block;
 mod catalogue;
 mod document;
@@ -35,11 +36,12 @@ use std::sync::OnceLock;
 
 use system_tests::{Lines, Machine};
 
+use crate::fronts::server::Kind;
 use crate::samples::Column;
 use rule::Rule;
 use run::{Outcome, run};
 pub use stage::Native;
-use stage::Stage;
+use stage::{Server, Stage};
 
 /// The columns of the support table.
 const COLUMNS: [Column; 3] = [
@@ -61,6 +63,36 @@ fn wine_64() {
 #[test]
 fn wine_32() {
     keeps_all(2);
+}
+
+#[test]
+fn behind_nginx() {
+    behind::keeps_all(Kind::Nginx, Stage::behind(Kind::Nginx));
+}
+
+#[test]
+fn behind_apache() {
+    behind::keeps_all(Kind::Apache, Stage::behind(Kind::Apache));
+}
+
+#[test]
+fn behind_lighttpd() {
+    behind::keeps_all(Kind::Lighttpd, Stage::behind(Kind::Lighttpd));
+}
+
+#[test]
+fn behind_haproxy() {
+    behind::keeps_all(Kind::Haproxy, Stage::behind(Kind::Haproxy));
+}
+
+#[test]
+fn behind_caddy() {
+    behind::keeps_all(Kind::Caddy, Stage::behind(Kind::Caddy));
+}
+
+#[test]
+fn alone_behind_nginx() {
+    behind::keeps_all(Kind::Nginx, Stage::alone_behind(Kind::Nginx));
 }
 
 #[test]
@@ -137,7 +169,7 @@ fn outcomes(column: usize) -> &'static [Outcome] {
             None => run(rule, &stage),
         };
         let outcomes = rules.iter().map(outcome).collect();
-        stage.gateway.stop();
+        stage.stop();
         outcomes
     })
 }
@@ -155,8 +187,11 @@ pub fn broken_natively(native: &Native) -> (String, Lines) {
     let mut rules = rules();
     rules.retain(|rule| rule.alone.is_none());
     let outcomes: Vec<Outcome> = rules.iter().map(|rule| run(rule, &stage)).collect();
-    let log = stage.gateway.log().clone();
-    stage.gateway.stop();
+    let Server::Gateway(gateway) = &stage.server else {
+        unreachable!("no worker alone");
+    };
+    let log = gateway.log().clone();
+    stage.stop();
     (broken(&rules, &outcomes), log)
 }
 

@@ -135,6 +135,12 @@ impl Answer {
     pub fn is_cut(&self) -> bool {
         matches!(self, Self::Exact { end: End::Cut, .. })
     }
+
+    /// Whether it is cut and the client has not been told its length.
+    pub fn is_cut_without_length(&self) -> bool {
+        matches!(self, Self::Exact { head, .. } if !head.contains("content-length"))
+            && self.is_cut()
+    }
 }
 
 /// A body.

@@ -2,8 +2,9 @@
 
 use std::io::{self, Read as _};
 
-use system_tests::{Client as Connection, Head};
+use system_tests::{Client as Connection, Head, get};
 
+use super::behind;
 use super::rule::{Answer, Body, Client, Content, End, Request, Rule, pattern};
 use super::stage::Stage;
 
@@ -47,7 +48,7 @@ impl Outcome {
 }
 
 fn attempt(rule: &Rule, stage: &Stage) -> Result<(), String> {
-    let mut connection = Connection::connect(stage.gateway.address());
+    let mut connection = Connection::connect(stage.address());
     if rule.request.client == Client::Old {
         connection = connection.with_http_1_0();
     }
@@ -64,7 +65,7 @@ fn attempt(rule: &Rule, stage: &Stage) -> Result<(), String> {
         drop(connection);
         return observed(report, stage);
     }
-    let got = match receive(&rule.request, &mut connection) {
+    let got = match receive(&rule.request, &mut connection, stage) {
         Ok(got) => got,
         Err(_) if rule.answer.is_cut() => return observed(report, stage),
         Err(error) => return Err(format!("no answer: {error}")),
@@ -74,14 +75,16 @@ fn attempt(rule: &Rule, stage: &Stage) -> Result<(), String> {
         _ => "HTTP/1.1",
     };
     match &rule.answer {
-        Answer::None => return compare_report(report.unwrap_or_default(), version, &got),
+        Answer::None => {
+            return compare_report(report.unwrap_or_default(), version, &got, stage);
+        }
         Answer::Own(status) => {
             if got.head.status != *status || !got.complete {
                 return Err(format!("answered {}", got.head.text.escape_debug()));
             }
         }
         Answer::Exact { head, body, end } => {
-            compare_head(&format!("{version} {}", stage.expand(head)), &got)?;
+            compare_head(&format!("{version} {}", stage.expand(head)), &got, stage)?;
             if *end == End::Cut {
                 compare_cut(body, &got)?;
             } else if got.complete {
@@ -92,6 +95,8 @@ fn attempt(rule: &Rule, stage: &Stage) -> Result<(), String> {
             observed(report, stage)?;
             return match end {
                 End::Kept => kept(&mut connection),
+                // A web server keeps its clients' connections by its own rules.
+                End::Closed if stage.kind().is_some() => Ok(()),
                 End::Closed if !connection.is_closed() => Err("not closed".into()),
                 End::Closed | End::Cut => Ok(()),
             };
@@ -142,8 +147,12 @@ fn send(rule: &Rule, connection: &mut Connection) {
     }
 }
 
-fn receive(request: &Request, connection: &mut Connection) -> io::Result<Got> {
-    let head = connection.head()?;
+fn receive(request: &Request, connection: &mut Connection, stage: &Stage) -> io::Result<Got> {
+    let mut head = connection.head()?;
+    if stage.kind().is_some() && head.status == 100 {
+        // Whether a client is told to go on is for the web server to say.
+        head = connection.head()?;
+    }
     if let (Client::HoldsBack(count), Body::Bytes(bytes)) = (request.client, &request.body) {
         connection.send(&bytes[bytes.len() - count..]);
     }
@@ -159,7 +168,10 @@ fn receive(request: &Request, connection: &mut Connection) -> io::Result<Got> {
     })
 }
 
-fn compare_head(expected: &str, got: &Got) -> Result<(), String> {
+fn compare_head(expected: &str, got: &Got, stage: &Stage) -> Result<(), String> {
+    if let Some(kind) = stage.kind() {
+        return behind::compare_head(expected, &got.head, kind);
+    }
     let text = &got.head.text;
     let Some((before, date)) = text.rsplit_once("date: ") else {
         return Err(format!("no Date in {}", text.escape_debug()));
@@ -213,7 +225,7 @@ fn compare_body(expected: &Content, got: &[u8]) -> Result<(), String> {
 }
 
 /// The answer is a report.
-fn compare_report(expected: &str, version: &str, got: &Got) -> Result<(), String> {
+fn compare_report(expected: &str, version: &str, got: &Got, stage: &Stage) -> Result<(), String> {
     let report = String::from_utf8_lossy(&got.body);
     if report != expected {
         return Err(difference(expected, &report, &got.head));
@@ -222,7 +234,7 @@ fn compare_report(expected: &str, version: &str, got: &Got) -> Result<(), String
         "{version} 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n",
         got.body.len()
     );
-    compare_head(&head, got)
+    compare_head(&head, got, stage)
 }
 
 /// What the extension reports afterwards, asked for on a connection of its own.
@@ -230,7 +242,7 @@ fn observed(expected: Option<&str>, stage: &Stage) -> Result<(), String> {
     let Some(expected) = expected else {
         return Ok(());
     };
-    let reply = stage.gateway.get("/conformance.dll/observed");
+    let reply = get(stage.address(), "/conformance.dll/observed");
     let report = reply.text();
     if reply.status() == 200 && report == expected {
         Ok(())

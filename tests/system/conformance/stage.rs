@@ -1,19 +1,33 @@
 //! A gateway with the conformance extension, and what its column of the table calls things.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use system_tests::{Gateway, conformance, script};
 use tempfile::TempDir;
 
 use super::rule::pattern;
+use crate::fronts::server::{self, Front, Kind};
 use crate::samples::Column;
+use crate::worker::Worker;
 
 /// Where rules are run.
 pub struct Stage {
-    pub gateway: Gateway,
+    pub server: Server,
     pub column: Column,
+    /// The web server before it.
+    front: Option<(Kind, Front)>,
+    folder: PathBuf,
     /// The path of the extension.
     extension: String,
+}
+
+/// What runs the extension.
+pub enum Server {
+    Gateway(Gateway),
+    /// A worker alone.
+    Worker(Worker),
 }
 
 /// `/conformance.dll`, script maps and a wildcard, all to one extension in one worker, and what children are run by.
@@ -57,6 +71,9 @@ printf 'Content-Type: text/plain\nX-Child: yes\n\n'
 printf '%s %s %s %s|%s|' "$REQUEST_METHOD" "$QUERY_STRING" "$REMOTE_USER" "$AUTH_TYPE" "$HTTP_X_OWN"
 cat"#;
 
+/// For the compiler of the native extension.
+const OPTIONS: &[&str] = &["-g", "-O2", "-lpthread"];
+
 /// How a native extension is compiled and run.
 #[derive(Default)]
 pub struct Native {
@@ -98,24 +115,43 @@ impl Stage {
         Self::start(Column::Native, native)
     }
 
+    /// The native column behind a web server.
+    pub fn behind(kind: Kind) -> Self {
+        let folder = folder();
+        let file = conformance(OPTIONS, folder.path());
+        let (gateway, places) = server::gateway(folder, &configuration(&file));
+        Self {
+            folder: gateway.folder().to_owned(),
+            server: Server::Gateway(gateway),
+            front: Some((kind, Front::start(kind, &places))),
+            extension: file.to_str().unwrap().to_owned(),
+            column: Column::Native,
+        }
+    }
+
+    /// A worker alone behind a web server.
+    pub fn alone_behind(kind: Kind) -> Self {
+        let folder = folder();
+        let path = folder.path().to_owned();
+        // A worker divides URLs by the name of its file.
+        let file = path.join("conformance.dll");
+        std::fs::rename(conformance(OPTIONS, &path), &file).unwrap();
+        let (worker, front) =
+            server::before_worker(kind, Rc::new(folder), &file, &path.join("www"));
+        Self {
+            server: Server::Worker(worker),
+            front: Some((kind, front)),
+            extension: file.to_str().unwrap().to_owned(),
+            folder: path,
+            column: Column::Native,
+        }
+    }
+
     fn start(column: Column, native: &Native) -> Self {
-        let folder = TempDir::new().unwrap();
-        for name in ["www", "www/wild", "app"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
-        }
-        for (name, bytes) in [
-            ("www/pattern", pattern(100_000)),
-            ("www/text", b"text\n".to_vec()),
-            ("www/wild/text", b"wild\n".to_vec()),
-            ("www/empty", Vec::new()),
-            ("404.html", b"nothing here\n".to_vec()),
-        ] {
-            std::fs::write(folder.path().join(name), bytes).unwrap();
-        }
-        script(folder.path(), "cgi", CGI);
+        let folder = folder();
         let (file, server) = match column {
             Column::Native => {
-                let options = [&["-g", "-O2", "-lpthread"], native.options].concat();
+                let options = [OPTIONS, native.options].concat();
                 (conformance(&options, folder.path()), native.server())
             }
             Column::Windows(machine) => (
@@ -123,14 +159,39 @@ impl Stage {
                 "[server]\nwine_prefix = \"{wine}\"\n".to_owned(),
             ),
         };
-        let name = file.file_name().unwrap().to_str().unwrap();
-        let configuration = CONFIGURATION.replace("EXTENSION", name);
-        let text = format!("{server}{configuration}{}", native.pool());
-        let extension = file.to_str().unwrap().to_owned();
+        let text = format!("{server}{}{}", configuration(&file), native.pool());
+        let gateway = Gateway::with_config_in(folder, &text);
         Self {
-            extension,
-            gateway: Gateway::with_config_in(folder, &text),
+            folder: gateway.folder().to_owned(),
+            server: Server::Gateway(gateway),
+            front: None,
+            extension: file.to_str().unwrap().to_owned(),
             column,
+        }
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        match (&self.front, &self.server) {
+            (Some((_, front)), _) => front.address(),
+            (None, Server::Gateway(gateway)) => gateway.address(),
+            (None, Server::Worker(_)) => unreachable!("a worker speaks no HTTP"),
+        }
+    }
+
+    /// Which web server stands before it.
+    pub fn kind(&self) -> Option<Kind> {
+        self.front.as_ref().map(|(kind, _)| *kind)
+    }
+
+    /// Ends everything, in order.
+    pub fn stop(self) {
+        if let Some((_, front)) = self.front {
+            front.stop();
+        }
+        match self.server {
+            Server::Gateway(gateway) => gateway.stop(),
+            Server::Worker(worker) => worker.stop(),
         }
     }
 
@@ -154,10 +215,10 @@ impl Stage {
             return "{framing}".into();
         }
         if word == "port" {
-            return self.gateway.address().port().to_string();
+            return self.address().port().to_string();
         }
         if let Some(path) = word.strip_prefix("app:") {
-            return self.quoted(&format!("{}/app{path}", self.gateway.folder().display()));
+            return self.quoted(&format!("{}/app{path}", self.folder.display()));
         }
         if let Some(path) = word.strip_prefix("path:") {
             return self.quoted_path(path);
@@ -173,7 +234,7 @@ impl Stage {
     }
 
     fn quoted_path(&self, path: &str) -> String {
-        self.quoted(&format!("{}/www{path}", self.gateway.folder().display()))
+        self.quoted(&format!("{}/www{path}", self.folder.display()))
     }
 
     /// A path as reports quote it: on Windows in the system's code page, which has the first 256 characters of Unicode.
@@ -194,4 +255,29 @@ impl Stage {
         }
         quoted
     }
+}
+
+/// A folder with what the configuration names, but for the extension.
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for name in ["www", "www/wild", "app"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    for (name, bytes) in [
+        ("www/pattern", pattern(100_000)),
+        ("www/text", b"text\n".to_vec()),
+        ("www/wild/text", b"wild\n".to_vec()),
+        ("www/empty", Vec::new()),
+        ("404.html", b"nothing here\n".to_vec()),
+    ] {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    script(folder.path(), "cgi", CGI);
+    folder
+}
+
+/// The sites and pools for this extension.
+fn configuration(extension: &Path) -> String {
+    let name = extension.file_name().unwrap().to_str().unwrap();
+    CONFIGURATION.replace("EXTENSION", name)
 }

@@ -1,7 +1,9 @@
 //! Real web servers before the gateway, with the files of docs/fronts.
 
 mod cases;
-mod server;
+mod identity;
+mod sendfile;
+pub mod server;
 mod worker;
 
 use server::Kind;

@@ -5,9 +5,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 
 use system_tests::{Client, Gateway, Lines, Running, Signal, peer, send, wait_until};
 use tempfile::TempDir;
+
+use crate::worker::Worker;
 
 /// Which web server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,22 @@ impl Kind {
         }
     }
 
+    /// Whether a client sees that an answer of unknown length is not whole when it was cut before any of it had gone out.
+    pub fn shows_short_cuts(self) -> bool {
+        match self {
+            Kind::Nginx | Kind::Apache | Kind::Haproxy => true,
+            Kind::Lighttpd | Kind::Caddy => false,
+        }
+    }
+
+    /// Whether clients see the reason of a status.
+    pub fn passes_reasons(self) -> bool {
+        match self {
+            Kind::Nginx | Kind::Apache => true,
+            Kind::Lighttpd | Kind::Haproxy | Kind::Caddy => false,
+        }
+    }
+
     /// Connections that it may make for 1,024 requests, 32 at once.
     pub fn connections(self) -> usize {
         match self {
@@ -72,6 +91,8 @@ pub struct Places {
     pub socket: PathBuf,
     pub port: u16,
     pub port_without_users: u16,
+    /// DOCUMENT_ROOT for nginx.
+    pub root: PathBuf,
 }
 
 /// A gateway with the listeners of docs/fronts/gateway.toml, these sites and pools.
@@ -106,23 +127,57 @@ pub fn gateway(folder: TempDir, sites: &str) -> (Gateway, Places) {
         socket,
         port: ports[0],
         port_without_users: ports[1],
+        root: "/srv/www".into(),
     };
     (gateway, places)
+}
+
+/// A worker alone for an extension, with its socket in this folder, and a web server before it.
+pub fn before_worker(
+    kind: Kind,
+    folder: Rc<TempDir>,
+    extension: &Path,
+    root: &Path,
+) -> (Worker, Front) {
+    let (worker, places) = lone_worker(folder, extension, root);
+    let front = Front::start(kind, &places);
+    (worker, front)
+}
+
+/// A worker alone that listens in this folder, where a web server may connect to it.
+pub fn lone_worker(folder: Rc<TempDir>, extension: &Path, root: &Path) -> (Worker, Places) {
+    open(folder.path());
+    let worker = Worker::listening_in(folder, extension);
+    drop(worker.connect());
+    // Whoever may write to the socket may connect: that it is the web server's user is the operator's business.
+    std::fs::set_permissions(worker.socket(), Permissions::from_mode(0o666)).unwrap();
+    let places = Places {
+        socket: worker.socket(),
+        port: 0,
+        port_without_users: 0,
+        root: root.to_owned(),
+    };
+    (worker, places)
 }
 
 impl Front {
     /// Starts it before an application that listens there.
     pub fn start(kind: Kind, places: &Places) -> Self {
         let folder = TempDir::new().unwrap();
-        open(folder.path());
         let port = free_port();
-        let mut command = match kind {
+        let command = match kind {
             Kind::Nginx => nginx(folder.path(), port, places),
             Kind::Apache => apache(folder.path(), port, places),
             Kind::Lighttpd => lighttpd(folder.path(), port, places),
             Kind::Haproxy => haproxy(folder.path(), port, places),
             Kind::Caddy => caddy(folder.path(), port, places),
         };
+        Self::run(command, port, folder)
+    }
+
+    /// Starts it with this command, which makes it listen on this port. The folder holds its files.
+    pub fn run(mut command: Command, port: u16, folder: TempDir) -> Self {
+        open(folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = Running(command.stderr(Stdio::piped()).spawn().unwrap());
         let log = Lines::of(child.stderr.take().unwrap());
@@ -170,16 +225,8 @@ impl Drop for Front {
 fn nginx(folder: &Path, port: u16, places: &Places) -> Command {
     let mut text = Changed::document("nginx.conf");
     text.change("listen 80;", &format!("listen 127.0.0.1:{port};"));
-    text.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
-    text.change_path("/run/nginx.pid", &folder.join("pid"));
-    text.change("/var/log/nginx/error.log", "stderr");
-    // Its folders for bodies, which are those of the system otherwise.
-    let folders = ["client_body", "fastcgi", "proxy", "uwsgi", "scgi"].map(|name| {
-        let path = folder.join(name);
-        format!("{name}_temp_path {};\n", path.display())
-    });
-    let own = format!("access_log off;\n{}", folders.concat());
-    text.change("access_log /var/log/nginx/access.log;", &own);
+    text.nginx(folder, places);
+    text.change_path("/srv/www", &places.root);
     let mut command = Command::new(peer("nginx"));
     let file = text.write(folder, "nginx.conf");
     command.args(["-g", "daemon off;", "-c"]).arg(file);
@@ -189,11 +236,9 @@ fn nginx(folder: &Path, port: u16, places: &Places) -> Command {
 fn apache(folder: &Path, port: u16, places: &Places) -> Command {
     let mut text = Changed::document("apache2.conf");
     text.change("Listen 80", &format!("Listen 127.0.0.1:{port}"));
-    text.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
-    text.change_path("/run/apache2/apache2.pid", &folder.join("pid"));
-    text.change_path("/run/apache2", folder);
-    text.change_path("/srv/www", folder);
-    text.change("/var/log/apache2/error.log", "/dev/stderr");
+    text.apache(folder, places);
+    // Each answer that is cut off costs so much.
+    text.change("KeepAliveTimeout    2", "KeepAliveTimeout 200ms");
     let mut command = Command::new(peer("apache2"));
     let file = text.write(folder, "apache2.conf");
     command.args(["-D", "FOREGROUND", "-f"]).arg(file);
@@ -202,16 +247,7 @@ fn apache(folder: &Path, port: u16, places: &Places) -> Command {
 
 fn lighttpd(folder: &Path, port: u16, places: &Places) -> Command {
     let mut text = Changed::document("lighttpd.conf");
-    text.change("= 80", &format!("= {port}"));
-    text.change("0.0.0.0", "127.0.0.1");
-    text.change("9000", &places.port.to_string());
-    text.change_path("/run/lighttpd.pid", &folder.join("pid"));
-    text.change_path("/srv/www", folder);
-    text.change("server.errorlog", "# server.errorlog");
-    let uploads = folder.join("uploads");
-    std::fs::create_dir(&uploads).unwrap();
-    std::fs::set_permissions(&uploads, Permissions::from_mode(0o777)).unwrap();
-    text.change_path("/var/cache/lighttpd/uploads", &uploads);
+    text.lighttpd(folder, port, places);
     let mut command = Command::new(peer("lighttpd"));
     let file = text.write(folder, "lighttpd.conf");
     command.args(["-D", "-f"]).arg(file);
@@ -246,15 +282,15 @@ fn caddy(folder: &Path, port: u16, places: &Places) -> Command {
 }
 
 /// A file of docs/fronts in which a few words are replaced.
-struct Changed(String);
+pub struct Changed(String);
 
 impl Changed {
-    fn document(name: &str) -> Self {
+    pub fn document(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/fronts");
         Self(std::fs::read_to_string(folder.join(name)).unwrap())
     }
 
-    fn change(&mut self, from: &str, to: &str) {
+    pub fn change(&mut self, from: &str, to: &str) {
         assert!(
             self.0.contains(from),
             "{from} is no longer there:\n{}",
@@ -263,11 +299,48 @@ impl Changed {
         self.0 = self.0.replace(from, to);
     }
 
-    fn change_path(&mut self, from: &str, to: &Path) {
+    pub fn change_path(&mut self, from: &str, to: &Path) {
         self.change(from, to.to_str().unwrap());
     }
 
-    fn write(&self, folder: &Path, name: &str) -> PathBuf {
+    /// What all configurations of nginx name.
+    pub fn nginx(&mut self, folder: &Path, places: &Places) {
+        self.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
+        self.change_path("/run/nginx.pid", &folder.join("pid"));
+        self.change("/var/log/nginx/error.log", "stderr");
+        // Its folders for bodies, which are those of the system otherwise.
+        let folders = ["client_body", "fastcgi", "proxy", "uwsgi", "scgi"].map(|name| {
+            let path = folder.join(name);
+            format!("{name}_temp_path {};\n", path.display())
+        });
+        let own = format!("access_log off;\n{}", folders.concat());
+        self.change("access_log /var/log/nginx/access.log;", &own);
+    }
+
+    /// What all configurations of lighttpd name.
+    pub fn lighttpd(&mut self, folder: &Path, port: u16, places: &Places) {
+        self.change("= 80", &format!("= {port}"));
+        self.change("0.0.0.0", "127.0.0.1");
+        self.change("9000", &places.port.to_string());
+        self.change_path("/run/lighttpd.pid", &folder.join("pid"));
+        self.change_path("/srv/www", folder);
+        self.change("server.errorlog", "# server.errorlog");
+        let uploads = folder.join("uploads");
+        std::fs::create_dir(&uploads).unwrap();
+        std::fs::set_permissions(&uploads, Permissions::from_mode(0o777)).unwrap();
+        self.change_path("/var/cache/lighttpd/uploads", &uploads);
+    }
+
+    /// What all configurations of Apache name.
+    pub fn apache(&mut self, folder: &Path, places: &Places) {
+        self.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
+        self.change_path("/run/apache2/apache2.pid", &folder.join("pid"));
+        self.change_path("/run/apache2", folder);
+        self.change_path("/srv/www", folder);
+        self.change("/var/log/apache2/error.log", "/dev/stderr");
+    }
+
+    pub fn write(&self, folder: &Path, name: &str) -> PathBuf {
         let file = folder.join(name);
         std::fs::write(&file, &self.0).unwrap();
         file
@@ -284,7 +357,7 @@ fn own_group() -> String {
 }
 
 /// A port that nobody has at this moment: these web servers cannot pick one and tell.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -1,31 +1,23 @@
 //! A worker without a gateway behind nginx, with the same file.
 
 use std::collections::HashMap;
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::rc::Rc;
 
 use system_tests::{Reply, extension, get, sample};
 use tempfile::TempDir;
 
-use super::server::{Front, Kind, Places, open};
+use super::server::{Front, Kind, before_worker};
 use crate::worker::Worker;
 
 /// A worker, and nginx before it.
 fn behind_nginx(folder: TempDir, extension: &Path) -> (Worker, Front) {
-    open(folder.path());
-    let worker = Worker::listening_in(Rc::new(folder), extension);
-    drop(worker.connect());
-    // Whoever may write to the socket may connect: that it is nginx's user is the operator's business.
-    std::fs::set_permissions(worker.socket(), Permissions::from_mode(0o666)).unwrap();
-    let places = Places {
-        socket: worker.socket(),
-        port: 0,
-        port_without_users: 0,
-    };
-    let front = Front::start(Kind::Nginx, &places);
-    (worker, front)
+    before_worker(
+        Kind::Nginx,
+        Rc::new(folder),
+        extension,
+        Path::new("/srv/www"),
+    )
 }
 
 fn post(front: &Front, target: &str, body: &[u8]) -> Reply {

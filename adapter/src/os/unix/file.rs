@@ -1,6 +1,6 @@
 //! Files of the extension.
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 
 use isapi_abi::error::{ERROR_INVALID_HANDLE, ERROR_READ_FAULT};
 use isapi_abi::types::HANDLE;
@@ -39,6 +39,16 @@ impl ForeignFile {
         let file = self.descriptor()?;
         rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut *buffer, offset))
             .map_err(to_win32)
+    }
+
+    /// Its path without links. `None`: there is none any more, or another file is there now.
+    pub fn path(&self) -> Option<Vec<u8>> {
+        let file = self.descriptor().ok()?;
+        let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let path = rustix::fs::readlink(link, Vec::new()).ok()?;
+        let (own, there) = (rustix::fs::fstat(file).ok()?, rustix::fs::stat(&path).ok()?);
+        let is_same = (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino);
+        is_same.then(|| path.into_bytes())
     }
 
     fn descriptor(&self) -> Result<BorrowedFd<'_>, u32> {

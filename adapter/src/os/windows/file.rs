@@ -38,6 +38,11 @@ impl ForeignFile {
         u64::try_from(size).map_err(|_| ERROR_INVALID_HANDLE)
     }
 
+    /// Its path as web servers have it: nobody tells that of a handle here.
+    pub fn path(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Reads at an offset; zero at the end of the file. It does not matter whether the file was opened with
     /// `FILE_FLAG_OVERLAPPED`, nor what else goes on with it.
     ///

@@ -48,6 +48,18 @@ fn tells_each_mistake_of_a_listener() {
             "2:47: \"*.dll\" is not the path of one handler",
         ),
         (
+            "[server]\nfastcgi = { address = 'unix:/x', sendfile = ['www', 'gone'] }\n",
+            "2:53: gone does not exist",
+        ),
+        (
+            "[server]\nfastcgi = { address = 'unix:/x', accel_redirect = { '/x' = 'gone' } }\n",
+            "2:60: gone does not exist",
+        ),
+        (
+            "[server]\nfastcgi = { address = 'unix:/x', local_redirects = 1 }\n",
+            "2:52: ",
+        ),
+        (
             "[server]\nfastcgi = { address = 'unix:/x', xyzzy = 1 }\n",
             "2:34: unknown key `xyzzy` in `fastcgi` of [server]",
         ),

@@ -1,13 +1,20 @@
 //! The head of an answer as a CGI program gives it (RFC 3875 §6.3). Pure.
 
-use http::header::CONNECTION;
+use http::header::{CONNECTION, HeaderName, HeaderValue, LOCATION};
 use hyper::ext::ReasonPhrase;
 
 use crate::response::Response;
 
 /// Appends `Status`, the headers and the empty line behind them. `Status` is always there: without it nginx would make
-/// 302 of an answer with a Location (ISAPI.md §9.8).
+/// 302 of an answer with a Location (ISAPI.md §9.8). HAProxy does so too unless `Status` comes behind the Location.
 pub fn write_head(out: &mut Vec<u8>, response: &Response) {
+    let (before, behind): (Vec<_>, Vec<_>) = response
+        .headers
+        .iter()
+        // A client's connection is the web server's business.
+        .filter(|(name, _)| *name != CONNECTION)
+        .partition(|(name, _)| *name == LOCATION);
+    write_lines(out, &before);
     let own = response.reason.as_deref();
     let own = own.filter(|reason| ReasonPhrase::try_from(*reason).is_ok());
     let usual = || response.status.canonical_reason().unwrap_or("").as_bytes();
@@ -21,22 +28,24 @@ pub fn write_head(out: &mut Vec<u8>, response: &Response) {
         }
     }
     out.extend_from_slice(b"\r\n");
-    // A client's connection is the web server's business.
-    let headers = response.headers.iter();
-    for (name, value) in headers.filter(|(name, _)| *name != CONNECTION) {
+    write_lines(out, &behind);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_lines(out: &mut Vec<u8>, headers: &[(&HeaderName, &HeaderValue)]) {
+    for (name, value) in headers {
         out.extend_from_slice(name.as_str().as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use bytes::Bytes;
-    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+    use http::{HeaderMap, StatusCode};
 
     use super::*;
     use crate::body;
@@ -65,7 +74,7 @@ mod tests {
     fn begins_with_the_status() {
         assert_eq!(head(200, None, &[]), "Status: 200 OK\r\n\r\n");
         let own = head(299, Some(b"Not Quite"), &[("location", "/x")]);
-        assert_eq!(own, "Status: 299 Not Quite\r\nlocation: /x\r\n\r\n");
+        assert_eq!(own, "location: /x\r\nStatus: 299 Not Quite\r\n\r\n");
         assert_eq!(head(299, None, &[]), "Status: 299\r\n\r\n");
     }
 

@@ -23,6 +23,7 @@ pub use address::{Address, Network};
 
 use crate::config;
 use crate::dispatch::Table;
+use crate::front_takes::FrontTakes;
 use params::Trust;
 
 /// What the variables of a web server may take beside the headers of the client, bytes: certificates are long.
@@ -33,6 +34,8 @@ pub struct FastCgi {
     table: Arc<Table>,
     /// What the word of the web server counts for.
     trust: Trust,
+    /// What the web server does in our place.
+    takes: Arc<FrontTakes>,
     /// The path of the handler that authorizes; empty if there is none.
     authorizer: String,
     options: Options,
@@ -55,6 +58,7 @@ impl FastCgi {
                 client: listener.trusted,
                 users: listener.users,
             },
+            takes: Arc::new(FrontTakes::new(listener)),
             authorizer: listener.authorizer.clone().unwrap_or_default(),
             options: Options {
                 max_requests: listener.requests,

@@ -61,6 +61,7 @@ pub fn head(
                 variables: identity(params, trust.users),
                 request_uri: original,
                 document_root: document_root(params),
+                ..Front::default()
             }
         } else {
             Front::default()

@@ -191,10 +191,13 @@ impl Requests {
             _ => "",
         };
         let head = params::head(params, mount, self.socket, self.front.trust);
-        let head = match head {
+        let mut head = match head {
             Ok(head) => head,
             Err(error) => return self.refuse(id, &error),
         };
+        if role == Role::Responder {
+            head.front.takes = Arc::clone(&self.front.takes);
+        }
         if self.last.is_some() {
             return self.refuse(id, &Error::Stopping);
         }
