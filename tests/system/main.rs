@@ -17,6 +17,7 @@ mod concurrency;
 mod config;
 mod conformance;
 mod crash;
+mod crash_reports;
 mod dependencies;
 mod dlls;
 mod echo;

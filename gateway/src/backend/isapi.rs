@@ -12,7 +12,11 @@ use crate::body::{self, Body};
 use crate::config;
 use crate::dispatch::{Caller, Origin};
 use crate::error::Error;
-use crate::pool::{Begun, Launcher, Pool, Predecessors, Pump, Repeatable, Reply, Trials};
+use crate::observe::crash_report::Reports;
+use crate::observe::crash_report::content::Outcome;
+use crate::pool::{
+    Begun, Exchange, Lane, Launcher, Pool, Predecessors, Pump, Repeatable, Reply, Trials,
+};
 use crate::response::Answer;
 use crate::runtime::Runtimes;
 use crate::site::{Target, Warmup};
@@ -30,11 +34,12 @@ impl Isapi {
         extension: &Path,
         launcher: Launcher,
         warmup: Option<Warmup>,
+        reports: Option<Reports>,
         before: Predecessors,
         runtimes: &Runtimes,
     ) -> Self {
         Self::new(Pool::start(
-            config, extension, launcher, warmup, before, runtimes,
+            config, extension, launcher, warmup, reports, before, runtimes,
         ))
     }
 
@@ -68,34 +73,52 @@ impl Isapi {
         let mut request = Repeatable::new(&head.method, body, self.pool.retry_body());
         let mut trials = Trials::default();
         let answer = loop {
-            let answer = self.attempt(origin, request.body(), has_body, target).await;
-            match answer {
+            let (lane, exchange) = self.begin(origin, has_body, target).await?;
+            let body = has_body.then(|| request.body());
+            match self.attempt(origin, lane, &exchange, body, target).await {
                 Err(Error::WorkerLost { reason, innocent })
                     if request.can_be_repeated() && trials.lost(innocent) =>
                 {
+                    exchange.becomes(Outcome::RunsAgain);
                     let (pool, method, path) = (self.pool(), &head.method, head.uri.path());
                     tracing::warn!(pool, %method, path, "runs again: {reason}");
                 }
-                answer => break answer,
+                answer => {
+                    exchange.becomes(match answer {
+                        Ok(_) => Outcome::Cut,
+                        Err(_) => Outcome::Failed,
+                    });
+                    break answer;
+                }
             }
         };
         request.settle();
         answer
     }
 
+    async fn begin(
+        &self,
+        origin: &Arc<Origin>,
+        has_body: bool,
+        target: &Target,
+    ) -> Result<(Arc<Lane>, Arc<Exchange>), Error> {
+        let asked = Instant::now();
+        let begun = self.pool.begin(&origin.head, target, has_body).await?;
+        origin.journal.waited(asked.elapsed());
+        begun.1.report_to(Arc::clone(&origin.journal));
+        Ok(begun)
+    }
+
     async fn attempt(
         &self,
         origin: &Arc<Origin>,
-        body: Body,
-        has_body: bool,
+        lane: Arc<Lane>,
+        exchange: &Arc<Exchange>,
+        body: Option<Body>,
         target: &Target,
     ) -> Result<Answer, Error> {
-        let asked = Instant::now();
-        let (lane, exchange) = self.pool.begin(&origin.head, target, has_body).await?;
-        origin.journal.waited(asked.elapsed());
-        exchange.report_to(Arc::clone(&origin.journal));
-        let mut pump = has_body.then(|| Pump::new(lane.clone(), exchange.clone(), body));
-        let mut reply = Reply::new(lane, exchange, Caller::new(origin, target));
+        let mut pump = body.map(|body| Pump::new(lane.clone(), exchange.clone(), body));
+        let mut reply = Reply::new(lane, exchange.clone(), Caller::new(origin, target));
         let begun = reply.head(&mut pump).await?;
         if let Some(pump) = pump {
             // The answer has begun and the body still comes: from here each has its own pace.

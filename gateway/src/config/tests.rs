@@ -78,6 +78,13 @@ fn reads_everything() {
         mode = 0o660
         token = "0123456789abcdef"
 
+        [crash]
+        folder = "reports"
+        keep = 3
+        size = "64KiB"
+        hook = ["./x.cgi", "one"]
+        hook_timeout = "5s"
+
         [[site]]
         hosts = ["WWW.Example.org.", "*.example.net"]
         root = "www/"
@@ -192,6 +199,17 @@ fn reads_everything() {
         token: Some(Secret::new("0123456789abcdef").unwrap()),
     };
     assert_eq!(config.admin, Some(admin));
+    let crash = Crash {
+        folder: Some(folder.path("reports")),
+        keep: 3,
+        size: 65_536,
+        hook: vec![
+            folder.path("x.cgi").to_str().unwrap().to_owned(),
+            "one".to_owned(),
+        ],
+        hook_timeout: Duration::from_secs(5),
+    };
+    assert_eq!(config.crash, crash);
     let verbs = [Method::GET, Method::POST];
     let site = Site {
         hosts: vec!["www.example.org".to_owned(), "*.example.net".to_owned()],

@@ -7,6 +7,7 @@
 
 mod child;
 mod crash;
+mod death;
 mod driver;
 mod entries;
 mod exchange;
@@ -22,6 +23,7 @@ mod snapshot;
 mod state;
 mod supervisor;
 mod variables;
+mod version;
 mod warmup;
 mod worker;
 
@@ -45,6 +47,8 @@ pub use worker::About;
 
 use crate::config;
 use crate::error::Error;
+use crate::observe::crash_report::Reports;
+use crate::observe::crash_report::content::Limits;
 use crate::request::RequestHead;
 use crate::runtime::{self, Runtimes};
 use crate::site::{Target, Warmup};
@@ -74,6 +78,10 @@ pub struct Pool {
     config: config::Workers,
     /// The request that a new worker answers before it gets others.
     warmup: Option<Warmup>,
+    /// Where deaths of its workers are reported.
+    reports: Option<Reports>,
+    /// What its workers may have, for the reports.
+    allowed: Limits,
     queue: Queue<Slot>,
     roster: watch::Sender<Roster>,
     /// The supervisor has been told of the load and has not looked yet.
@@ -126,10 +134,11 @@ impl Pool {
         extension: &Path,
         launcher: Launcher,
         warmup: Option<Warmup>,
+        reports: Option<Reports>,
         before: Predecessors,
         runtimes: &Runtimes,
     ) -> Arc<Self> {
-        let (pool, events) = Self::new(config, extension, warmup);
+        let (pool, events) = Self::new(config, extension, warmup, reports);
         let state = State::new(Policy::new(config));
         let plan = Plan::new(config, extension, launcher);
         let threads = runtimes.handles().to_vec();
@@ -228,6 +237,7 @@ impl Pool {
         config: &config::Pool,
         extension: &Path,
         warmup: Option<Warmup>,
+        reports: Option<Reports>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
         let (events, receiver) = mpsc::unbounded_channel();
         let limited = |limit: Duration| (!limit.is_zero()).then_some(limit);
@@ -242,6 +252,8 @@ impl Pool {
             queue_timeout: config.queue_timeout,
             config: config.workers.clone(),
             warmup,
+            reports,
+            allowed: Limits::new(config),
             queue: Queue::new(config.queue_length),
             roster: watch::Sender::default(),
             load_told: AtomicBool::new(false),

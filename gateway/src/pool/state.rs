@@ -109,6 +109,12 @@ impl State {
         members.map(|(id, worker)| (*id, worker.phase, worker.generation))
     }
 
+    /// The generation of a worker.
+    pub fn generation_of(&self, id: WorkerId) -> u64 {
+        let worker = self.workers.get(&id);
+        worker.map_or(self.generation, |worker| worker.generation)
+    }
+
     /// Counts the versions of the extension's file.
     pub fn generation(&self) -> u64 {
         self.generation

@@ -64,6 +64,23 @@ fn tells_each_mistake_with_its_place() {
             "3:10: 1024 bytes is not between",
         ),
         (
+            "[crash]\nkeep = 10001\n",
+            "2:8: 10001 is not a whole number from 0 to 10000",
+        ),
+        (
+            "[crash]\nsize = 10\n",
+            "2:8: 10 bytes is not between 64KiB and 1GiB",
+        ),
+        ("[crash]\nhook = []\n", "2:1: `hook` is empty"),
+        (
+            "[crash]\nhook = ['no/hook']\n",
+            "2:9: no/hook does not exist",
+        ),
+        (
+            "[crash]\nhook_timeout = 1\n",
+            "2:1: `hook_timeout` has no meaning without `hook`",
+        ),
+        (
             "[server]\nhttp = ['127.0.0.1:1', 'localhost:80']\n",
             "2:24: \"localhost:80\" is not an IP address with a port",
         ),
