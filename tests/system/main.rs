@@ -8,6 +8,7 @@
 )]
 
 mod access_log;
+mod affinity;
 mod async_io;
 mod bad_input;
 mod bench;

@@ -8,6 +8,7 @@ use http::HeaderValue;
 use http::header::CONNECTION;
 use http_body::Body as _;
 
+use super::sticky::Sticky;
 use crate::body::{self, Body};
 use crate::config;
 use crate::dispatch::{Caller, Origin};
@@ -15,8 +16,9 @@ use crate::error::Error;
 use crate::observe::crash_report::Reports;
 use crate::observe::crash_report::content::Outcome;
 use crate::pool::{
-    Begun, Exchange, Lane, Launcher, Pool, Predecessors, Pump, Repeatable, Reply, Trials,
+    Begun, Exchange, Lane, Launcher, Pool, Predecessors, Pump, Repeatable, Reply, Token, Trials,
 };
+use crate::request::RequestHead;
 use crate::response::Answer;
 use crate::runtime::Runtimes;
 use crate::site::{Target, Warmup};
@@ -24,6 +26,7 @@ use crate::site::{Target, Warmup};
 /// An ISAPI extension behind a pool of workers.
 pub struct Isapi {
     pool: Arc<Pool>,
+    sticky: Option<Sticky>,
 }
 
 impl Isapi {
@@ -45,7 +48,8 @@ impl Isapi {
 
     /// The backend of a pool that runs.
     pub fn new(pool: Arc<Pool>) -> Self {
-        Self { pool }
+        let sticky = pool.sticky().map(Sticky::new);
+        Self { pool, sticky }
     }
 
     /// Waits until the first worker has loaded the extension.
@@ -72,9 +76,12 @@ impl Isapi {
         let head = &origin.head;
         let mut request = Repeatable::new(&head.method, body, self.pool.retry_body());
         let mut trials = Trials::default();
+        let bound = self.sticky.as_ref().and_then(|sticky| sticky.value(head));
+        let bound = bound.and_then(Token::parse);
         let answer = loop {
-            let (lane, exchange) = self.begin(origin, has_body, target).await?;
+            let (lane, exchange) = self.begin(origin, has_body, target, bound).await?;
             let body = has_body.then(|| request.body());
+            let token = lane.token();
             match self.attempt(origin, lane, &exchange, body, target).await {
                 Err(Error::WorkerLost { reason, innocent })
                     if request.can_be_repeated() && trials.lost(innocent) =>
@@ -88,7 +95,7 @@ impl Isapi {
                         Ok(_) => Outcome::Cut,
                         Err(_) => Outcome::Failed,
                     });
-                    break answer;
+                    break answer.map(|answer| self.bind(head, answer, bound, token));
                 }
             }
         };
@@ -101,12 +108,32 @@ impl Isapi {
         origin: &Arc<Origin>,
         has_body: bool,
         target: &Target,
+        bound: Option<Token>,
     ) -> Result<(Arc<Lane>, Arc<Exchange>), Error> {
         let asked = Instant::now();
-        let begun = self.pool.begin(&origin.head, target, has_body).await?;
+        let begun = self.pool.begin(&origin.head, target, has_body, bound);
+        let begun = begun.await?;
         origin.journal.waited(asked.elapsed());
         begun.1.report_to(Arc::clone(&origin.journal));
         Ok(begun)
+    }
+
+    /// Binds the client to the worker that has answered, unless it is.
+    fn bind(
+        &self,
+        head: &RequestHead,
+        answer: Answer,
+        bound: Option<Token>,
+        token: Token,
+    ) -> Answer {
+        match (&self.sticky, answer) {
+            (Some(sticky), Answer::Response(mut response)) if bound != Some(token) => {
+                let secure = head.connection.secure;
+                sticky.bind(&mut response.headers, &token.to_string(), secure);
+                Answer::Response(response)
+            }
+            (_, answer) => answer,
+        }
     }
 
     async fn attempt(

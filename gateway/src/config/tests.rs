@@ -123,6 +123,8 @@ fn reads_everything() {
         request_grace = "1s"
         slow_request = "5s"
         retry_body = "1KiB"
+        sticky_header = "X-Route"
+        sticky_drain = "1m"
         user = "root"
         group = "0"
         limits = { open_files = 1024, core_size = 0, cpu_time = "1h", address_space = "4GiB" }
@@ -258,6 +260,8 @@ fn reads_everything() {
             request_grace: Duration::from_secs(1),
             slow_request: Duration::from_secs(5),
             retry_body: 1024,
+            sticky: Some(Sticky::Header(http::HeaderName::from_static("x-route"))),
+            sticky_drain: Duration::from_secs(60),
             recycle: super::workers::Recycle {
                 requests: 10_000,
                 age: Duration::ZERO,
@@ -378,7 +382,7 @@ fn fastcgi_applications_are_listening_or_started() {
         max_fails: 0,
         fail_timeout: Duration::from_secs(3),
         buffer_body: 65_536,
-        sticky: Some("ROUTE".to_owned()),
+        sticky: Some(Sticky::Cookie("ROUTE".to_owned())),
     };
     assert_eq!(settings("far"), far);
     let sendfile = SendFile {

@@ -21,7 +21,7 @@ use super::entries::{Entries, Entry};
 use super::exchange::{Ending, Exchange};
 use super::state::WorkerId;
 use super::worker::Slot;
-use super::{Pool, lock, variables};
+use super::{Pool, Token, lock, variables};
 use crate::error::Error;
 use crate::observe::status::RequestStatus;
 use crate::request::RequestHead;
@@ -112,6 +112,11 @@ impl Lane {
             }),
         };
         (Arc::new(lane), greeted)
+    }
+
+    /// What names its worker to clients.
+    pub fn token(&self) -> Token {
+        self.pool.token(self.worker)
     }
 
     /// Whether a request can begin now.

@@ -115,6 +115,15 @@ impl Supervisor {
                 tracing::info!(pool, pid, "worker {pid} takes no more requests: {reason}");
                 worker.retire(reason.label());
             }),
+            Action::Linger(id, reason) => self.with(id, |worker| {
+                let (pool, pid) = (&self.pool.name, worker.pid);
+                let limit = self.pool.config.sticky_drain;
+                tracing::info!(
+                    pool,
+                    pid,
+                    "worker {pid} goes on for up to {limit:?} for clients that are bound to it: {reason}"
+                );
+            }),
             Action::Close(id) => self.with(id, |worker| {
                 for lane in &worker.lanes {
                     lane.close();
@@ -205,7 +214,7 @@ impl Supervisor {
 
     /// Tells the requests what there is now.
     fn publish(&self) {
-        let ready = self.state.ready();
+        let (ready, lingering) = (self.state.ready(), self.state.lingering());
         let member = |(id, phase, generation)| {
             let worker = self.workers.get(&id)?.clone();
             Some(Member {
@@ -218,6 +227,9 @@ impl Supervisor {
             members: self.state.members().filter_map(member).collect(),
             generation: self.state.generation(),
             ready: ready
+                .filter_map(|id| self.workers.get(&id).cloned())
+                .collect(),
+            lingering: lingering
                 .filter_map(|id| self.workers.get(&id).cloned())
                 .collect(),
             failure: self.state.failure().cloned(),

@@ -273,6 +273,26 @@ fn tells_each_mistake_with_its_place() {
             "3:15: it is larger than 1073741824 bytes, 1 GiB",
         ),
         (
+            "[pool.x]\nextension = 'x.so'\nsticky = 'a'\nsticky_header = 'b'\n",
+            "4:1: a client is bound by a cookie or by a header",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nsticky_header = 'a b'\n",
+            "3:17: \"a b\" is not the name of a header",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nsticky_drain = 1\n",
+            "3:1: `sticky_drain` has no meaning without",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nsticky = 'a'\nsticky_drain = 1\noverlap = false\n",
+            "4:1: `sticky_drain` has no meaning with `overlap = false`",
+        ),
+        (
+            "[pool.x]\nfastcgi = 'php:9000'\nsticky_drain = 1\n",
+            "3:1: `sticky_drain` has no meaning for a `fastcgi` pool",
+        ),
+        (
             "[pool.x]\nfastcgi = 'php:9000'\nsticky = 'a b'\n",
             "3:10: \"a b\" is not the name of a cookie",
         ),
