@@ -60,6 +60,7 @@ impl Site {
             error_pages: config::ErrorPages::new(),
             access_log: None,
             admin: None,
+            crash: config::Crash::default(),
         };
         change(folder.path(), &mut config);
         let sites = Sites::new(&config, |name| {

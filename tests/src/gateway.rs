@@ -79,7 +79,8 @@ impl Gateway {
     }
 
     /// `isapi-gateway serve --config FILE` in a new folder. In the text, `{samples}` and `{cgi}` stand for the folders of
-    /// the samples, `{wine}` for the prefix of Wine that all tests share, `{dir}` for the new folder.
+    /// the samples, `{wine}` for the prefix of Wine that all tests share, `{dir}` for the new folder, below which is also what
+    /// the gateway keeps.
     pub fn with_config(text: &str) -> Self {
         Self::with_config_in(TempDir::new().unwrap(), text)
     }
@@ -111,6 +112,7 @@ impl Gateway {
     }
 
     fn start(mut command: Command, folder: TempDir) -> Self {
+        command.env("XDG_STATE_HOME", folder.path().join("state"));
         let mut child = Running(command.spawn().unwrap());
         let out = Lines::of(child.stdout.take().unwrap());
         let log = Lines::of(child.stderr.take().unwrap());

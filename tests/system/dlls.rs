@@ -9,6 +9,7 @@ use std::time::Instant;
 use system_tests::{Client, Gateway, Machine, Signal, mentioning, wait_until};
 use tempfile::TempDir;
 
+use crate::crash_reports;
 use crate::samples::{Column, bodies, gateway_of, table};
 
 /// Makes one test for each machine, of functions in a module `checks`.
@@ -41,6 +42,7 @@ on_both_machines! {
     windows_sockets_work
     the_host_is_as_promised
     crashes_are_reported
+    crash_reports_have_the_stack
     cplusplus_works
     pascal_works
     nothing_stays_behind
@@ -274,6 +276,32 @@ mod checks {
             gateway.log().wait_for(words);
         }
         assert_eq!(answer(&gateway, "/legacy.dll/attached"), "1");
+        gateway.stop();
+    }
+
+    pub fn crash_reports_have_the_stack(machine: Machine) {
+        let gateway = serve("legacy", machine, "");
+        assert_eq!(gateway.get("/legacy.dll/violation").status(), 502);
+        let folder = gateway.folder().join("state/isapi-gateway/crash");
+        let report = crash_reports::report(&gateway, &folder);
+        assert_eq!(report["kind"], "crash");
+        let fault = &report["fault"];
+        assert_eq!(fault["name"], "EXCEPTION_ACCESS_VIOLATION");
+        assert_eq!(fault["code"], "0xC0000005");
+        assert_eq!(fault["module"], "legacy.dll");
+        assert_eq!(report["culprit"]["path"], "/legacy.dll/violation");
+        let frames = report["backtrace"].as_array().unwrap();
+        for key in ["address", "module", "offset"] {
+            assert_eq!(frames[0][key], fault[key]);
+        }
+        // Without frame pointers the DLL's callers are not found on x86.
+        if machine == Machine::X86_64 {
+            let worker = |frame: &serde_json::Value| {
+                let module = frame["module"].as_str().unwrap_or_default();
+                module.starts_with("isapi-worker")
+            };
+            assert!(frames.iter().any(worker), "{frames:?}");
+        }
         gateway.stop();
     }
 

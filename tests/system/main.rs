@@ -8,6 +8,7 @@
 )]
 
 mod access_log;
+mod affinity;
 mod async_io;
 mod bad_input;
 mod bench;
@@ -17,6 +18,7 @@ mod concurrency;
 mod config;
 mod conformance;
 mod crash;
+mod crash_reports;
 mod dependencies;
 mod dlls;
 mod echo;

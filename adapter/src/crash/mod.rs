@@ -1,10 +1,11 @@
 //! Crash reports: an extension that brings its process down leaves one line on standard error, and behind it the last
-//! calls of the request whose thread it was.
+//! calls of the request whose thread it was, and the function calls that led to the crash.
 //!
 //! ```text
 //! isapi-worker: crash: EXCEPTION_ACCESS_VIOLATION (0xC0000005) reading 0x0 at foo.dll+0x1234 in thread 52, request 0:17 GET /x
 //! isapi-worker: crash: SIGSEGV (11) writing 0x0 at foo.so+0x1234 in thread 4711, no request
 //! isapi-worker: crash: call 3: WriteClient 1024 bytes = TRUE at 12 µs
+//! isapi-worker: crash: frame 1: 0x7f30115c6180 foo.so+0x1180
 //! ```
 //!
 //! The numbers before the request are those of the gateway's connection and of the request on it: by them the gateway
@@ -182,6 +183,40 @@ fn write_line(text: fmt::Arguments<'_>) {
     system::write_to_stderr(line.finish());
 }
 
+/// Calls of functions that are told at most.
+const MOST_FRAMES: usize = 32;
+
+/// The calls of functions that led to a crash, told one by one, the innermost first: its number 0 is the place of the crash.
+struct Frames {
+    count: usize,
+}
+
+impl Frames {
+    fn new() -> Self {
+        Self { count: 0 }
+    }
+
+    /// Writes one more to standard error. False when it was the last that is told.
+    fn tell(&mut self, place: Place<'_>) -> bool {
+        write_line(format_args!("frame {}: {place}", self.count));
+        self.count += 1;
+        self.count < MOST_FRAMES
+    }
+}
+
+/// `0x7f30115c6180 foo.so+0x1180`, or the address alone.
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.address)?;
+        if let Some((name, offset)) = self.module {
+            f.write_str(" ")?;
+            name.iter().try_for_each(|byte| visible(*byte, f))?;
+            write!(f, "+{offset:#x}")?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.what)?;
@@ -277,6 +312,24 @@ mod tests {
         );
         report.thread = 78;
         assert!(report.to_string().ends_with("in thread 78, no request"));
+    }
+
+    #[test]
+    fn tells_so_many_frames_and_where_they_are() {
+        let frame = |module| Place {
+            address: 0x1000,
+            module,
+        };
+        assert_eq!(frame(None).to_string(), "0x1000");
+        assert_eq!(
+            frame(Some((b"a b\n.so", 0x12))).to_string(),
+            "0x1000 a b?.so+0x12"
+        );
+        let mut frames = Frames {
+            count: MOST_FRAMES - 2,
+        };
+        assert!(frames.tell(frame(None)));
+        assert!(!frames.tell(frame(None)));
     }
 
     #[test]

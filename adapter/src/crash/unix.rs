@@ -1,5 +1,7 @@
 //! Signals of faults: reported, and then left to do what they would have done.
 
+mod stack;
+
 use std::ffi::{c_int, c_void};
 use std::thread::JoinHandle;
 
@@ -7,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
 use super::maps::Finder;
-use super::{Access, Place, Report};
+use super::{Access, Frames, Place, Report};
 
 const SIGNALS: [(c_int, &str); 5] = [
     (libc::SIGSEGV, "SIGSEGV"),
@@ -28,6 +30,7 @@ extern "C" fn on_exit() {
             thread,
         }
         .send();
+        tell_stack(None, || None);
     }
 }
 
@@ -97,19 +100,17 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context:
         .find_map(|(number, name)| (*number == signal).then_some(*name))
         .unwrap_or("signal");
     // SAFETY: the kernel hands both structures to handlers with SA_SIGINFO.
-    let (code, fault, address, access) = unsafe {
-        let context = &*context.cast::<libc::ucontext_t>();
+    let (code, fault, context) = unsafe {
         (
             (*info).si_code,
             (*info).si_addr() as usize,
-            instruction(context),
-            access(context),
+            &*context.cast::<libc::ucontext_t>(),
         )
     };
+    let (address, access) = (instruction(context), access(context));
     // The address is that of an access only if the processor told it, not if the signal was sent.
     let told = matches!(signal, libc::SIGSEGV | libc::SIGBUS) && code > 0 && code != SI_KERNEL;
-    let mut finder = Finder::new(address);
-    read_maps(&mut finder);
+    let finder = find(address);
     Report {
         what: format_args!("{name} ({signal})"),
         access: told.then_some((access, fault)),
@@ -120,15 +121,61 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context:
         thread: thread_id(),
     }
     .send();
+    // SAFETY: plain calls. From here on another fault ends the process, and so does a walk that never ends.
+    unsafe {
+        for (signal, _) in SIGNALS {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut alarm = std::mem::zeroed();
+        libc::sigemptyset(&raw mut alarm);
+        libc::sigaddset(&raw mut alarm, libc::SIGALRM);
+        libc::signal(libc::SIGALRM, libc::SIG_DFL);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const alarm, std::ptr::null_mut());
+        libc::alarm(WALK_TIME);
+    }
+    tell_stack(Some(address), || return_address(context));
     // SAFETY: plain calls. The signal waits until this handler has returned.
     unsafe {
-        libc::signal(signal, libc::SIG_DFL);
+        libc::alarm(0);
         libc::raise(signal);
+    }
+}
+
+/// How long the calls may be looked for, seconds.
+const WALK_TIME: u32 = 1;
+
+/// Tells the calls of this thread, those of a handler left out if the instruction of the fault is given. Where it is no
+/// code, so that nothing is known of its function, `caller` tells one more.
+fn tell_stack(start: Option<usize>, caller: impl FnOnce() -> Option<usize>) {
+    let mut frames = Frames::new();
+    let mut tell = |address| {
+        let finder = find(address);
+        frames.tell(Place {
+            address,
+            module: finder.found(),
+        })
+    };
+    let mut count = 0;
+    stack::walk(start, &mut |address| {
+        count += 1;
+        // Where the thread began there is nothing to return to.
+        (address != 0 || count == 1) && tell(address)
+    });
+    if count == 1
+        && let Some(address) = caller()
+    {
+        tell(address);
     }
 }
 
 /// Sent by the kernel without an address, as for an address that cannot exist.
 const SI_KERNEL: c_int = 0x80;
+
+fn find(address: usize) -> Finder {
+    let mut finder = Finder::new(address);
+    read_maps(&mut finder);
+    finder
+}
 
 fn read_maps(finder: &mut Finder) {
     let Ok(maps) = rustix::fs::open(
@@ -160,6 +207,21 @@ fn access(context: &libc::ucontext_t) -> Access {
     } else {
         Access::Reading
     }
+}
+
+/// Where a function that has just been called returns to.
+#[cfg(target_arch = "x86_64")]
+fn return_address(context: &libc::ucontext_t) -> Option<usize> {
+    let top = usize::try_from(context.uc_mcontext.gregs[libc::REG_RSP as usize]).ok()?;
+    let pointer = std::ptr::with_exposed_provenance::<usize>(top);
+    // SAFETY: the stack of the thread that was interrupted. Should it be none, the process, which has told everything
+    // else, dies of this fault instead of the one before.
+    Some(unsafe { pointer.read_unaligned() })
+}
+
+#[cfg(target_arch = "aarch64")]
+fn return_address(context: &libc::ucontext_t) -> Option<usize> {
+    usize::try_from(context.uc_mcontext.regs[30]).ok()
 }
 
 #[cfg(target_arch = "aarch64")]

@@ -1,8 +1,10 @@
 //! Exceptions that nobody handles, and threads that vanish.
 
+mod stack;
+
 use std::ffi::c_void;
 use std::os::windows::io::AsRawHandle as _;
-use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
 use windows_sys::Win32::Foundation::{
@@ -25,7 +27,7 @@ use windows_sys::Win32::System::Threading::{
     WaitForSingleObject,
 };
 
-use super::{Access, Place, Report};
+use super::{Access, Frames, Place, Report};
 
 /// Longer module names are cut off, UTF-16 units of their whole path.
 const PATH: usize = 512;
@@ -34,6 +36,8 @@ const GUARANTEE: u32 = 32 * 1024;
 
 /// Standard error as it was at the start: an extension may replace or close it.
 static STDERR: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+/// The thread whose exception is being reported; 0: none.
+static REPORTING: AtomicU32 = AtomicU32::new(0);
 
 /// Sees to reports from now on. Exceptions that an extension handles itself are none of our business.
 pub(super) fn install() {
@@ -115,7 +119,12 @@ unsafe extern "system" fn last(exception: *const EXCEPTION_POINTERS) -> i32 {
 
 unsafe fn report_and_end(exception: *const EXCEPTION_POINTERS) {
     // SAFETY: valid by the contract of the handlers that call this.
-    let record = unsafe { &*(*exception).ExceptionRecord };
+    let (record, context) =
+        unsafe { (&*(*exception).ExceptionRecord, &*(*exception).ContextRecord) };
+    // The report itself may meet what the extension has left of the stack.
+    if REPORTING.swap(thread_id(), Relaxed) == thread_id() {
+        end(record.ExceptionCode);
+    }
     let address = record.ExceptionAddress as usize;
     let mut path = [0; PATH];
     let mut name = [0; PATH];
@@ -142,6 +151,13 @@ unsafe fn report_and_end(exception: *const EXCEPTION_POINTERS) {
         thread: thread_id(),
     }
     .send();
+    let mut frames = Frames::new();
+    stack::walk(context, &mut |address| {
+        frames.tell(Place {
+            address,
+            module: module(address, &mut path, &mut name),
+        })
+    });
     end(record.ExceptionCode);
 }
 

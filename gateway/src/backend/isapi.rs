@@ -8,11 +8,17 @@ use http::HeaderValue;
 use http::header::CONNECTION;
 use http_body::Body as _;
 
+use super::sticky::Sticky;
 use crate::body::{self, Body};
 use crate::config;
 use crate::dispatch::{Caller, Origin};
 use crate::error::Error;
-use crate::pool::{Begun, Launcher, Pool, Predecessors, Pump, Repeatable, Reply, Trials};
+use crate::observe::crash_report::Reports;
+use crate::observe::crash_report::content::Outcome;
+use crate::pool::{
+    Begun, Exchange, Lane, Launcher, Pool, Predecessors, Pump, Repeatable, Reply, Token, Trials,
+};
+use crate::request::RequestHead;
 use crate::response::Answer;
 use crate::runtime::Runtimes;
 use crate::site::{Target, Warmup};
@@ -20,6 +26,7 @@ use crate::site::{Target, Warmup};
 /// An ISAPI extension behind a pool of workers.
 pub struct Isapi {
     pool: Arc<Pool>,
+    sticky: Option<Sticky>,
 }
 
 impl Isapi {
@@ -30,17 +37,19 @@ impl Isapi {
         extension: &Path,
         launcher: Launcher,
         warmup: Option<Warmup>,
+        reports: Option<Reports>,
         before: Predecessors,
         runtimes: &Runtimes,
     ) -> Self {
         Self::new(Pool::start(
-            config, extension, launcher, warmup, before, runtimes,
+            config, extension, launcher, warmup, reports, before, runtimes,
         ))
     }
 
     /// The backend of a pool that runs.
     pub fn new(pool: Arc<Pool>) -> Self {
-        Self { pool }
+        let sticky = pool.sticky().map(Sticky::new);
+        Self { pool, sticky }
     }
 
     /// Waits until the first worker has loaded the extension.
@@ -67,35 +76,76 @@ impl Isapi {
         let head = &origin.head;
         let mut request = Repeatable::new(&head.method, body, self.pool.retry_body());
         let mut trials = Trials::default();
+        let bound = self.sticky.as_ref().and_then(|sticky| sticky.value(head));
+        let bound = bound.and_then(Token::parse);
         let answer = loop {
-            let answer = self.attempt(origin, request.body(), has_body, target).await;
-            match answer {
+            let (lane, exchange) = self.begin(origin, has_body, target, bound).await?;
+            let body = has_body.then(|| request.body());
+            let token = lane.token();
+            match self.attempt(origin, lane, &exchange, body, target).await {
                 Err(Error::WorkerLost { reason, innocent })
                     if request.can_be_repeated() && trials.lost(innocent) =>
                 {
+                    exchange.becomes(Outcome::RunsAgain);
                     let (pool, method, path) = (self.pool(), &head.method, head.uri.path());
                     tracing::warn!(pool, %method, path, "runs again: {reason}");
                 }
-                answer => break answer,
+                answer => {
+                    exchange.becomes(match answer {
+                        Ok(_) => Outcome::Cut,
+                        Err(_) => Outcome::Failed,
+                    });
+                    break answer.map(|answer| self.bind(head, answer, bound, token));
+                }
             }
         };
         request.settle();
         answer
     }
 
+    async fn begin(
+        &self,
+        origin: &Arc<Origin>,
+        has_body: bool,
+        target: &Target,
+        bound: Option<Token>,
+    ) -> Result<(Arc<Lane>, Arc<Exchange>), Error> {
+        let asked = Instant::now();
+        let begun = self.pool.begin(&origin.head, target, has_body, bound);
+        let begun = begun.await?;
+        origin.journal.waited(asked.elapsed());
+        begun.1.report_to(Arc::clone(&origin.journal));
+        Ok(begun)
+    }
+
+    /// Binds the client to the worker that has answered, unless it is.
+    fn bind(
+        &self,
+        head: &RequestHead,
+        answer: Answer,
+        bound: Option<Token>,
+        token: Token,
+    ) -> Answer {
+        match (&self.sticky, answer) {
+            (Some(sticky), Answer::Response(mut response)) if bound != Some(token) => {
+                let secure = head.connection.secure;
+                sticky.bind(&mut response.headers, &token.to_string(), secure);
+                Answer::Response(response)
+            }
+            (_, answer) => answer,
+        }
+    }
+
     async fn attempt(
         &self,
         origin: &Arc<Origin>,
-        body: Body,
-        has_body: bool,
+        lane: Arc<Lane>,
+        exchange: &Arc<Exchange>,
+        body: Option<Body>,
         target: &Target,
     ) -> Result<Answer, Error> {
-        let asked = Instant::now();
-        let (lane, exchange) = self.pool.begin(&origin.head, target, has_body).await?;
-        origin.journal.waited(asked.elapsed());
-        exchange.report_to(Arc::clone(&origin.journal));
-        let mut pump = has_body.then(|| Pump::new(lane.clone(), exchange.clone(), body));
-        let mut reply = Reply::new(lane, exchange, Caller::new(origin, target));
+        let mut pump = body.map(|body| Pump::new(lane.clone(), exchange.clone(), body));
+        let mut reply = Reply::new(lane, exchange.clone(), Caller::new(origin, target));
         let begun = reply.head(&mut pump).await?;
         if let Some(pump) = pump {
             // The answer has begun and the body still comes: from here each has its own pace.

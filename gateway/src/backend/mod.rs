@@ -9,6 +9,7 @@ pub mod head;
 pub mod in_process;
 pub mod isapi;
 pub mod sendfile;
+pub mod sticky;
 
 use std::sync::Arc;
 use std::time::Duration;

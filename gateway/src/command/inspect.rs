@@ -230,6 +230,7 @@ async fn load(config: Config) -> anyhow::Result<About> {
                 file,
                 launcher,
                 None,
+                None,
                 Predecessors::default(),
                 &runtimes,
             );

@@ -21,6 +21,7 @@ use super::listeners::Bound;
 use super::watchdog;
 use crate::admin::Admin;
 use crate::config::Config;
+use crate::observe::crash_report::Keeper;
 use crate::observe::{Ledger, Overview};
 use crate::os::{self, Notice, OrderSignal, STOP_SIGNALS, StopSignals};
 use crate::runtime::Runtimes;
@@ -46,6 +47,9 @@ pub enum Start {
 
 /// How long the access log may wait for those who may still add a line, when every connection and worker has ended.
 const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// How long the last crash reports may take to be written, and their hook to run.
+const LAST_REPORTS: Duration = Duration::from_secs(5);
 
 /// Orders to reload that wait for the one before.
 const ORDERS: usize = 16;
@@ -93,9 +97,13 @@ async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::
             return Ok(());
         }
     };
+    let keeper = Keeper::start(&config.crash)?;
+    let reports = keeper.as_ref().map(Keeper::reports);
     let all = config.pools.keys();
     let prepared = match start {
-        Start::WhenLoaded | Start::AtOnce => Prepared::of(&config, all, &launchers)?,
+        Start::WhenLoaded | Start::AtOnce => {
+            Prepared::of(&config, all, &launchers, reports.as_ref())?
+        }
         #[cfg(feature = "in-process")]
         Start::InProcess => Prepared::in_process(&config, &launchers)?,
     };
@@ -110,12 +118,14 @@ async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::
             loaded = pools::loaded(&backends) => if let Err(error) = loaded {
                 pools::stop(backends.into_values(), BACKEND_GRACE).await;
                 launchers.stop().await;
+                finish(keeper).await;
                 return Err(error);
             },
             name = signals.next() => {
                 tracing::info!("{name}: stopping before the extension was loaded");
                 pools::stop(backends.into_values(), BACKEND_GRACE).await;
                 launchers.stop().await;
+                finish(keeper).await;
                 return Ok(());
             }
         }
@@ -128,7 +138,8 @@ async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::
     tokio::spawn(watchdog::run(runtimes.clone()));
     let mut gateway = Gateway::new(
         config, runtimes, launchers, backends, log, &overview, listening,
-    );
+    )
+    .report_to(reports);
 
     let name = loop {
         let order = tokio::select! {
@@ -154,12 +165,19 @@ async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::
     drop(orders);
     tokio::spawn(end_at_next(signals));
     let logs = gateway.stop().await;
+    finish(keeper).await;
     drop((admin, overview));
     for log in logs {
         log.finish(LAST_LINES);
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn finish(keeper: Option<Keeper>) {
+    if let Some(keeper) = keeper {
+        keeper.finish(LAST_REPORTS).await;
+    }
 }
 
 /// Tells whoever started the gateway where it can be asked what it does.

@@ -10,7 +10,7 @@ use toml::de::DeValue;
 use super::diagnostic::{Findings, Wrong};
 use super::parse::{FROM_A_MOMENT, FROM_ZERO, from_folder, path};
 use super::section::{Section, note};
-use super::value;
+use super::{Sticky, sticky, value};
 use crate::os;
 
 /// Most bytes of a body that are read ahead.
@@ -38,8 +38,8 @@ pub struct FastCgi {
     /// Bodies without a length are read ahead so that CONTENT_LENGTH can be told, up to so many bytes; zero: they are
     /// not. Default 0.
     pub buffer_body: usize,
-    /// Name of the cookie that binds a client to an address.
-    pub sticky: Option<String>,
+    /// What binds a client to an address.
+    pub sticky: Option<Sticky>,
 }
 
 /// Where a FastCGI application is.
@@ -132,7 +132,7 @@ impl FastCgi {
             buffer_body: section
                 .get(findings, "buffer_body", buffer_size)
                 .unwrap_or(default.buffer_body),
-            sticky: section.get(findings, "sticky", cookie_name),
+            sticky: sticky::read(section, findings),
             ..default
         }
     }
@@ -237,19 +237,4 @@ fn buffer_size(value: &DeValue) -> Result<usize, Wrong> {
     let size = usize::try_from(value::bytes(value)?).ok();
     let size = size.filter(|size| *size <= MOST_BUFFERED);
     size.ok_or_else(|| Wrong::new(format!("it is larger than {MOST_BUFFERED} bytes, 1 GiB")))
-}
-
-/// A token (RFC 6265 §4.1.1).
-fn cookie_name(value: &DeValue) -> Result<String, Wrong> {
-    let name = value::text(value)?;
-    let is_token = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'!' | b'#' | b'$')
-    };
-    if name.len() <= 64 && name.bytes().all(is_token) {
-        return Ok(name);
-    }
-    Err(Wrong::with_remedy(
-        format!("\"{name}\" is not the name of a cookie"),
-        "use 1 to 64 letters, digits, `_`, `-` and `.`",
-    ))
 }

@@ -6,6 +6,7 @@ mod access_log;
 mod account;
 pub mod admin;
 pub mod cgroup;
+mod crash;
 mod diagnostic;
 mod error_page;
 mod fastcgi;
@@ -16,6 +17,7 @@ mod parse;
 mod sandbox;
 mod secret;
 mod section;
+mod sticky;
 mod trace;
 mod validate;
 mod value;
@@ -36,6 +38,7 @@ use http::Method;
 
 pub use access_log::{AccessLog, LogFormat};
 pub use admin::Admin;
+pub use crash::Crash;
 pub use diagnostic::{ConfigErrors, Diagnostic};
 use diagnostic::{Findings, Source};
 pub use error_page::{ErrorCode, ErrorPages};
@@ -43,6 +46,7 @@ pub use fastcgi::{Application, Endpoint, FastCgi, SendFile};
 pub use limits::Limits;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
+pub use sticky::Sticky;
 pub use trace::{TraceHeader, TraceLevel};
 pub use virtual_directory::{Access, VirtualDirectory};
 pub use workers::{RapidFail, Start, Workers};
@@ -60,6 +64,8 @@ pub struct Config {
     pub error_pages: ErrorPages,
     /// `[admin]`; none by default.
     pub admin: Option<Admin>,
+    /// `[crash]`.
+    pub crash: Crash,
     /// `[access_log]`; none by default.
     pub access_log: Option<AccessLog>,
     /// Sites, in the order of the file; a request's host chooses one.
@@ -317,6 +323,7 @@ impl Config {
             pools: BTreeMap::from([(pool.name.clone(), pool)]),
             error_pages: ErrorPages::new(),
             access_log: None,
+            crash: Crash::default(),
             admin: None,
         };
         let mut findings = Findings::default();

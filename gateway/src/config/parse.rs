@@ -13,7 +13,7 @@ use super::fastcgi::SendFile;
 use super::section::{Section, listed, note, suggest};
 use super::{
     Config, Handler, HandlerPath, Pool, PoolKind, Server, Site, TraceHeader, TraceLevel,
-    access_log, admin, error_page, kind, limits, listener, sandbox, validate, value,
+    access_log, admin, crash, error_page, kind, limits, listener, sandbox, validate, value,
     virtual_directory, workers,
 };
 use crate::os;
@@ -45,6 +45,7 @@ pub fn config(text: &str, folder: &Path, findings: &mut Findings) -> Option<Conf
     let error_pages = error_page::read(&mut root, folder, findings);
     let access_log = access_log::read(&mut root, folder, findings);
     let admin = admin::read(&mut root, folder, findings);
+    let crash = crash::read(&mut root, folder, findings);
     let mut pools: BTreeMap<String, Pool> = sections
         .into_iter()
         .filter_map(|(name, section)| pool(name, section, folder, findings))
@@ -64,6 +65,7 @@ pub fn config(text: &str, folder: &Path, findings: &mut Findings) -> Option<Conf
         error_pages,
         access_log,
         admin,
+        crash,
         sites,
         pools,
     })

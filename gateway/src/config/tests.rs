@@ -78,6 +78,13 @@ fn reads_everything() {
         mode = 0o660
         token = "0123456789abcdef"
 
+        [crash]
+        folder = "reports"
+        keep = 3
+        size = "64KiB"
+        hook = ["./x.cgi", "one"]
+        hook_timeout = "5s"
+
         [[site]]
         hosts = ["WWW.Example.org.", "*.example.net"]
         root = "www/"
@@ -116,6 +123,8 @@ fn reads_everything() {
         request_grace = "1s"
         slow_request = "5s"
         retry_body = "1KiB"
+        sticky_header = "X-Route"
+        sticky_drain = "1m"
         user = "root"
         group = "0"
         limits = { open_files = 1024, core_size = 0, cpu_time = "1h", address_space = "4GiB" }
@@ -197,6 +206,17 @@ fn reads_everything() {
         token: Some(Secret::new("0123456789abcdef").unwrap()),
     };
     assert_eq!(config.admin, Some(admin));
+    let crash = Crash {
+        folder: Some(folder.path("reports")),
+        keep: 3,
+        size: 65_536,
+        hook: vec![
+            folder.path("x.cgi").to_str().unwrap().to_owned(),
+            "one".to_owned(),
+        ],
+        hook_timeout: Duration::from_secs(5),
+    };
+    assert_eq!(config.crash, crash);
     let verbs = [Method::GET, Method::POST];
     let site = Site {
         hosts: vec!["www.example.org".to_owned(), "*.example.net".to_owned()],
@@ -245,6 +265,8 @@ fn reads_everything() {
             request_grace: Duration::from_secs(1),
             slow_request: Duration::from_secs(5),
             retry_body: 1024,
+            sticky: Some(Sticky::Header(http::HeaderName::from_static("x-route"))),
+            sticky_drain: Duration::from_secs(60),
             recycle: super::workers::Recycle {
                 requests: 10_000,
                 age: Duration::ZERO,
@@ -365,7 +387,7 @@ fn fastcgi_applications_are_listening_or_started() {
         max_fails: 0,
         fail_timeout: Duration::from_secs(3),
         buffer_body: 65_536,
-        sticky: Some("ROUTE".to_owned()),
+        sticky: Some(Sticky::Cookie("ROUTE".to_owned())),
     };
     assert_eq!(settings("far"), far);
     let sendfile = SendFile {

@@ -54,6 +54,9 @@ fn files(config: &Config, findings: &mut Findings) {
     if let Some(log) = &config.access_log {
         check("access_log.file", to_be_written(&log.file));
     }
+    if let Some(hook) = config.crash.hook.first().filter(|hook| hook.contains('/')) {
+        check("crash.hook[0]", program(Path::new(hook)));
+    }
     if let Some(worker) = &config.server.worker {
         check("server.worker", program(worker));
     }

@@ -9,10 +9,10 @@ use toml::de::DeValue;
 
 use super::diagnostic::{Findings, Wrong};
 use super::section::Section;
-use super::value;
+use super::{Sticky, sticky, value};
 
 /// Keys of `[pool.NAME]` that are read here.
-pub const KEYS: [&str; 15] = [
+pub const KEYS: [&str; 16] = [
     "start",
     "min_spare",
     "max_spare",
@@ -28,6 +28,7 @@ pub const KEYS: [&str; 15] = [
     "retry_body",
     "recycle",
     "rapid_fail",
+    "sticky_drain",
 ];
 
 const FROM_ZERO: RangeInclusive<Duration> = Duration::ZERO..=value::LONGEST;
@@ -63,6 +64,11 @@ pub struct Workers {
     /// Bytes of a request's body that are kept until its answer begins, so that it can run again when its worker dies.
     /// Default 65,536.
     pub retry_body: u64,
+    /// What binds a client to a worker.
+    pub sticky: Option<Sticky>,
+    /// How long a worker that is replaced goes on for the clients that are bound to it. Default 20 min, as long as
+    /// sessions of most extensions last; zero without `sticky` and without `overlap`.
+    pub sticky_drain: Duration,
     /// When workers are replaced although they work.
     pub recycle: Recycle,
     /// When workers that fail are not replaced at once any more.
@@ -139,6 +145,8 @@ impl Default for Workers {
             request_grace: Duration::from_secs(5),
             slow_request: Duration::ZERO,
             retry_body: 64 * 1024,
+            sticky: None,
+            sticky_drain: Duration::ZERO,
             recycle: Recycle {
                 requests: 0,
                 age: minutes(29 * 60),
@@ -159,7 +167,11 @@ impl Default for Workers {
 /// Reads the keys of a pool that are about its workers.
 pub fn read(section: &mut Section, processes: usize, findings: &mut Findings) -> Workers {
     let default = Workers::default();
+    let overlap = overlap(section, processes, findings);
+    let (sticky, sticky_drain) = affinity(section, overlap, findings);
     Workers {
+        sticky,
+        sticky_drain,
         start: start(section, processes, findings),
         idle_timeout: span(
             section,
@@ -168,7 +180,7 @@ pub fn read(section: &mut Section, processes: usize, findings: &mut Findings) ->
             &FROM_ZERO,
             default.idle_timeout,
         ),
-        overlap: overlap(section, processes, findings),
+        overlap,
         warmup: section.get(findings, "warmup", url_path),
         shadow_copy: section
             .get(findings, "shadow_copy", value::boolean)
@@ -210,6 +222,33 @@ pub fn read(section: &mut Section, processes: usize, findings: &mut Findings) ->
         recycle: recycle(section, default.recycle, findings),
         rapid_fail: rapid_fail(section, default.rapid_fail, findings),
     }
+}
+
+fn affinity(
+    section: &mut Section,
+    overlap: bool,
+    findings: &mut Findings,
+) -> (Option<Sticky>, Duration) {
+    let drain = section.get(findings, "sticky_drain", |value| {
+        value::duration(value, &FROM_ZERO)
+    });
+    // FastCGI applications have keys of the same names, which are read with theirs.
+    if !section.has("extension") {
+        return (None, Duration::ZERO);
+    }
+    let sticky = sticky::read(section, findings);
+    let why_not = match sticky {
+        None => Some("without `sticky` or `sticky_header`"),
+        Some(_) if !overlap => {
+            Some("with `overlap = false`, where the old worker ends before the new one starts")
+        }
+        Some(_) => None,
+    };
+    if let Some(why) = why_not {
+        refuse(section, findings, "sticky_drain", why);
+        return (sticky, Duration::ZERO);
+    }
+    (sticky, drain.unwrap_or(Duration::from_secs(20 * 60)))
 }
 
 fn start(section: &mut Section, processes: usize, findings: &mut Findings) -> Start {

@@ -1,6 +1,7 @@
 //! What the operator sees of the gateway's work.
 
 pub mod access_log;
+pub mod crash_report;
 mod journal;
 pub mod metrics;
 mod overview;

@@ -146,7 +146,7 @@ impl PoolState {
 pub struct WorkerStatus {
     /// Its process.
     pub pid: u32,
-    /// `starting`, `ready`, `draining`, `closing` or `killed`.
+    /// `starting`, `ready`, `lingering`, `draining`, `closing` or `killed`.
     pub state: String,
     /// Version of the file that it runs.
     pub generation: u64,

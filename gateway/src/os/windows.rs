@@ -327,6 +327,36 @@ pub fn usage(groups: &[u32]) -> Vec<Usage> {
     vec![Usage::default(); groups.len()]
 }
 
+/// Where the gateway keeps what outlives it: `isapi-gateway` below `%LOCALAPPDATA%`, or `%ProgramData%` for a user without.
+pub fn state_folder() -> Option<PathBuf> {
+    let folder = ["LOCALAPPDATA", "ProgramData"]
+        .iter()
+        .find_map(std::env::var_os)?;
+    let folder = PathBuf::from(folder).join("isapi-gateway");
+    folder.is_absolute().then_some(folder)
+}
+
+/// Makes a folder with those above it; who may look into it is inherited.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_private_folder(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
+/// Makes a new file; who may read it is inherited.
+///
+/// # Errors
+/// When it cannot be made, or is there.
+pub fn create_private_file(path: &Path) -> io::Result<File> {
+    File::create_new(path)
+}
+
+/// Windows has no core files.
+pub fn core_pattern() -> Option<String> {
+    None
+}
+
 /// Windows knows no such thing.
 pub fn is_root() -> bool {
     false

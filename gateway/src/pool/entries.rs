@@ -90,9 +90,13 @@ impl Entry {
 
     /// "METHOD /path", bounded, for the log.
     pub fn describe(&self) -> String {
-        /// The most characters of a path in the log.
+        format!("{} {}", self.method, self.path())
+    }
+
+    /// The path, bounded.
+    pub fn path(&self) -> String {
+        /// The most characters of it.
         const SHOWN: usize = 200;
-        let path: String = self.uri.path().chars().take(SHOWN).collect();
-        format!("{} {path}", self.method)
+        self.uri.path().chars().take(SHOWN).collect()
     }
 }

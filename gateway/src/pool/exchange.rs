@@ -12,6 +12,7 @@ use super::lock;
 use crate::body::BodyError;
 use crate::error::Error;
 use crate::observe::Journal;
+use crate::observe::crash_report::content::Outcome;
 
 /// How the worker's part of a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +104,8 @@ pub struct Exchange {
     streams: Mutex<Streams>,
     /// Where the extension's part of the access log goes.
     journal: OnceLock<Arc<Journal>>,
+    /// What becomes of the request when its worker dies.
+    outcome: OnceLock<Outcome>,
 }
 
 #[derive(Debug)]
@@ -149,7 +152,19 @@ impl Exchange {
                 pump: None,
             }),
             journal: OnceLock::new(),
+            outcome: OnceLock::new(),
         }
+    }
+
+    /// When the worker dies now, or just has, this becomes of the request. The first word counts.
+    pub fn becomes(&self, outcome: Outcome) {
+        // As said.
+        let _ = self.outcome.set(outcome);
+    }
+
+    /// What becomes of the request when its worker dies, if that has shown.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome.get().copied()
     }
 
     /// Has what the extension logs go to this journal.

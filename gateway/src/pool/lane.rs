@@ -16,11 +16,12 @@ use fastcgi_protocol::{ExecStatus, HELLO_VERSION, Hello, RecordType, Role, Serve
 use tokio::sync::oneshot;
 
 use super::crash::Blame;
+use super::death::Victim;
 use super::entries::{Entries, Entry};
 use super::exchange::{Ending, Exchange};
 use super::state::WorkerId;
 use super::worker::Slot;
-use super::{Pool, lock, variables};
+use super::{Pool, Token, lock, variables};
 use crate::error::Error;
 use crate::observe::status::RequestStatus;
 use crate::request::RequestHead;
@@ -111,6 +112,11 @@ impl Lane {
             }),
         };
         (Arc::new(lane), greeted)
+    }
+
+    /// What names its worker to clients.
+    pub fn token(&self) -> Token {
+        self.pool.token(self.worker)
     }
 
     /// Whether a request can begin now.
@@ -374,24 +380,28 @@ impl Lane {
     }
 
     /// Ends all requests that are still in the lane, with this reason: one of them may be to blame for it, the others
-    /// may try again.
-    pub fn fail(&self, reason: &str, blame: Blame) {
+    /// may try again. Returns who they were.
+    pub fn fail(&self, reason: &str, blame: Blame) -> Vec<Victim> {
         self.open.store(false, SeqCst);
         let entries = {
             let mut table = lock(&self.table);
             table.out = Vec::new();
             std::mem::take(&mut table.entries)
         };
-        for entry in entries.iter() {
+        let now = Instant::now();
+        let fail = |entry: &Entry| {
             let reason = reason.to_owned();
-            entry.exchange.end(match blame {
-                Blame::Request(id) if id == entry.exchange.id => Ending::Cut(reason),
-                blame => Ending::Lost {
+            let is_culprit = blame == Blame::Request(entry.exchange.id);
+            entry.exchange.end(match is_culprit {
+                true => Ending::Cut(reason),
+                false => Ending::Lost {
                     reason,
                     innocent: blame != Blame::Unknown,
                 },
             });
-        }
+            Victim::new(entry, is_culprit, now)
+        };
+        entries.iter().map(fail).collect()
     }
 
     fn append(&self, exchange: &Arc<Exchange>, encode: impl FnOnce(&mut Vec<u8>, u16)) {

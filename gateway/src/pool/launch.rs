@@ -22,6 +22,14 @@ pub enum Launcher {
     Wine(Arc<Session>, PathBuf),
 }
 
+/// What a report tells of how workers are started.
+pub struct Scene {
+    /// The worker's program.
+    pub program: PathBuf,
+    /// Its working folder.
+    pub directory: PathBuf,
+}
+
 /// Everything that is the same for each worker of a pool.
 pub struct Plan {
     /// Name of the pool.
@@ -123,6 +131,14 @@ impl Plan {
     pub fn worker(&self) -> &Path {
         match &self.launcher {
             Launcher::Native(worker) | Launcher::Wine(_, worker) => worker,
+        }
+    }
+
+    /// For reports.
+    pub fn scene(&self) -> Scene {
+        Scene {
+            program: self.worker().to_owned(),
+            directory: self.directory.clone(),
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod child;
 mod crash;
+mod death;
 mod driver;
 mod entries;
 mod exchange;
@@ -21,12 +22,15 @@ mod rounds;
 mod snapshot;
 mod state;
 mod supervisor;
+mod token;
 mod variables;
+mod version;
 mod warmup;
 mod worker;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::hash::RandomState;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,17 +45,20 @@ pub use launch::Launcher;
 pub use pump::Pump;
 pub use repeat::{Repeatable, Trials};
 pub use reply::{Begun, Reply};
+pub use token::Token;
 pub use worker::About;
 
 use crate::config;
 use crate::error::Error;
+use crate::observe::crash_report::Reports;
+use crate::observe::crash_report::content::Limits;
 use crate::request::RequestHead;
 use crate::runtime::{self, Runtimes};
 use crate::site::{Target, Warmup};
 use launch::Plan;
-use queue::Queue;
+use queue::{Queue, Ticket};
 use snapshot::Member;
-use state::{Event, Failure, FailureKind, Policy, State};
+use state::{Event, Failure, FailureKind, Policy, State, WorkerId};
 use supervisor::Supervisor;
 use worker::{Slot, Worker};
 
@@ -74,6 +81,12 @@ pub struct Pool {
     config: config::Workers,
     /// The request that a new worker answers before it gets others.
     warmup: Option<Warmup>,
+    /// Where deaths of its workers are reported.
+    reports: Option<Reports>,
+    /// What its workers may have, for the reports.
+    allowed: Limits,
+    /// Makes tokens that nobody can guess.
+    keys: RandomState,
     queue: Queue<Slot>,
     roster: watch::Sender<Roster>,
     /// The supervisor has been told of the load and has not looked yet.
@@ -110,12 +123,21 @@ impl Predecessors {
 #[derive(Default)]
 struct Roster {
     ready: Vec<Arc<Worker>>,
+    /// Those that go on for the clients that are bound to them alone.
+    lingering: Vec<Arc<Worker>>,
     /// Those included that start and that finish.
     members: Vec<Member>,
     generation: u64,
     failure: Option<Failure>,
     stopping: bool,
     finished: bool,
+}
+
+impl Roster {
+    /// The workers that take requests, of everybody or of some.
+    fn serving(&self) -> impl Iterator<Item = &Arc<Worker>> {
+        self.ready.iter().chain(&self.lingering)
+    }
 }
 
 impl Pool {
@@ -126,10 +148,11 @@ impl Pool {
         extension: &Path,
         launcher: Launcher,
         warmup: Option<Warmup>,
+        reports: Option<Reports>,
         before: Predecessors,
         runtimes: &Runtimes,
     ) -> Arc<Self> {
-        let (pool, events) = Self::new(config, extension, warmup);
+        let (pool, events) = Self::new(config, extension, warmup, reports);
         let state = State::new(Policy::new(config));
         let plan = Plan::new(config, extension, launcher);
         let threads = runtimes.handles().to_vec();
@@ -151,7 +174,8 @@ impl Pool {
         self.processes * self.concurrency
     }
 
-    /// Begins a request on a worker with room, as soon as there is one.
+    /// Begins a request on a worker with room, as soon as there is one; on that to which the client is bound, if it still
+    /// takes requests.
     ///
     /// # Errors
     /// Why no worker takes the request.
@@ -160,10 +184,11 @@ impl Pool {
         head: &RequestHead,
         target: &Target,
         has_body: bool,
+        bound: Option<Token>,
     ) -> Result<(Arc<Lane>, Arc<Exchange>), Error> {
         let index = runtime::current_index().unwrap_or(0);
         loop {
-            let slot = self.take(index).await?;
+            let slot = self.take(index, bound).await?;
             // There is none only when the worker has ended meanwhile.
             if let Some(lane) = slot.lane(index).cloned()
                 && let Some(exchange) = lane.begin(slot, head, target, has_body)?
@@ -228,6 +253,7 @@ impl Pool {
         config: &config::Pool,
         extension: &Path,
         warmup: Option<Warmup>,
+        reports: Option<Reports>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
         let (events, receiver) = mpsc::unbounded_channel();
         let limited = |limit: Duration| (!limit.is_zero()).then_some(limit);
@@ -242,6 +268,9 @@ impl Pool {
             queue_timeout: config.queue_timeout,
             config: config.workers.clone(),
             warmup,
+            reports,
+            allowed: Limits::new(config),
+            keys: RandomState::new(),
             queue: Queue::new(config.queue_length),
             roster: watch::Sender::default(),
             load_told: AtomicBool::new(false),
@@ -253,13 +282,15 @@ impl Pool {
     }
 
     /// Room on a worker, after those who wait already.
-    async fn take(&self, lane: usize) -> Result<Slot, Error> {
+    async fn take(&self, lane: usize, bound: Option<Token>) -> Result<Slot, Error> {
+        let bound = bound.and_then(|token| self.named_by(token));
+        let ticket = Ticket { lane, bound };
         if self.queue.is_empty()
-            && let Some(slot) = self.try_take(lane)?
+            && let Some(slot) = self.try_take(ticket)?
         {
             return Ok(slot);
         }
-        let Some(answer) = self.queue.join(lane) else {
+        let Some(answer) = self.queue.join(ticket) else {
             return Err(Error::Overloaded("as many requests wait as may".into()));
         };
         if self.is_elastic() && !self.load_told.swap(true, SeqCst) {
@@ -277,11 +308,19 @@ impl Pool {
         }
     }
 
-    /// Room on the ready worker that has the fewest requests; `None` when all are full.
-    fn try_take(&self, lane: usize) -> Result<Option<Slot>, Error> {
+    /// Room on the worker that the client is bound to if it takes requests, else on the ready worker that has the fewest;
+    /// `None` when there is none.
+    fn try_take(&self, Ticket { lane, bound }: Ticket) -> Result<Option<Slot>, Error> {
         let roster = self.roster.borrow();
         if roster.stopping {
             return Err(Error::Stopping);
+        }
+        let mut serving = roster.serving();
+        if let Some(worker) = serving.find(|worker| bound == Some(worker.id))
+            && !worker.is_retiring()
+        {
+            let has_room = worker.has_room(lane);
+            return Ok(has_room.then(|| worker.reserve()).flatten());
         }
         if roster.ready.is_empty()
             && let Some(failure) = &roster.failure
@@ -302,8 +341,25 @@ impl Pool {
     /// Gives the room that there is to those who wait. To be called when room has become free.
     fn serve_queue(&self) {
         if !self.queue.is_empty() {
-            self.queue.serve(|lane| self.try_take(lane));
+            self.queue.serve(|ticket| self.try_take(ticket));
         }
+    }
+
+    /// The worker that a client names.
+    fn named_by(&self, token: Token) -> Option<WorkerId> {
+        let roster = self.roster.borrow();
+        let mut ids = roster.serving().map(|worker| worker.id);
+        ids.find(|id| self.token(*id) == token)
+    }
+
+    /// What names a worker to clients.
+    fn token(&self, id: WorkerId) -> Token {
+        Token::of(&self.keys, id)
+    }
+
+    /// What binds clients to workers, if anything does.
+    pub fn sticky(&self) -> Option<&config::Sticky> {
+        self.config.sticky.as_ref()
     }
 
     /// Whether the number of workers depends on that of the requests.

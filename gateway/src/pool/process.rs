@@ -1,6 +1,7 @@
 //! The life of a worker process: from its greeting to its end, of which nothing stays behind.
 
 use std::future::pending;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +11,10 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::crash::{Blame, Crash, Culprit};
-use super::state::{Event, Failure};
+use super::crash::{Blame, Crash};
+use super::death::{self, Death, Victim};
+use super::launch::Scene;
+use super::state::{Cause, Event, Failure};
 use super::worker::Worker;
 use super::{Pool, warmup};
 use crate::os::{self, Group};
@@ -40,22 +43,28 @@ pub struct Process {
     pub drivers: JoinSet<Option<String>>,
     /// One answer for each lane.
     pub greetings: Greetings,
-    /// Reads standard error; ends with what the worker said of its crash.
-    pub stderr: JoinHandle<Option<Crash>>,
+    /// Reads standard error; ends with what the worker said of its crash, and its last lines.
+    pub stderr: JoinHandle<(Option<Crash>, Vec<String>)>,
     /// Whether it is a Windows program.
     pub is_windows: bool,
+    /// How it was started, for a report.
+    pub scene: Arc<Scene>,
 }
 
 /// How a worker has gone.
 struct End {
     /// "was killed by signal 11 (SIGSEGV)", or why it was killed.
     cause: String,
-    /// The request that has brought it down, where that can be told.
-    culprit: Option<Culprit>,
-    /// That request's last calls.
-    calls: Vec<String>,
-    /// Whether it has loaded the extension; `None` when it went without a word.
-    loaded: Option<bool>,
+    /// What it said of its crash.
+    crash: Option<Crash>,
+    /// Its last lines.
+    stderr: Vec<String>,
+    /// How the process ended, if that is known.
+    status: Option<ExitStatus>,
+    /// Whether the gateway has ended it because of the protocol.
+    broken: bool,
+    /// Whether it has loaded the extension, or why not; `None` when it went without a word.
+    loaded: Option<Result<(), String>>,
 }
 
 /// Watches a worker until its process has gone, and reports what happens.
@@ -63,22 +72,56 @@ pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
     let started = Instant::now();
     let mut end = live(&pool, &worker, &mut process, started).await;
     match timeout(DRAIN_TIME, &mut process.stderr).await {
-        Ok(Ok(Some(crash))) => {
-            end.cause = format!("{}: {}", end.cause, crash.text);
-            end.culprit = crash.culprit;
-            end.calls = crash.calls;
+        Ok(Ok((crash, stderr))) => {
+            if let Some(crash) = &crash {
+                end.cause = format!("{}: {}", end.cause, crash.text);
+            }
+            (end.crash, end.stderr) = (crash, stderr);
         }
-        Ok(_) => {}
+        Ok(Err(_)) => {}
         Err(_) => process.stderr.abort(),
     }
     if let Some(verdict) = process.group.verdict() {
         end.cause = format!("{} ({verdict})", end.cause);
     }
-    bury(&pool, &worker, &end, started);
+    let victims = bury(&pool, &worker, &end, started);
     let extension = pool.extension.display();
     let reason = format!("the worker of {extension} {}", end.cause);
+    if let Some(death) = end.into_death(&worker, victims) {
+        death.report(&pool, &worker, process.scene);
+    }
     let failure = Failure::new(&pool.extension, reason);
     pool.report(Event::Exited(worker.id, failure));
+}
+
+impl End {
+    /// What there is to report, if it was not planned.
+    fn into_death(self, worker: &Worker, victims: Vec<Victim>) -> Option<Death> {
+        let cause = worker.kill_cause();
+        let is_success = self.status.is_some_and(|status| status.success());
+        let has_ended_well = victims.is_empty() && is_success && self.crash.is_none();
+        if cause == Some(Cause::Stopping) || worker.is_retiring() && has_ended_well {
+            return None;
+        }
+        let started = self.loaded == Some(Ok(()));
+        Some(Death {
+            kind: death::kind(
+                self.crash.as_ref(),
+                cause,
+                started,
+                self.broken,
+                self.status,
+            ),
+            cause: match self.loaded {
+                Some(Err(reason)) => reason,
+                _ => self.cause,
+            },
+            crash: self.crash,
+            stderr: self.stderr,
+            status: self.status,
+            victims,
+        })
+    }
 }
 
 /// Waits for the process to exit, and helps it along where it must; then reads what it has left.
@@ -104,7 +147,7 @@ async fn live(
             // In this order: a worker that greets and dies at once was ready.
             biased;
             answer = &mut greeting, if loaded.is_none() => {
-                loaded = Some(answer.is_ok());
+                loaded = Some(answer.clone());
                 welcome(pool, worker, answer);
             }
             status = process.child.wait() => break status,
@@ -136,28 +179,31 @@ async fn live(
     if loaded.is_none()
         && let Ok(answer) = timeout(Duration::ZERO, greeting).await
     {
-        loaded = Some(answer.is_ok());
+        loaded = Some(answer.clone());
         welcome(pool, worker, answer);
     }
+    let broken = fault.is_some() && worker.kill_cause().is_none();
     let describe = match process.is_windows {
         true => exit::describe_windows,
         false => exit::describe,
     };
-    let cause = match (status, fault) {
+    let cause = match (&status, fault) {
         (Err(error), _) => format!("was lost: {error}"),
-        (Ok(status), Some(fault)) if os::is_killed(status) => {
+        (Ok(status), Some(fault)) if os::is_killed(*status) => {
             format!("was killed: {fault}")
         }
-        (Ok(status), Some(fault)) => format!("{}: {fault}", describe(status)),
+        (Ok(status), Some(fault)) => format!("{}: {fault}", describe(*status)),
         (Ok(status), None) if loaded.is_none() => {
-            format!("{} while it loaded the extension", describe(status))
+            format!("{} while it loaded the extension", describe(*status))
         }
-        (Ok(status), None) => describe(status),
+        (Ok(status), None) => describe(*status),
     };
     End {
         cause,
-        culprit: None,
-        calls: Vec::new(),
+        crash: None,
+        stderr: Vec::new(),
+        status: status.ok(),
+        broken,
         loaded,
     }
 }
@@ -216,8 +262,8 @@ fn welcome(pool: &Pool, worker: &Worker, started: Result<(), String>) {
     }
 }
 
-/// Tells the requests that were left in the worker, and the log.
-fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
+/// Tells the requests that were left in the worker, and the log. Returns who they were.
+fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) -> Vec<Victim> {
     let (name, pid, extension) = (&pool.name, worker.pid, pool.extension.display());
     let (cause, served, uptime) = (&end.cause, worker.served(), started.elapsed());
     let mut requests = Vec::new();
@@ -225,7 +271,8 @@ fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
     for lane in &worker.lanes {
         count += lane.describe(SHOWN - requests.len(), &mut requests);
     }
-    if end.loaded == Some(false) {
+    let crash = end.crash.as_ref();
+    if matches!(end.loaded, Some(Err(_))) {
         tracing::debug!(pool = name, pid, "worker {pid} {cause}");
     } else if worker.is_retiring() && count == 0 {
         tracing::info!(pool = name, pid, served, ?uptime, "worker {pid} {cause}");
@@ -234,7 +281,8 @@ fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
             [] => String::new(),
             shown => format!(" ({})", shown.join(", ")),
         };
-        let calls = (!end.calls.is_empty()).then(|| end.calls.join("; "));
+        let calls = crash.map(|crash| crash.calls.join("; "));
+        let calls = calls.filter(|calls| !calls.is_empty());
         tracing::error!(
             pool = name,
             pid,
@@ -244,8 +292,12 @@ fn bury(pool: &Pool, worker: &Worker, end: &End, started: Instant) {
             "worker {pid} {cause}; extension {extension}; requests in it: {count}{shown}"
         );
     }
+    let culprit = crash.and_then(|crash| crash.culprit);
+    let mut victims = Vec::new();
     for (index, lane) in worker.lanes.iter().enumerate() {
         let reason = format!("worker {pid} (extension {extension}) {cause}");
-        lane.fail(&reason, Blame::of(end.culprit, index));
+        let failed = lane.fail(&reason, Blame::of(culprit, index));
+        victims.extend(failed.into_iter().map(|victim| victim.in_lane(index)));
     }
+    victims
 }

@@ -7,7 +7,17 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use tokio::sync::oneshot;
 
 use super::lock;
+use super::state::WorkerId;
 use crate::error::Error;
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ticket {
+    /// Room on this lane …
+    pub lane: usize,
+    /// … of this worker, if its client is bound to one.
+    pub bound: Option<WorkerId>,
+}
 
 /// Waiting requests; each gets an `S`, or the reason why not.
 pub struct Queue<S> {
@@ -19,7 +29,7 @@ pub struct Queue<S> {
 }
 
 struct Waiter<S> {
-    lane: usize,
+    ticket: Ticket,
     answer: oneshot::Sender<Result<S, Error>>,
 }
 
@@ -43,9 +53,9 @@ impl<S> Queue<S> {
         self.length.load(SeqCst)
     }
 
-    /// Waits at the end of the queue for something on `lane`; `None` when the queue is full. Dropping the receiver
-    /// leaves the queue. The caller serves the queue afterwards.
-    pub fn join(&self, lane: usize) -> Option<oneshot::Receiver<Result<S, Error>>> {
+    /// Waits at the end of the queue; `None` when the queue is full. Dropping the receiver leaves the queue. The caller
+    /// serves the queue afterwards.
+    pub fn join(&self, ticket: Ticket) -> Option<oneshot::Receiver<Result<S, Error>>> {
         let mut waiters = lock(&self.waiters);
         if waiters.len() >= self.limit {
             waiters.retain(|waiter| !waiter.answer.is_closed());
@@ -54,26 +64,39 @@ impl<S> Queue<S> {
             return None;
         }
         let (answer, receiver) = oneshot::channel();
-        waiters.push_back(Waiter { lane, answer });
+        waiters.push_back(Waiter { ticket, answer });
         self.length.store(waiters.len(), SeqCst);
         Some(receiver)
     }
 
-    /// Hands out what `take` gives for the lane of the first waiter, and so on, until it has nothing to give.
-    pub fn serve(&self, take: impl Fn(usize) -> Result<Option<S>, Error>) {
+    /// Hands out what `take` gives for the first waiter, and so on, until it has nothing to give. Those who are bound
+    /// to a worker neither wait for the others nor hold them up.
+    pub fn serve(&self, take: impl Fn(Ticket) -> Result<Option<S>, Error>) {
         // What a waiter left behind is dropped after the lock: its drop may serve the queue again.
         let mut left_behind = Vec::new();
         let mut waiters = lock(&self.waiters);
-        while let Some(Waiter { lane, answer }) = waiters.front() {
+        let mut next = 0;
+        let mut is_full = false;
+        while let Some(Waiter { ticket, answer }) = waiters.get(next) {
             let found = if answer.is_closed() {
                 None
+            } else if is_full && ticket.bound.is_none() {
+                next += 1;
+                continue;
             } else {
-                match take(*lane) {
-                    Ok(None) => break,
+                match take(*ticket) {
+                    Ok(None) if ticket.bound.is_none() && !waiters.iter().any(Waiter::is_bound) => {
+                        break;
+                    }
+                    Ok(None) => {
+                        is_full |= ticket.bound.is_none();
+                        next += 1;
+                        continue;
+                    }
                     found => found.transpose(),
                 }
             };
-            if let (Some(waiter), Some(found)) = (waiters.pop_front(), found)
+            if let (Some(waiter), Some(found)) = (waiters.remove(next), found)
                 && let Err(unclaimed) = waiter.answer.send(found)
             {
                 left_behind.push(unclaimed);
@@ -81,6 +104,12 @@ impl<S> Queue<S> {
         }
         self.length.store(waiters.len(), SeqCst);
         drop(waiters);
+    }
+}
+
+impl<S> Waiter<S> {
+    fn is_bound(&self) -> bool {
+        self.ticket.bound.is_some()
     }
 }
 
@@ -92,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    fn give(count: usize) -> impl Fn(usize) -> Result<Option<usize>, Error> {
+    fn give(count: usize) -> impl Fn(Ticket) -> Result<Option<usize>, Error> {
         let left = Cell::new(count);
         move |_| {
             let now = left.get();
@@ -104,7 +133,9 @@ mod tests {
     #[test]
     fn first_come_first_served() {
         let queue = Queue::new(10);
-        let mut waiters: Vec<_> = (0..3).map(|_| queue.join(0).unwrap()).collect();
+        let mut waiters: Vec<_> = (0..3)
+            .map(|_| queue.join(Ticket::default()).unwrap())
+            .collect();
         queue.serve(give(2));
         assert_eq!(waiters[0].try_recv().unwrap().unwrap(), 2);
         assert_eq!(waiters[1].try_recv().unwrap().unwrap(), 1);
@@ -115,12 +146,12 @@ mod tests {
     #[test]
     fn those_who_left_make_room_and_get_nothing() {
         let queue = Queue::new(2);
-        let first = queue.join(0).unwrap();
-        let mut second = queue.join(0).unwrap();
-        assert!(queue.join(0).is_none());
+        let first = queue.join(Ticket::default()).unwrap();
+        let mut second = queue.join(Ticket::default()).unwrap();
+        assert!(queue.join(Ticket::default()).is_none());
         drop(first);
-        let mut third = queue.join(0).unwrap();
-        assert!(queue.join(0).is_none());
+        let mut third = queue.join(Ticket::default()).unwrap();
+        assert!(queue.join(Ticket::default()).is_none());
         queue.serve(give(2));
         assert_eq!(second.try_recv().unwrap().unwrap(), 2);
         assert_eq!(third.try_recv().unwrap().unwrap(), 1);
@@ -128,9 +159,39 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_one_worker_waits_for_nobody_else() {
+        let queue = Queue::new(10);
+        let bound = [None, Some(1), Some(2), None, Some(1)];
+        let mut waiters = bound.map(|bound| {
+            let bound = bound.map(WorkerId);
+            queue.join(Ticket { lane: 0, bound }).unwrap()
+        });
+        let give = |room: &'static [Option<u64>]| {
+            let left = std::cell::RefCell::new(room.to_vec());
+            move |ticket: Ticket| {
+                let mut left = left.borrow_mut();
+                let wanted = ticket.bound.map(|WorkerId(id)| id);
+                let found = left.iter().position(|worker| *worker == wanted);
+                Ok(found.map(|at| left.remove(at)))
+            }
+        };
+        let mut served = |room| {
+            queue.serve(give(room));
+            waiters.each_mut().map(|waiter| waiter.try_recv().is_ok())
+        };
+        assert_eq!(served(&[Some(2)]), [false, false, true, false, false]);
+        assert_eq!(served(&[Some(1), None]), [true, true, false, false, false]);
+        assert_eq!(served(&[None, Some(1)]), [false, false, false, true, true]);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
     fn a_reason_reaches_everybody() {
         let queue = Queue::<()>::new(2);
-        let mut waiters = [queue.join(0).unwrap(), queue.join(1).unwrap()];
+        let mut waiters = [
+            queue.join(Ticket::default()).unwrap(),
+            queue.join(Ticket::default()).unwrap(),
+        ];
         queue.serve(|_| Err(Error::Stopping));
         for waiter in &mut waiters {
             assert!(matches!(waiter.try_recv(), Ok(Err(Error::Stopping))));

@@ -3,9 +3,11 @@
 //!
 //! A worker that shall be *replaced* goes on until another one is ready, which takes its place. When the extension's
 //! file has changed, the first worker of the new *generation* is the canary: if it does not start, the old ones stay.
+//! Where clients are bound to workers, one whose place has been taken *lingers* for a time for those of its own.
 
 mod event;
 mod failures;
+mod member;
 mod phase;
 mod policy;
 
@@ -17,6 +19,7 @@ pub use phase::Phase;
 pub use policy::Policy;
 
 use failures::Failures;
+use member::Member;
 use phase::Then;
 
 /// The state of one pool.
@@ -35,15 +38,6 @@ pub struct State {
     /// Why the pool takes no requests, when the operator has stopped it.
     paused: Option<Failure>,
     stopping: bool,
-}
-
-/// One worker.
-#[derive(Debug)]
-struct Member {
-    phase: Phase,
-    generation: u64,
-    /// Why another one shall take its place.
-    replace: Option<Reason>,
 }
 
 impl State {
@@ -80,6 +74,7 @@ impl State {
         let workers = self.workers.values();
         let due = workers.filter_map(|worker| match worker.phase {
             Phase::Ready { expires } => expires.filter(|_| worker.replace.is_none()),
+            Phase::Lingering { until } => Some(until),
             phase => phase.deadline(),
         });
         let retry = self.failures.retry_at().filter(|_| self.wants_more());
@@ -95,6 +90,15 @@ impl State {
         ready.map(|(id, _)| *id)
     }
 
+    /// The workers that take requests of the clients that are bound to them alone.
+    pub fn lingering(&self) -> impl Iterator<Item = WorkerId> {
+        let lingering = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| matches!(worker.phase, Phase::Lingering { .. }));
+        lingering.map(|(id, _)| *id)
+    }
+
     /// Why there is no worker; `None` as soon as one has started, before the first has tried, and while none is wanted:
     /// then the next request has one tried again.
     pub fn failure(&self) -> Option<&Failure> {
@@ -107,6 +111,12 @@ impl State {
     pub fn members(&self) -> impl Iterator<Item = (WorkerId, Phase, u64)> {
         let members = self.workers.iter();
         members.map(|(id, worker)| (*id, worker.phase, worker.generation))
+    }
+
+    /// The generation of a worker.
+    pub fn generation_of(&self, id: WorkerId) -> u64 {
+        let worker = self.workers.get(&id);
+        worker.map_or(self.generation, |worker| worker.generation)
     }
 
     /// Counts the versions of the extension's file.
@@ -148,7 +158,7 @@ impl State {
             }
             Event::Exited(id, failure) => match self.workers.remove(&id).map(|gone| gone.phase) {
                 Some(Phase::Starting { .. }) => self.start_failed(now, failure, actions),
-                Some(Phase::Ready { .. } | Phase::Draining { .. }) => {
+                Some(Phase::Ready { .. } | Phase::Lingering { .. } | Phase::Draining { .. }) => {
                     self.died(now, failure.reason, actions);
                 }
                 Some(Phase::Closing { .. } | Phase::Killed) | None => {}
@@ -209,7 +219,7 @@ impl State {
 
     fn condemn(&mut self, now: Instant, id: WorkerId, actions: &mut Vec<Action>) {
         match self.workers.get_mut(&id).map(|worker| &mut worker.phase) {
-            Some(phase @ Phase::Ready { .. }) => {
+            Some(phase @ (Phase::Ready { .. } | Phase::Lingering { .. })) => {
                 *phase = Phase::Draining {
                     deadline: now + self.policy.shutdown_timeout,
                     then: Then::Kill,
@@ -254,7 +264,7 @@ impl State {
                     *phase = Phase::Killed;
                     actions.push(Action::Kill(*id, Cause::Stopping));
                 }
-                phase @ Phase::Ready { .. } => {
+                phase @ (Phase::Ready { .. } | Phase::Lingering { .. }) => {
                     *phase = Phase::draining(last);
                     actions.push(Action::Retire(*id, reason.clone()));
                 }
@@ -266,7 +276,8 @@ impl State {
         }
     }
 
-    /// Kills the workers whose time is up, and marks those that have reached their age.
+    /// Kills the workers whose time is up, marks those that have reached their age, and has those end that have gone on
+    /// long enough for the clients that are bound to them.
     fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let mut late_start = false;
         for (id, worker) in &mut self.workers {
@@ -274,6 +285,11 @@ impl State {
                 && at <= now
             {
                 worker.replace.get_or_insert(Reason::Age);
+            }
+            if let Phase::Lingering { until } = worker.phase
+                && until <= now
+            {
+                worker.drain(*id, now + self.policy.shutdown_timeout, actions);
             }
             if worker.phase.deadline().is_none_or(|at| at > now) {
                 continue;
@@ -337,11 +353,8 @@ impl State {
             if self.policy.overlap && ready <= wanted {
                 return;
             }
-            if worker.phase.is_ready()
-                && let Some(reason) = &worker.replace
-            {
-                worker.phase = Phase::draining(now + self.policy.shutdown_timeout);
-                actions.push(Action::Retire(*id, reason.clone()));
+            if worker.phase.is_ready() && worker.replace.is_some() {
+                worker.leave(*id, now, &self.policy, actions);
                 ready -= 1;
             }
         }
@@ -356,8 +369,8 @@ impl State {
         let mut surplus = self.fresh().saturating_sub(self.wanted_at_most());
         for (id, worker) in self.workers.iter_mut().rev() {
             if surplus > 0 && worker.phase.is_ready() && worker.replace.is_none() {
-                worker.phase = Phase::draining(now + self.policy.shutdown_timeout);
-                actions.push(Action::Retire(*id, Reason::Idle));
+                worker.replace = Some(Reason::Idle);
+                worker.leave(*id, now, &self.policy, actions);
                 surplus -= 1;
             }
         }
@@ -374,6 +387,15 @@ impl State {
     /// Starts the workers that are missing.
     fn fill(&mut self, now: Instant, actions: &mut Vec<Action>) {
         while self.wants_more() && self.failures.retry_at().is_none_or(|at| at <= now) {
+            if !self.has_room() {
+                let deadline = now + self.policy.shutdown_timeout;
+                if let Some(id) = self.dispensable()
+                    && let Some(worker) = self.workers.get_mut(&id)
+                {
+                    worker.drain(id, deadline, actions);
+                }
+                return;
+            }
             let id = WorkerId(self.next_id);
             self.next_id += 1;
             let deadline = now + self.policy.startup_timeout;
@@ -387,7 +409,20 @@ impl State {
         }
     }
 
-    /// Whether a worker is missing and there is room for it. One at a time after a failure, and to replace others.
+    /// The worker that can make room for another one: the first of those that go on for some clients alone, unless one
+    /// ends anyway.
+    fn dispensable(&self) -> Option<WorkerId> {
+        let mut workers = self.workers.values();
+        let ends_anyway = workers.any(|worker| worker.phase.is_ending());
+        self.lingering().next().filter(|_| !ends_anyway)
+    }
+
+    /// Whether one more process may be.
+    fn has_room(&self) -> bool {
+        self.workers.len() < self.policy.most_alive()
+    }
+
+    /// Whether a worker is missing and there is room for it, or can be made. One at a time after a failure, and to replace others.
     fn wants_more(&self) -> bool {
         let mut workers = self.workers.values();
         let starting = workers.any(|worker| worker.phase.is_starting());
@@ -397,7 +432,7 @@ impl State {
         !self.stopping
             && self.paused.is_none()
             && self.fresh() < wanted
-            && self.workers.len() < self.policy.most_alive()
+            && (self.has_room() || self.dispensable().is_some())
             && !(starting && (replacing || self.failures.is_trying()))
     }
 

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::crash::CrashReport;
+use super::death::{self, Birth};
 use super::driver::drive;
 use super::lane::Lane;
-use super::launch::Plan;
+use super::launch::{Plan, Scene};
 use super::process::{self, Process};
 use super::snapshot::Member;
 use super::state::{Action, Event, Failure, State, WorkerId};
+use super::version::Versions;
 use super::worker::Worker;
 use super::{Pool, Roster, rounds};
 use crate::process::stderr;
@@ -25,6 +28,9 @@ use crate::process::stderr;
 pub struct Supervisor {
     pool: Arc<Pool>,
     plan: Plan,
+    /// For reports.
+    scene: Arc<Scene>,
+    versions: Versions,
     state: State,
     events: mpsc::UnboundedReceiver<Event>,
     /// The runtime threads; each drives its lane of every worker.
@@ -44,6 +50,8 @@ impl Supervisor {
     ) -> Self {
         Self {
             pool,
+            scene: Arc::new(plan.scene()),
+            versions: Versions::default(),
             plan,
             state,
             events,
@@ -107,6 +115,15 @@ impl Supervisor {
                 tracing::info!(pool, pid, "worker {pid} takes no more requests: {reason}");
                 worker.retire(reason.label());
             }),
+            Action::Linger(id, reason) => self.with(id, |worker| {
+                let (pool, pid) = (&self.pool.name, worker.pid);
+                let limit = self.pool.config.sticky_drain;
+                tracing::info!(
+                    pool,
+                    pid,
+                    "worker {pid} goes on for up to {limit:?} for clients that are bound to it: {reason}"
+                );
+            }),
             Action::Close(id) => self.with(id, |worker| {
                 for lane in &worker.lanes {
                     lane.close();
@@ -142,12 +159,21 @@ impl Supervisor {
             let reason = format!("the extension {} does not exist", extension.display());
             return Err(Failure::new(extension, reason));
         }
+        let birth = Birth {
+            time: Timestamp::now(),
+            generation: self.state.generation_of(id),
+            version: self.versions.now(extension),
+        };
         let spawned = self.plan.spawn(self.threads.len()).await;
-        let (mut child, group, streams) = spawned.map_err(|error| {
-            let worker = self.plan.worker().display();
-            let reason = format!("the worker {worker} cannot be started: {error}");
-            Failure::new(extension, reason)
-        })?;
+        let (mut child, group, streams) = match spawned {
+            Ok(spawned) => spawned,
+            Err(error) => {
+                let worker = self.plan.worker().display();
+                let reason = format!("the worker {worker} cannot be started: {error}");
+                death::never_started(&self.pool, birth, reason.clone(), self.scene.clone());
+                return Err(Failure::new(extension, reason));
+            }
+        };
         let pid = child.id().unwrap_or_default();
         tracing::debug!(pool = self.pool.name, pid, "worker started");
         let mut lanes = Vec::new();
@@ -172,13 +198,14 @@ impl Supervisor {
                 if let Some(pipe) = pipe {
                     stderr::read(pipe, |line| report.take(line)).await;
                 }
-                report.into_crash()
+                report.finish()
             }),
             is_windows: self.plan.is_windows(),
+            scene: self.scene.clone(),
         };
         let limit = self.pool.concurrency;
         let quota = quota(self.pool.config.recycle.requests);
-        let worker = Worker::new(self.pool.clone(), id, pid, lanes, limit, quota);
+        let worker = Worker::new(self.pool.clone(), id, pid, lanes, limit, quota, birth);
         let worker = Arc::new(worker);
         self.workers.insert(id, worker.clone());
         tokio::spawn(process::watch(self.pool.clone(), worker, process));
@@ -187,7 +214,7 @@ impl Supervisor {
 
     /// Tells the requests what there is now.
     fn publish(&self) {
-        let ready = self.state.ready();
+        let (ready, lingering) = (self.state.ready(), self.state.lingering());
         let member = |(id, phase, generation)| {
             let worker = self.workers.get(&id)?.clone();
             Some(Member {
@@ -200,6 +227,9 @@ impl Supervisor {
             members: self.state.members().filter_map(member).collect(),
             generation: self.state.generation(),
             ready: ready
+                .filter_map(|id| self.workers.get(&id).cloned())
+                .collect(),
+            lingering: lingering
                 .filter_map(|id| self.workers.get(&id).cloned())
                 .collect(),
             failure: self.state.failure().cloned(),

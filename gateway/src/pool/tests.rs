@@ -66,7 +66,7 @@ impl Bench {
 
     /// With these CGI programs, too.
     async fn with(config: &config::Pool, programs: &[(&str, &str)]) -> (Self, Fake) {
-        let (pool, events) = Pool::new(config, Path::new("/nowhere/fake.so"), None);
+        let (pool, events) = Pool::new(config, Path::new("/nowhere/fake.so"), None, None);
         let (worker, driver, fake) = Self::worker(&pool).await;
         let bench = Self {
             pool,
@@ -97,7 +97,12 @@ impl Bench {
         let fake = Fake::greet(theirs).await;
         greeting.await.unwrap().unwrap();
         let (lanes, limit) = (vec![lane], pool.concurrency);
-        let worker = Worker::new(pool.clone(), WorkerId(0), 4711, lanes, limit, 0);
+        let birth = death::Birth {
+            time: jiff::Timestamp::now(),
+            generation: 0,
+            version: version::Known::default(),
+        };
+        let worker = Worker::new(pool.clone(), WorkerId(0), 4711, lanes, limit, 0, birth);
         let worker = Arc::new(worker);
         pool.publish(Roster {
             ready: vec![worker.clone()],

@@ -9,6 +9,7 @@ use fastcgi_protocol::Hello;
 use tokio::sync::Notify;
 
 use super::Pool;
+use super::death::Birth;
 use super::lane::Lane;
 use super::state::{Cause, Event, Reason, WorkerId};
 
@@ -33,6 +34,8 @@ pub struct Worker {
     pub lanes: Vec<Arc<Lane>>,
     /// When it was started.
     pub started: Instant,
+    /// The same for reports, and with which version of the extension.
+    pub birth: Birth,
     /// Why it ends, if it was told to.
     ending: OnceLock<&'static str>,
     killed: OnceLock<Cause>,
@@ -60,12 +63,14 @@ impl Worker {
         lanes: Vec<Arc<Lane>>,
         limit: usize,
         quota: u64,
+        birth: Birth,
     ) -> Self {
         Self {
             id,
             pid,
             lanes,
             started: Instant::now(),
+            birth,
             ending: OnceLock::new(),
             killed: OnceLock::new(),
             kill: Notify::new(),
@@ -158,6 +163,11 @@ impl Worker {
     /// Why it has gone, for metrics.
     pub fn end_reason(&self) -> &'static str {
         self.ending.get().copied().unwrap_or("died")
+    }
+
+    /// Why it was to be killed, if it was.
+    pub fn kill_cause(&self) -> Option<Cause> {
+        self.killed.get().copied()
     }
 
     /// Waits until the process group shall be killed.

@@ -34,7 +34,7 @@ pub fn describe_windows(status: ExitStatus) -> String {
 }
 
 /// Names of the signals that end processes; their numbers are those of Linux on every common architecture.
-fn signal_name(signal: i32) -> Option<&'static str> {
+pub fn signal_name(signal: i32) -> Option<&'static str> {
     Some(match signal {
         1 => "SIGHUP",
         2 => "SIGINT",

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Drive, WineError};
-use crate::os::{is_root, symlink};
+use crate::os::{self, symlink};
 
 /// How often a lock that another gateway holds is asked for again.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -24,18 +24,8 @@ const NOTE_LIMIT: u64 = 4096;
 /// # Errors
 /// [`WineError::NoFolder`].
 pub fn default_prefix() -> Result<PathBuf, WineError> {
-    let absolute = |name: &str| {
-        let folder = PathBuf::from(std::env::var_os(name)?);
-        folder.is_absolute().then_some(folder)
-    };
-    let state = match absolute("XDG_STATE_HOME") {
-        Some(state) => state,
-        None if is_root() => PathBuf::from("/var/lib"),
-        None => absolute("HOME")
-            .ok_or(WineError::NoFolder)?
-            .join(".local/state"),
-    };
-    Ok(state.join("isapi-gateway/wine"))
+    let state = os::state_folder().ok_or(WineError::NoFolder)?;
+    Ok(state.join("wine"))
 }
 
 /// A prefix that this process uses.

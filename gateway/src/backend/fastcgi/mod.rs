@@ -11,7 +11,6 @@ mod places;
 #[cfg_attr(windows, path = "no_program.rs")]
 mod program;
 mod reply;
-mod sticky;
 mod stream;
 mod upload;
 
@@ -22,7 +21,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Method;
-use http::header::{CONTENT_LENGTH, HeaderValue, SET_COOKIE};
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tokio::runtime::Handle;
@@ -30,6 +29,7 @@ use tokio::time::Instant;
 
 use super::head::{Document, Head};
 use super::sendfile::SendFile;
+use super::sticky::{self, Sticky};
 use crate::body::{self, Body, discard};
 use crate::config::{self, Application, Endpoint};
 use crate::error::Error;
@@ -43,7 +43,6 @@ use kept::{Connection, Kept};
 use places::{Place, Places};
 use program::{Program, Socket};
 use reply::{Origin, Reply};
-use sticky::Sticky;
 use stream::Stream;
 
 /// What a program's processes get at least to end by themselves.
@@ -55,6 +54,8 @@ pub struct FastCgi {
     members: Vec<Member>,
     places: Arc<Places>,
     sticky: Option<Sticky>,
+    /// The value that stands for each member.
+    values: Vec<String>,
     program: Option<Program>,
     connect_timeout: Duration,
     shutdown_timeout: Duration,
@@ -149,12 +150,12 @@ impl FastCgi {
             fail_timeout: settings.fail_timeout,
         };
         let (queue, patience) = (pool.queue_length, pool.queue_timeout);
-        let cookie = settings.sticky.as_deref();
         Self {
             name: pool.name.clone(),
             members: addresses.iter().map(member).collect(),
             places: Places::new(addresses.len(), limits, queue, patience),
-            sticky: cookie.map(|name| Sticky::new(name, &addresses)),
+            sticky: settings.sticky.as_ref().map(Sticky::new),
+            values: sticky::values(&addresses),
             program,
             connect_timeout: settings.connect_timeout,
             shutdown_timeout: pool.shutdown_timeout,
@@ -217,7 +218,7 @@ impl FastCgi {
             head.to_mut().headers.insert(CONTENT_LENGTH, length);
             body = body::full(whole);
         }
-        let preferred = self.sticky.as_ref().and_then(|sticky| sticky.member(&head));
+        let preferred = self.preferred(&head);
         let place = self.places.take(preferred).await?;
         let (reply, answer, member) = self.run(place, &head, body, target).await?;
         let mut document = match answer {
@@ -351,13 +352,16 @@ impl FastCgi {
 
     fn bind(&self, document: &mut Document, member: usize, head: &RequestHead) {
         let secure = head.connection.secure;
-        let cookie = self
-            .sticky
-            .as_ref()
-            .and_then(|sticky| sticky.cookie(member, secure));
-        if let Some(cookie) = cookie {
-            document.headers.append(SET_COOKIE, cookie);
+        if let (Some(sticky), Some(value)) = (&self.sticky, self.values.get(member)) {
+            sticky.bind(&mut document.headers, value, secure);
         }
+    }
+
+    /// The member that the client is bound to.
+    fn preferred(&self, head: &RequestHead) -> Option<usize> {
+        let given = self.sticky.as_ref()?.value(head)?;
+        let mut values = self.values.iter();
+        values.position(|value| value.as_bytes() == given)
     }
 }
 

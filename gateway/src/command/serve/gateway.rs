@@ -17,6 +17,7 @@ use crate::config::{self, Config};
 use crate::dispatch::{Dispatch, Table};
 use crate::front::listen::Threads;
 use crate::observe::access_log::{AccessLog, Writer};
+use crate::observe::crash_report::Reports;
 use crate::observe::{Ledger, Overview};
 use crate::pool::Predecessors;
 use crate::runtime::Runtimes;
@@ -44,6 +45,8 @@ pub struct Gateway {
     log: Option<Log>,
     /// Access logs of earlier configurations.
     earlier_logs: Vec<Writer>,
+    /// Where deaths of workers are reported.
+    reports: Option<Reports>,
 }
 
 /// What a new configuration needs, all of it there.
@@ -86,7 +89,13 @@ impl Gateway {
             ledger,
             log,
             earlier_logs: Vec::new(),
+            reports: None,
         }
+    }
+
+    /// Has deaths of the workers of pools to come reported there.
+    pub fn report_to(self, reports: Option<Reports>) -> Self {
+        Self { reports, ..self }
     }
 
     /// Whether the configuration wants its file to be watched.
@@ -123,6 +132,7 @@ impl Gateway {
         }
         new.server.threads = self.config.server.threads;
         new.admin.clone_from(&self.config.admin);
+        new.crash.clone_from(&self.config.crash);
         match self.make_ready(&new, &changes).await {
             Ok(ready) => {
                 self.switch(&new, &changes, ready);
@@ -151,7 +161,7 @@ impl Gateway {
             _ => None,
         };
         let launchers = self.launchers.renewed(new).await?;
-        let mut prepared = Prepared::of(new, pools.started(), &launchers)?;
+        let mut prepared = Prepared::of(new, pools.started(), &launchers, self.reports.as_ref())?;
         for name in pools
             .started()
             .filter(|name| !pools.after.contains_key(*name))

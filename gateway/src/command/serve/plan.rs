@@ -60,6 +60,7 @@ pub fn plan(old: &Config, new: &Config) -> Changes {
             old.server.threads != new.server.threads,
         ),
         ("[admin]", old.admin != new.admin),
+        ("[crash]", old.crash != new.crash),
     ];
     let restart = restart.into_iter();
     Changes {

@@ -16,6 +16,7 @@ use crate::backend::in_process::InProcess;
 use crate::backend::isapi::Isapi;
 use crate::command::launchers::Launchers;
 use crate::config::{self, Config, Pool, PoolKind};
+use crate::observe::crash_report::Reports;
 use crate::pool::{Launcher, Predecessors};
 use crate::runtime::Runtimes;
 use crate::site::Warmup;
@@ -26,6 +27,8 @@ pub type Backends = BTreeMap<String, Arc<Backend>>;
 /// Backends of which nothing runs yet: an error before the first is started leaves no process behind.
 pub struct Prepared<'a> {
     config: &'a Config,
+    /// Where deaths of workers are reported.
+    reports: Option<Reports>,
     backends: BTreeMap<&'a str, (&'a Pool, Parts<'a>)>,
 }
 
@@ -47,11 +50,13 @@ impl<'a> Prepared<'a> {
         config: &'a Config,
         names: impl Iterator<Item = &'n String>,
         launchers: &Launchers,
+        reports: Option<&Reports>,
     ) -> anyhow::Result<Self> {
         let pools = names.filter_map(|name| config.pools.get(name));
         let part = |pool: &'a Pool| Ok((pool.name.as_str(), (pool, Parts::of(pool, launchers)?)));
         Ok(Self {
             config,
+            reports: reports.cloned(),
             backends: pools.map(part).collect::<anyhow::Result<_>>()?,
         })
     }
@@ -74,6 +79,7 @@ impl<'a> Prepared<'a> {
         let pools = config.pools.values();
         Ok(Self {
             config,
+            reports: None,
             backends: pools.map(part).collect::<anyhow::Result<_>>()?,
         })
     }
@@ -86,7 +92,9 @@ impl<'a> Prepared<'a> {
         runtimes: &Runtimes,
     ) -> Option<Arc<Backend>> {
         let (pool, parts) = self.backends.remove(name)?;
-        Some(Arc::new(parts.start(pool, self.config, before, runtimes)))
+        let reports = self.reports.clone();
+        let backend = parts.start(pool, self.config, reports, before, runtimes);
+        Some(Arc::new(backend))
     }
 
     /// Starts all that are left.
@@ -115,13 +123,14 @@ impl<'a> Parts<'a> {
         self,
         pool: &Pool,
         config: &Config,
+        reports: Option<Reports>,
         before: Predecessors,
         runtimes: &Runtimes,
     ) -> Backend {
         match self {
             Self::Isapi(file, launcher) => {
                 let warmup = Warmup::new(config, &pool.name);
-                let isapi = Isapi::start(pool, file, launcher, warmup, before, runtimes);
+                let isapi = Isapi::start(pool, file, launcher, warmup, reports, before, runtimes);
                 Backend::Isapi(isapi)
             }
             #[cfg(feature = "in-process")]

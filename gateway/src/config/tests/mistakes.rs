@@ -64,6 +64,23 @@ fn tells_each_mistake_with_its_place() {
             "3:10: 1024 bytes is not between",
         ),
         (
+            "[crash]\nkeep = 10001\n",
+            "2:8: 10001 is not a whole number from 0 to 10000",
+        ),
+        (
+            "[crash]\nsize = 10\n",
+            "2:8: 10 bytes is not between 64KiB and 1GiB",
+        ),
+        ("[crash]\nhook = []\n", "2:1: `hook` is empty"),
+        (
+            "[crash]\nhook = ['no/hook']\n",
+            "2:9: no/hook does not exist",
+        ),
+        (
+            "[crash]\nhook_timeout = 1\n",
+            "2:1: `hook_timeout` has no meaning without `hook`",
+        ),
+        (
             "[server]\nhttp = ['127.0.0.1:1', 'localhost:80']\n",
             "2:24: \"localhost:80\" is not an IP address with a port",
         ),
@@ -254,6 +271,26 @@ fn tells_each_mistake_with_its_place() {
         (
             "[pool.x]\nfastcgi = 'php:9000'\nbuffer_body = '2GiB'\n",
             "3:15: it is larger than 1073741824 bytes, 1 GiB",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nsticky = 'a'\nsticky_header = 'b'\n",
+            "4:1: a client is bound by a cookie or by a header",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nsticky_header = 'a b'\n",
+            "3:17: \"a b\" is not the name of a header",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nsticky_drain = 1\n",
+            "3:1: `sticky_drain` has no meaning without",
+        ),
+        (
+            "[pool.x]\nextension = 'x.so'\nsticky = 'a'\nsticky_drain = 1\noverlap = false\n",
+            "4:1: `sticky_drain` has no meaning with `overlap = false`",
+        ),
+        (
+            "[pool.x]\nfastcgi = 'php:9000'\nsticky_drain = 1\n",
+            "3:1: `sticky_drain` has no meaning for a `fastcgi` pool",
         ),
         (
             "[pool.x]\nfastcgi = 'php:9000'\nsticky = 'a b'\n",

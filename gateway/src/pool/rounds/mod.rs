@@ -29,7 +29,7 @@ pub async fn run(pool: Arc<Pool>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let workers = pool.roster.borrow().ready.clone();
+        let workers: Vec<_> = pool.roster.borrow().serving().cloned().collect();
         let path = pool.extension.clone();
         let config = &pool.config;
         let wants_memory = config.memory_limit > 0 || config.recycle.memory > 0;

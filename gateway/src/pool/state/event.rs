@@ -52,6 +52,8 @@ pub enum Action {
     Spawn(WorkerId),
     /// Give the worker no new requests, and report [`Event::Idle`] when those in it have finished.
     Retire(WorkerId, Reason),
+    /// Give the worker requests of the clients that are bound to it alone.
+    Linger(WorkerId, Reason),
     /// Close the worker's connections: it terminates the extension and exits.
     Close(WorkerId),
     /// Kill the worker's process group.
@@ -110,6 +112,20 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
+    /// Whether the worker can go on for the clients that are bound to it.
+    pub fn spares_sessions(&self) -> bool {
+        match self {
+            Reason::FileChanged
+            | Reason::Requests
+            | Reason::Age
+            | Reason::Schedule
+            | Reason::Memory(_)
+            | Reason::Operator
+            | Reason::Idle => true,
+            Reason::Unhealthy(_) | Reason::RequestTimeout | Reason::Stopping => false,
+        }
+    }
+
     /// Its name in metrics.
     pub fn label(&self) -> &'static str {
         match self {

@@ -15,6 +15,11 @@ pub enum Phase {
         /// When it has reached its age.
         expires: Option<Instant>,
     },
+    /// It takes requests of the clients that are bound to it alone.
+    Lingering {
+        /// Until when.
+        until: Instant,
+    },
     /// It finishes its requests.
     Draining {
         /// Until when it may.
@@ -54,6 +59,7 @@ impl Phase {
         match self {
             Phase::Starting { .. } => "starting",
             Phase::Ready { .. } => "ready",
+            Phase::Lingering { .. } => "lingering",
             Phase::Draining { .. } => "draining",
             Phase::Closing { .. } => "closing",
             Phase::Killed => "killed",
@@ -75,13 +81,21 @@ impl Phase {
         matches!(self, Phase::Starting { .. } | Phase::Ready { .. })
     }
 
+    /// Whether its process will go without anything more.
+    pub fn is_ending(self) -> bool {
+        matches!(
+            self,
+            Phase::Draining { .. } | Phase::Closing { .. } | Phase::Killed
+        )
+    }
+
     /// When it is killed if it has not gone on.
     pub fn deadline(self) -> Option<Instant> {
         match self {
             Phase::Starting { deadline }
             | Phase::Draining { deadline, .. }
             | Phase::Closing { deadline } => Some(deadline),
-            Phase::Ready { .. } | Phase::Killed => None,
+            Phase::Ready { .. } | Phase::Lingering { .. } | Phase::Killed => None,
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Policy {
     pub threads: usize,
     /// Whether a worker may start while another one finishes.
     pub overlap: bool,
+    /// How long a worker that is replaced goes on for the clients that are bound to it; zero: not at all.
+    pub sticky_drain: Duration,
     /// How long a worker takes requests; zero: for ever.
     pub max_age: Duration,
     /// How long a worker may take to start.
@@ -49,6 +51,7 @@ impl Policy {
             idle_timeout: workers.idle_timeout,
             threads: config.threads,
             overlap: workers.overlap,
+            sticky_drain: workers.sticky_drain,
             max_age: workers.recycle.age,
             startup_timeout: config.startup_timeout,
             shutdown_timeout: config.shutdown_timeout,

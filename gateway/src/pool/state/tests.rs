@@ -2,6 +2,7 @@
 
 mod histories;
 mod simulation;
+mod sticky;
 
 use super::*;
 use crate::config::RapidFail;
@@ -13,6 +14,7 @@ pub const POLICY: Policy = Policy {
     idle_timeout: Duration::ZERO,
     threads: 4,
     overlap: true,
+    sticky_drain: Duration::ZERO,
     max_age: Duration::ZERO,
     startup_timeout: Duration::from_secs(90),
     shutdown_timeout: Duration::from_secs(10),

@@ -28,6 +28,7 @@ impl Launched {
             extension,
             Launcher::Native(worker.clone()),
             None,
+            None,
             Predecessors::default(),
             &runtimes,
         );
@@ -102,6 +103,7 @@ async fn a_missing_worker_binary_is_named() {
         &config(),
         &extension,
         Launcher::Native("/nowhere/isapi-worker".into()),
+        None,
         None,
         Predecessors::default(),
         &runtimes,

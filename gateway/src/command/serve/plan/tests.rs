@@ -12,6 +12,7 @@ fn config(pools: Vec<Pool>) -> Config {
         admin: None,
         error_pages: ErrorPages::new(),
         access_log: None,
+        crash: config::Crash::default(),
         sites: Vec::new(),
         pools: pools
             .into_iter()

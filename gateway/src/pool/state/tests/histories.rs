@@ -30,6 +30,7 @@ impl World {
                 Action::Spawn(id) => {
                     assert_eq!(self.workers.insert(id, Stage::Starting), None);
                 }
+                Action::Linger(id, _) => self.pass(id, &[Stage::Serving], Stage::Serving),
                 Action::Retire(id, _) => self.pass(id, &[Stage::Serving], Stage::Leaving),
                 Action::Close(id) => self.pass(id, &[Stage::Leaving], Stage::Leaving),
                 Action::Kill(id, _) => {

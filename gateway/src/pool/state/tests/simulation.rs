@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::error::Error;
-use crate::pool::queue::Queue;
+use crate::pool::queue::{Queue, Ticket};
 use crate::pool::repeat::Trials;
 
 const SIMULATIONS: u64 = 100_000;
@@ -44,6 +44,7 @@ struct Simulation {
 #[derive(Debug, Default)]
 struct Process {
     ready: bool,
+    lingering: bool,
     retiring: bool,
     closed: bool,
     killed: bool,
@@ -55,6 +56,8 @@ struct Request {
     place: Place,
     trials: Trials,
     repeatable: bool,
+    /// The worker that its client is bound to.
+    bound: Option<WorkerId>,
 }
 
 #[derive(Default)]
@@ -79,6 +82,10 @@ impl Simulation {
             max_spare: min_spare + random.below(2),
             idle_timeout: Duration::from_secs(random.below(2) as u64 * 30),
             overlap,
+            sticky_drain: Duration::from_secs(match overlap {
+                true => random.below(2) as u64 * 60,
+                false => 0,
+            }),
             max_age: Duration::from_secs(random.below(2) as u64 * 100),
             rapid_fail: RapidFail {
                 failures: random.below(4),
@@ -147,8 +154,11 @@ impl Simulation {
     /// A request comes.
     fn arrive(&mut self) {
         let repeatable = self.random.one_in(2);
+        let is_bound = !self.policy.sticky_drain.is_zero() && self.random.one_in(2);
+        let bound = is_bound.then(|| self.some_worker(|_| true)).flatten();
         self.requests.push(Request {
             repeatable,
+            bound,
             ..Request::default()
         });
         self.place(self.requests.len() - 1);
@@ -156,14 +166,15 @@ impl Simulation {
 
     /// As `Pool::take` does it.
     fn place(&mut self, request: usize) {
+        let bound = self.requests[request].bound;
         if self.queue.is_empty() {
-            match self.take() {
+            match self.take(bound) {
                 Ok(Some(id)) => return self.enter(request, id),
                 Ok(None) => {}
                 Err(_) => return self.end(request),
             }
         }
-        match self.queue.join(0) {
+        match self.queue.join(Ticket { lane: 0, bound }) {
             Some(answer) => {
                 self.requests[request].place = Place::Queue(answer);
                 self.step(Event::Load(self.load()));
@@ -173,16 +184,28 @@ impl Simulation {
     }
 
     /// As `Pool::try_take` does it.
-    fn take(&self) -> Result<Option<WorkerId>, Error> {
+    fn take(&self, bound: Option<WorkerId>) -> Result<Option<WorkerId>, Error> {
+        let candidates = self.candidates(bound)?;
+        let with_room = candidates.into_iter().filter(|id| self.has_room(*id));
+        Ok(with_room.min_by_key(|id| self.workers[id].requests.len()))
+    }
+
+    /// The workers that may take a request, room or not.
+    fn candidates(&self, bound: Option<WorkerId>) -> Result<Vec<WorkerId>, Error> {
         if self.state.is_stopping() {
             return Err(Error::Stopping);
+        }
+        let mut serving = self.state.ready().chain(self.state.lingering());
+        if let Some(id) = serving.find(|id| bound == Some(*id))
+            && !self.workers[&id].retiring
+        {
+            return Ok(vec![id]);
         }
         let ready: Vec<WorkerId> = self.state.ready().collect();
         if ready.is_empty() && self.state.failure().is_some() {
             return Err(Error::CannotStart(String::new()));
         }
-        let with_room = ready.into_iter().filter(|id| self.has_room(*id));
-        Ok(with_room.min_by_key(|id| self.workers[id].requests.len()))
+        Ok(ready)
     }
 
     fn has_room(&self, id: WorkerId) -> bool {
@@ -196,7 +219,10 @@ impl Simulation {
             self.has_room(id),
             "{id:?} gets a request that it has no room for"
         );
-        self.workers.get_mut(&id).unwrap().requests.push(request);
+        let worker = self.workers.get_mut(&id).unwrap();
+        let is_bound = self.requests[request].bound == Some(id);
+        assert!(is_bound || !worker.lingering, "{id:?} gets a new client");
+        worker.requests.push(request);
         self.requests[request].place = Place::Worker;
     }
 
@@ -261,6 +287,7 @@ impl Simulation {
                 trials,
                 repeatable,
                 place,
+                ..
             } = &mut self.requests[request];
             if *repeatable && !is_culprit && trials.lost(culprit_is_known) {
                 *place = Place::Nowhere;
@@ -322,6 +349,12 @@ impl Simulation {
                     let before = self.workers.insert(id, Process::default());
                     assert!(before.is_none() && !self.paused);
                 }
+                Action::Linger(id, _) => {
+                    let worker = self.workers.get_mut(&id).unwrap();
+                    assert!(worker.ready && !worker.lingering);
+                    assert!(!worker.retiring && !worker.killed);
+                    worker.lingering = true;
+                }
                 Action::Retire(id, _) => {
                     let worker = self.workers.get_mut(&id).unwrap();
                     assert!(worker.ready && !worker.retiring && !worker.killed);
@@ -379,11 +412,9 @@ impl Simulation {
     fn serve(&mut self) {
         // The slot that the queue hands out takes room at once, as a real one does.
         let taken = std::cell::RefCell::new(BTreeMap::<WorkerId, usize>::new());
-        self.queue.serve(|_| {
-            let ready: Vec<WorkerId> = match self.take()? {
-                None => return Ok(None),
-                Some(_) => self.state.ready().filter(|id| self.has_room(*id)).collect(),
-            };
+        self.queue.serve(|ticket| {
+            let mut ready = self.candidates(ticket.bound)?;
+            ready.retain(|id| self.has_room(*id));
             let mut taken = taken.borrow_mut();
             let used = |id: &WorkerId, taken: &BTreeMap<WorkerId, usize>| {
                 self.workers[id].requests.len() + taken.get(id).copied().unwrap_or(0)
