@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[cfg(unix)]
 use anyhow::anyhow;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
