@@ -73,6 +73,11 @@ impl Body {
         self.bytes.len()
     }
 
+    /// Whether any of it has come.
+    pub fn has_begun(&self) -> bool {
+        self.received > 0
+    }
+
     /// Whether a read would find something: bytes or the end.
     pub fn has_news(&self) -> bool {
         self.ended || !self.bytes.is_empty()

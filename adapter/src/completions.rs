@@ -9,7 +9,7 @@ use crate::bell::Bell;
 use crate::crash;
 use crate::os;
 use crate::session::Session;
-use crate::threads::{MOST_THREADS, STACK};
+use crate::threads::STACK;
 
 /// Threads for completion functions. The first one starts when it is needed, further ones when requests wait and none is
 /// idle. They stay.
@@ -61,7 +61,7 @@ impl Completions {
         let state = self.lock();
         for (number, (busy, handle)) in state.busy.iter().zip(&state.handles).enumerate() {
             if *busy {
-                crash::check_thread(MOST_THREADS + number, handle);
+                crash::check_thread(crash::COMPLETIONS + number, handle);
             }
         }
     }
@@ -81,7 +81,7 @@ impl Completions {
     fn run(&self, number: usize) {
         os::prepare_thread();
         // Behind those of the threads that run `HttpExtensionProc`.
-        let note = MOST_THREADS + number;
+        let note = crash::COMPLETIONS + number;
         crash::watch_thread(note);
         let mut state = self.lock();
         loop {

@@ -8,13 +8,14 @@ use fastcgi_protocol::{
     ProtocolStatus, RecordBuffer, RecordType, Window, encode,
 };
 
+use crate::bell::Bell;
 use crate::link::{Gone, Link, Stream};
 use crate::os::Transport;
 use crate::outgoing::{Outgoing, Wait};
 use crate::path;
 use crate::response::Ending;
 use crate::session::{Credit, ErrorPage, Session};
-use crate::threads::{PATIENCE, Threads};
+use crate::threads::{Source, Threads};
 use crate::trace::{self, Level};
 use crate::variables::Variables;
 
@@ -68,14 +69,26 @@ pub enum ConnectionError {
 /// A connection, as its requests see it.
 pub struct Connection {
     peer: Peer,
+    transport: Arc<dyn Transport>,
+    /// Whoever reads has it.
+    incoming: Mutex<Incoming>,
     outgoing: Outgoing,
     threads: Arc<Threads>,
     state: Mutex<State>,
     /// The request of a web server that lines for its log may still go to. Locked while one is sent, so that
     /// none comes behind the request's end.
     reporting: Mutex<Option<u16>>,
+    /// How it ended, unless it has not or somebody knows already.
+    end: Mutex<Option<Result<(), ConnectionError>>>,
+    ended: Bell,
     /// Itself, to be handed to its requests.
     this: Weak<Connection>,
+}
+
+struct Incoming {
+    buffer: RecordBuffer,
+    /// What is to be answered to what has been read.
+    replies: Vec<u8>,
 }
 
 struct State {
@@ -87,80 +100,122 @@ struct State {
     told: Params,
 }
 
-/// Serves a connection until its end. The requests that are still running then learn that their client has gone.
+/// Serves a connection of a web server until its end. A request that is still running then learns that its client has gone.
 ///
 /// # Errors
 /// When the other end broke the protocol or the connection broke.
 pub fn serve(
     transport: Arc<dyn Transport>,
-    peer: Peer,
     threads: &Arc<Threads>,
     max_connections: usize,
 ) -> Result<(), ConnectionError> {
-    let gateway = peer.is_gateway();
-    let options = Options {
-        max_requests: if gateway {
-            usize::from(MAX_REQUESTS)
-        } else {
-            1
-        },
-        multiplex: gateway,
-        max_connections,
-        private: gateway,
-        ..Options::default()
+    let connection = Connection::new(transport, Peer::WebServer, threads, max_connections);
+    let mut ready = Vec::new();
+    let result = loop {
+        match connection.receive(&mut ready) {
+            Ok(true) => threads.submit(&mut ready),
+            over => break over.map(|_| ()),
+        }
     };
-    let state = State {
-        application: Application::new(options),
-        sessions: HashMap::new(),
-        greeting: None,
-        told: Params::new(),
-    };
-    let connection = Arc::new_cyclic(|this| Connection {
-        peer,
-        outgoing: Outgoing::new(Arc::clone(&transport)),
-        threads: Arc::clone(threads),
-        state: Mutex::new(state),
-        reporting: Mutex::new(None),
-        this: this.clone(),
-    });
-    let result = connection.read(&*transport);
     connection.lost();
     result
 }
 
 impl Connection {
-    fn read(&self, transport: &dyn Transport) -> Result<(), ConnectionError> {
-        let mut buffer = RecordBuffer::new();
-        let mut ready = Vec::new();
-        let mut replies = Vec::new();
+    /// Has a connection of the gateway served by the threads. The requests that are still running at its end learn that
+    /// their client has gone.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub fn attend(
+        transport: Arc<dyn Transport>,
+        lane: u16,
+        threads: &Arc<Threads>,
+    ) -> std::io::Result<Arc<Self>> {
+        let connection = Self::new(transport, Peer::Gateway { lane }, threads, 1);
+        threads.attend_to(Arc::clone(&connection) as _)?;
+        Ok(connection)
+    }
+
+    /// Waits for the end of a connection of the gateway.
+    ///
+    /// # Errors
+    /// When the other end broke the protocol or the connection broke.
+    pub fn wait(&self) -> Result<(), ConnectionError> {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let count = transport.read(buffer.space())?;
-            if count == 0 {
-                return Ok(());
-            }
-            buffer.advance(count);
-            while let Some(record) = buffer.next()? {
-                let mut state = self.lock();
-                let event = state.application.receive(record, &mut replies)?;
-                let refused = !replies.is_empty();
-                if let Some(event) = event {
-                    self.on(state, event, &mut ready, &mut replies)?;
-                } else if refused && state.application.must_close() {
-                    drop(state);
-                    self.reply(&mut replies);
-                    self.outgoing.close();
-                }
-            }
-            self.reply(&mut replies);
-            match self.peer {
-                Peer::WebServer => self.threads.submit(&mut ready),
-                Peer::Gateway { .. } => {
-                    while self.threads.submit_to_running(&mut ready)
-                        && !transport.wait_readable(PATIENCE)
-                    {}
-                }
+            match end.take() {
+                Some(result) => return result,
+                None => end = self.ended.wait(end),
             }
         }
+    }
+
+    fn new(
+        transport: Arc<dyn Transport>,
+        peer: Peer,
+        threads: &Arc<Threads>,
+        max_connections: usize,
+    ) -> Arc<Self> {
+        let gateway = peer.is_gateway();
+        let options = Options {
+            max_requests: if gateway {
+                usize::from(MAX_REQUESTS)
+            } else {
+                1
+            },
+            multiplex: gateway,
+            max_connections,
+            private: gateway,
+            ..Options::default()
+        };
+        let state = State {
+            application: Application::new(options),
+            sessions: HashMap::new(),
+            greeting: None,
+            told: Params::new(),
+        };
+        Arc::new_cyclic(|this| Self {
+            peer,
+            outgoing: Outgoing::new(Arc::clone(&transport)),
+            transport,
+            incoming: Mutex::new(Incoming {
+                buffer: RecordBuffer::new(),
+                replies: Vec::new(),
+            }),
+            threads: Arc::clone(threads),
+            state: Mutex::new(state),
+            reporting: Mutex::new(None),
+            end: Mutex::new(None),
+            ended: Bell::default(),
+            this: this.clone(),
+        })
+    }
+
+    /// Waits for something to read and takes in all that is there. Requests that the extension can be called for now go to
+    /// `ready`. `false` at the end of the connection.
+    fn receive(&self, ready: &mut Vec<Arc<Session>>) -> Result<bool, ConnectionError> {
+        let mut incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner);
+        let Incoming { buffer, replies } = &mut *incoming;
+        let count = self.transport.read(buffer.space())?;
+        if count == 0 {
+            return Ok(false);
+        }
+        buffer.advance(count);
+        while let Some(record) = buffer.next()? {
+            let mut state = self.lock();
+            let event = state.application.receive(record, replies)?;
+            let refused = !replies.is_empty();
+            if let Some(event) = event {
+                self.on(state, event, ready, replies)?;
+            } else if refused && state.application.must_close() {
+                drop(state);
+                self.reply(replies);
+                self.outgoing.close();
+            }
+        }
+        self.reply(replies);
+        Ok(true)
     }
 
     /// Carries out one event. Requests that the extension can be called for now go to `ready`.
@@ -273,7 +328,7 @@ impl Connection {
             // A connection that cannot be written shows by its end.
             let _ = self
                 .outgoing
-                .send(self.wait(), |out| out.extend_from_slice(replies));
+                .send(self.patience(), |out| out.extend_from_slice(replies));
             replies.clear();
         }
     }
@@ -288,7 +343,7 @@ impl Connection {
         self.threads.submit(&mut unstarted);
     }
 
-    fn wait(&self) -> Wait {
+    fn patience(&self) -> Wait {
         match self.peer {
             Peer::Gateway { .. } => Wait::No,
             Peer::WebServer => Wait::Written,
@@ -306,6 +361,27 @@ impl Connection {
     }
 }
 
+impl Source for Connection {
+    fn read(&self, ready: &mut Vec<Arc<Session>>) -> bool {
+        let result = match self.receive(ready) {
+            Ok(true) => return true,
+            over => over.map(|_| ()),
+        };
+        self.lost();
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        self.ended.ring();
+        false
+    }
+
+    fn hold(&self) {
+        self.outgoing.hold();
+    }
+
+    fn release(&self) {
+        self.outgoing.release();
+    }
+}
+
 impl Link for Connection {
     fn lane(&self) -> Option<u16> {
         match self.peer {
@@ -315,20 +391,20 @@ impl Link for Connection {
     }
 
     fn send(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
-        self.outgoing.send(self.wait(), |out| {
+        self.outgoing.send(self.patience(), |out| {
             encode::stream(out, stream.into(), id, bytes);
         })
     }
 
     fn end_stream(&self, id: u16, stream: Stream) {
         // A connection that cannot be written shows by its end.
-        let _ = self.outgoing.send(self.wait(), |out| {
+        let _ = self.outgoing.send(self.patience(), |out| {
             encode::end_stream(out, stream.into(), id);
         });
     }
 
     fn error_page(&self, id: u16, page: &ErrorPage) {
-        let _ = self.outgoing.send(self.wait(), |out| {
+        let _ = self.outgoing.send(self.patience(), |out| {
             encode::error_page(out, id, page.status, page.sub_status, &page.reason);
         });
     }
@@ -356,17 +432,22 @@ impl Link for Connection {
 
     fn finish(&self, id: u16, last: &[u8], ending: Ending, log: &[u8]) {
         let mut state = self.lock();
-        state.sessions.remove(&id);
+        let session = state.sessions.remove(&id);
         state.application.finish(id);
         let close = state.application.must_close();
         drop(state);
+        // If the next request brings the process down, this one runs again. Any other answer would be lost.
+        let wait = match session {
+            Some(session) if self.peer.is_gateway() && session.may_run_again() => Wait::Held,
+            _ => self.patience(),
+        };
         *self.reporting() = None;
         let cut = if let Ending::Cut(reason) = ending {
             Some(reason)
         } else {
             None
         };
-        let result = self.outgoing.send(self.wait(), |out| {
+        let result = self.outgoing.send(wait, |out| {
             encode::stream(out, RecordType::Stdout, id, last);
             match (cut, self.peer) {
                 // nginx takes a plain close for a good end, but not a record of a wrong version (ISAPI.md §9.8).
@@ -405,7 +486,7 @@ impl Link for Connection {
             return;
         }
         // Only for the log: a connection that cannot be written shows elsewhere.
-        let _ = self.outgoing.send(self.wait(), |out| {
+        let _ = self.outgoing.send(self.patience(), |out| {
             let line = format!("{text}\n");
             encode::stream(out, RecordType::Stderr, id, line.as_bytes());
         });
@@ -419,6 +500,10 @@ impl Link for Connection {
 
     fn resume(&self, session: Arc<Session>) {
         self.threads.resume(session);
+    }
+
+    fn before_waiting(&self) {
+        self.threads.before_waiting();
     }
 }
 

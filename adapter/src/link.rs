@@ -81,4 +81,7 @@ pub trait Link: Send + Sync {
 
     /// Has the completion threads call [`Session::advance`].
     fn resume(&self, session: Arc<Session>);
+
+    /// The calling thread is about to wait for credit, for the body or for another thread that does.
+    fn before_waiting(&self) {}
 }

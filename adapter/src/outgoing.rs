@@ -19,6 +19,8 @@ pub struct Outgoing {
 pub enum Wait {
     /// No: credit bounds what gathers.
     No,
+    /// No, and the bytes may wait, too, for as long as [`Outgoing::hold`] lasts.
+    Held,
     /// Yes: there is no credit on this connection.
     Written,
 }
@@ -30,6 +32,8 @@ struct State {
     spare: Vec<u8>,
     /// Somebody is writing.
     writing: bool,
+    /// Somebody will see to what may wait.
+    holding: bool,
     /// Bytes appended and written since the start.
     appended: u64,
     done: u64,
@@ -60,10 +64,24 @@ impl Outgoing {
             while wait == Wait::Written && state.done < mine && !state.broken {
                 state = self.written.wait(state);
             }
-        } else {
+        } else if wait != Wait::Held || !state.holding || state.pending.len() >= HELD {
             state = self.write_pending(state);
         }
         if state.broken { Err(Gone) } else { Ok(()) }
+    }
+
+    /// Until [`Self::release`], what may wait waits for what else there is to be sent.
+    pub fn hold(&self) {
+        self.lock().holding = true;
+    }
+
+    /// Sends what has waited.
+    pub fn release(&self) {
+        let mut state = self.lock();
+        state.holding = false;
+        if !state.writing && !state.pending.is_empty() {
+            drop(self.write_pending(state));
+        }
     }
 
     /// Whether a few kilobytes would be written at once.
@@ -104,5 +122,69 @@ impl Outgoing {
     }
 }
 
+/// Bytes that wait at most.
+const HELD: usize = 32 * 1024;
+
 /// Capacity that a buffer keeps between writes, bytes.
 const BATCH_KEPT: usize = 256 * 1024;
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::io::{ErrorKind, Read as _};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn pair() -> (Outgoing, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (Outgoing::new(Arc::new(ours)), theirs)
+    }
+
+    fn send(outgoing: &Outgoing, wait: Wait, bytes: &[u8]) {
+        outgoing
+            .send(wait, |out| out.extend_from_slice(bytes))
+            .unwrap();
+    }
+
+    fn received(stream: &mut UnixStream) -> Vec<u8> {
+        let mut bytes = vec![0; 64 * 1024];
+        match stream.read(&mut bytes) {
+            Ok(count) => bytes.truncate(count),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                bytes.clear();
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn only_what_may_wait_waits_and_keeps_its_place() {
+        let (outgoing, mut stream) = pair();
+        send(&outgoing, Wait::Held, b"1");
+        assert_eq!(received(&mut stream), b"1");
+        outgoing.hold();
+        send(&outgoing, Wait::Held, b"2");
+        assert_eq!(received(&mut stream), b"");
+        send(&outgoing, Wait::No, b"3");
+        assert_eq!(received(&mut stream), b"23");
+        send(&outgoing, Wait::Held, b"4");
+        outgoing.release();
+        assert_eq!(received(&mut stream), b"4");
+        send(&outgoing, Wait::Held, b"5");
+        assert_eq!(received(&mut stream), b"5");
+    }
+
+    #[test]
+    fn no_more_waits_than_a_few_answers() {
+        let (outgoing, mut stream) = pair();
+        outgoing.hold();
+        send(&outgoing, Wait::Held, &[0; HELD - 1]);
+        assert_eq!(received(&mut stream), b"");
+        send(&outgoing, Wait::Held, &[0]);
+        assert_eq!(received(&mut stream).len(), HELD);
+    }
+}

@@ -1,9 +1,15 @@
-//! The threads that run `HttpExtensionProc`, and the one that looks after slow writers (ISAPI.md §7.3).
+//! The threads that run `HttpExtensionProc` (ISAPI.md §7.3), and read the gateway's connections.
+//!
+//! To wake a thread costs more than most requests. So a thread that has read requests from a connection runs them itself,
+//! and meanwhile nobody reads there. If it is held up, the watch gives the connection to another thread, and what has not
+//! been run yet to all; a thread that is about to wait for what may come by its connection gives it away itself.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod state;
+mod watch;
+
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{Builder, JoinHandle, Thread};
+use std::thread::{Builder, Thread};
 use std::time::{Duration, Instant};
 
 use crate::bell::Bell;
@@ -13,21 +19,35 @@ use crate::ecb;
 use crate::extension::Extension;
 use crate::os;
 use crate::session::Session;
+use state::{State, Turn};
 
 /// Threads at most, as many as IIS's PoolThreadLimit (ISAPI.md §7.3).
 pub const MOST_THREADS: usize = 256;
 
+/// Connections of the gateway at most, each of which has a thread to read it.
+pub const MOST_SOURCES: usize = 256;
+
 /// Stack of a thread, bytes. At least 1 MB (ISAPI.md §7.3); only what is used takes memory.
 pub const STACK: usize = 2 * 1024 * 1024;
 
-/// How often the output of running requests is looked at: what has waited for a whole tick is sent (ISAPI.md §6.5).
-const TICK: Duration = Duration::from_millis(50);
+thread_local! {
+    /// When this thread has stopped reading which connection, to run what has come.
+    static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
+}
 
-/// How long a request may wait for a thread that is at work before another one is woken.
-pub const PATIENCE: Duration = Duration::from_micros(200);
+/// A connection that brings requests.
+pub trait Source: Send + Sync {
+    /// Waits for something to read, and takes it in. Requests that the extension can be called for now go to `ready`.
+    /// `false` at the end of the connection.
+    fn read(&self, ready: &mut Vec<Arc<Session>>) -> bool;
 
-/// How often running threads are looked at: whether they are still there.
-const LOOK: Duration = Duration::from_secs(1);
+    /// Answers may be held back until [`Self::release`]: for as long as it takes to run what has been read, unless that
+    /// takes long.
+    fn hold(&self);
+
+    /// Sends what was held back.
+    fn release(&self);
+}
 
 /// A pool of threads that grows with need.
 pub struct Threads {
@@ -35,66 +55,40 @@ pub struct Threads {
     limit: usize,
     completions: Arc<Completions>,
     state: Mutex<State>,
-    /// A request waits, or the end has come.
+    /// A request or a connection waits for a thread.
     work: Bell,
     /// A request is over.
     quiet: Bell,
-    ticker: OnceLock<Thread>,
-    ticker_sleeps: AtomicBool,
-}
-
-#[derive(Default)]
-struct State {
-    /// Requests that no thread has taken, and since when.
-    waiting: VecDeque<(Instant, Arc<Session>)>,
-    idle: usize,
-    /// Threads that were woken last because requests still waited.
-    help: usize,
-    /// What each thread is running: index is the thread's number.
-    running: Vec<Option<Arc<Session>>>,
-    /// The threads themselves.
-    handles: Vec<JoinHandle<()>>,
-}
-
-impl State {
-    fn add(&mut self, sessions: &mut Vec<Arc<Session>>) {
-        let now = Instant::now();
-        self.waiting
-            .extend(sessions.drain(..).map(|session| (now, session)));
-    }
-
-    fn is_quiet(&self) -> bool {
-        self.waiting.is_empty() && self.running.iter().all(Option::is_none)
-    }
+    /// The thread that watches over the others.
+    watch: OnceLock<Thread>,
 }
 
 impl Threads {
-    /// A pool of at most `limit` threads for this extension.
+    /// A pool that runs at most `limit` requests at a time, for this extension.
     ///
     /// # Errors
     /// When the first threads cannot be started.
     pub fn start(extension: Arc<Extension>, limit: usize) -> std::io::Result<Arc<Self>> {
         let threads = Arc::new(Self {
             extension,
-            limit: limit.max(1),
+            limit: limit.clamp(1, MOST_THREADS),
             completions: Completions::new(limit),
             state: Mutex::default(),
             work: Bell::default(),
             quiet: Bell::default(),
-            ticker: OnceLock::new(),
-            ticker_sleeps: AtomicBool::new(false),
+            watch: OnceLock::new(),
         });
         let shared = Arc::clone(&threads);
-        let ticker = Builder::new()
-            .name("ticker".into())
-            .spawn(move || shared.tick())?;
+        let watch = Builder::new()
+            .name("watch".into())
+            .spawn(move || shared.watch())?;
         // Set once, here.
-        let _ = threads.ticker.set(ticker.thread().clone());
+        let _ = threads.watch.set(watch.thread().clone());
         threads.spawn(&mut threads.lock())?;
         Ok(threads)
     }
 
-    /// Threads at most.
+    /// Requests that run at a time, at most.
     pub fn limit(&self) -> usize {
         self.limit
     }
@@ -109,58 +103,33 @@ impl Threads {
         self.completions.submit(session);
     }
 
+    /// Has a connection read until its end.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub fn attend_to(self: &Arc<Self>, source: Arc<dyn Source>) -> std::io::Result<()> {
+        let mut state = self.lock();
+        state.add_source(source);
+        self.spawn(&mut state)
+    }
+
     /// Hands requests over to be run at once: threads that wait take them, and more are started if there may be more.
     pub fn submit(self: &Arc<Self>, sessions: &mut Vec<Arc<Session>>) {
         if !sessions.is_empty() {
             let mut state = self.lock();
-            state.add(sessions);
+            state.waiting.extend(sessions.drain(..));
             self.wake(state, usize::MAX);
         }
     }
 
-    /// Hands requests over to a thread that is at work anyway and comes back for them, if there is one: most requests
-    /// take less time than it takes to wake a thread. As long as this returns true, requests may be waiting for one
-    /// that is held up: the caller must come back within [`PATIENCE`], with or without further requests.
-    pub fn submit_to_running(self: &Arc<Self>, sessions: &mut Vec<Arc<Session>>) -> bool {
-        let mut state = self.lock();
-        state.add(sessions);
-        let Some((since, _)) = state.waiting.front() else {
-            state.help = 0;
-            return false;
+    /// The calling thread is about to wait for something that may come by the connection that it reads.
+    pub fn before_waiting(self: &Arc<Self>) {
+        let Some(turn) = TURN.take() else {
+            return;
         };
-        if !os::CAN_WATCH {
-            self.wake(state, usize::MAX);
-        } else if state.running.iter().all(Option::is_none) {
-            // The one that is woken has nothing else to do: only what comes behind may have to wait for it.
-            let behind = state.waiting.len() > 1;
+        let mut state = self.lock();
+        if state.hand_over(turn) {
             self.wake(state, 1);
-            return behind;
-        } else if since.elapsed() >= PATIENCE {
-            // Twice as many each time, or a hundred slow requests would start one after the other.
-            state.help = (state.help * 2).clamp(1, self.limit);
-            let help = state.help;
-            self.wake(state, help);
-        }
-        os::CAN_WATCH
-    }
-
-    /// Wakes or starts threads for waiting requests, so many at most.
-    fn wake(self: &Arc<Self>, mut state: MutexGuard<'_, State>, most: usize) {
-        let wanted = state.waiting.len().min(most);
-        let wake = wanted.min(state.idle);
-        for _ in wake..wanted {
-            if state.running.len() == self.limit || self.spawn(&mut state).is_err() {
-                break;
-            }
-        }
-        drop(state);
-        for _ in 0..wake {
-            self.work.ring_one();
-        }
-        if self.ticker_sleeps.load(Ordering::Relaxed)
-            && let Some(ticker) = self.ticker.get()
-        {
-            ticker.unpark();
         }
     }
 
@@ -177,6 +146,34 @@ impl Threads {
         }
         drop(state);
         ecb::wait_until_none(deadline)
+    }
+
+    /// Wakes or starts threads for connections that nobody reads and for waiting requests, so many of these at most.
+    fn wake(self: &Arc<Self>, mut state: MutexGuard<'_, State>, most: usize) {
+        let room = self.limit.saturating_sub(state.inside);
+        let wanted = state.unread.len() + state.waiting.len().min(room).min(most);
+        let wake = wanted.min(state.idle);
+        for _ in wake..wanted {
+            // All that may run, and all that may read meanwhile.
+            let most = self.limit + state.stations.len();
+            if state.running.len() >= most || self.spawn(&mut state).is_err() {
+                break;
+            }
+        }
+        self.rouse(&mut state);
+        drop(state);
+        for _ in 0..wake {
+            self.work.ring_one();
+        }
+    }
+
+    /// Lets the watch look closely.
+    fn rouse(&self, state: &mut State) {
+        if std::mem::take(&mut state.unwatched)
+            && let Some(watch) = self.watch.get()
+        {
+            watch.unpark();
+        }
     }
 
     fn spawn(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
@@ -196,66 +193,81 @@ impl Threads {
         crash::watch_thread(number);
         let mut state = self.lock();
         loop {
-            let Some((_, session)) = state.waiting.pop_front() else {
-                if state.is_quiet() {
-                    self.quiet.ring();
-                }
+            state = if let Some(index) = state.unread.pop_front() {
+                self.attend(number, index, state)
+            } else if let Some(session) = state.next(self.limit) {
+                self.execute(number, session, state)
+            } else {
                 state.idle += 1;
-                state = self.work.wait(state);
+                let mut state = self.work.wait(state);
                 state.idle -= 1;
-                continue;
-            };
-            state.running[number] = Some(Arc::clone(&session));
-            drop(state);
-            let variables = session.variables();
-            crash::request_begins(
-                number,
-                session.name(),
-                variables.param("REQUEST_METHOD"),
-                variables.url_path(),
-            );
-            ecb::call(&self.extension, &session);
-            crash::request_ends(number);
-            drop(session);
-            state = self.lock();
-            state.running[number] = None;
+                state
+            }
         }
     }
 
-    /// Sees to it that what a slow extension has written does not wait for more.
-    fn tick(&self) {
-        let mut running = Vec::new();
-        let mut looked = Instant::now();
+    /// Reads a connection and runs what it brings, until its end or until another thread has to read it.
+    fn attend<'a>(
+        &'a self,
+        number: usize,
+        index: usize,
+        mut state: MutexGuard<'a, State>,
+    ) -> MutexGuard<'a, State> {
+        let source = Arc::clone(&state.stations[index].source);
+        let mut ready = Vec::new();
         loop {
-            if looked.elapsed() > LOOK {
-                self.look_after_threads();
-                looked = Instant::now();
+            drop(state);
+            source.release();
+            let open = source.read(&mut ready);
+            if open && !ready.is_empty() {
+                source.hold();
             }
-            running.extend(self.lock().running.iter().flatten().cloned());
-            if running.is_empty() {
-                self.ticker_sleeps.store(true, Ordering::Relaxed);
-                // A request that comes between the look and the sleep unparks, or is seen a tick later.
-                std::thread::park_timeout(Duration::from_secs(1));
-                self.ticker_sleeps.store(false, Ordering::Relaxed);
+            state = self.lock();
+            if !open {
+                return state;
             }
-            for session in running.drain(..) {
-                session.tick();
+            if ready.is_empty() {
+                continue;
             }
-            std::thread::sleep(TICK);
+            let turn = state.leave(index, &mut ready);
+            self.rouse(&mut state);
+            TURN.set(Some(turn));
+            while let Some(session) = state.next_in(turn, self.limit) {
+                state = self.execute(number, session, state);
+            }
+            TURN.set(None);
+            if !state.come_back(turn) {
+                return state;
+            }
         }
     }
 
-    /// An extension that ends its thread takes the request with it.
-    fn look_after_threads(&self) {
-        let state = self.lock();
-        let threads = state.running.iter().zip(&state.handles).enumerate();
-        for (number, (session, handle)) in threads {
-            if session.is_some() {
-                crash::check_thread(number, handle);
-            }
-        }
+    fn execute<'a>(
+        &'a self,
+        number: usize,
+        session: Arc<Session>,
+        mut state: MutexGuard<'a, State>,
+    ) -> MutexGuard<'a, State> {
+        state.running[number] = Some(Arc::clone(&session));
+        state.inside += 1;
         drop(state);
-        self.completions.look_after_threads();
+        let variables = session.variables();
+        crash::request_begins(
+            number,
+            session.name(),
+            variables.param("REQUEST_METHOD"),
+            variables.url_path(),
+        );
+        ecb::call(&self.extension, &session);
+        crash::request_ends(number);
+        drop(session);
+        let mut state = self.lock();
+        state.running[number] = None;
+        state.inside -= 1;
+        if state.is_quiet() {
+            self.quiet.ring();
+        }
+        state
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -91,7 +91,7 @@ impl Dispatch {
             Ok(response) => response,
             Err(error) => {
                 origin.journal.failed(&error);
-                origin.failed(&error).await
+                Box::pin(origin.failed(&error)).await
             }
         };
         origin.journal.answering(response)
@@ -132,31 +132,40 @@ impl Dispatch {
     /// Finds what answers: the handler of the URL, else a file of the site, the handler of a folder's default document,
     /// or what the site has for everything else. REQUEST_URI stays what the client has asked for.
     async fn route(&self, origin: &Origin) -> Result<Route, Error> {
+        match self.sites.resolve(&origin.head, None, &origin.skip)? {
+            Resolved::Handler(target) if !target.must_exist => Ok(Route::Backend(target)),
+            // In a box: what looks for files is large, and most requests need none of it.
+            other => Box::pin(self.look_for_files(origin, other)).await,
+        }
+    }
+
+    async fn look_for_files(&self, origin: &Origin, first: Resolved) -> Result<Route, Error> {
         let Origin { head, skip, .. } = origin;
-        let mut instead = None;
+        let mut resolved = first;
         let mut may_fall_back = true;
         loop {
-            let files = match self.sites.resolve(head, instead.as_deref(), skip)? {
+            let files = match resolved {
                 Resolved::Handler(target) => return existing(target).await.map(Route::Backend),
                 Resolved::Files(files) => files,
             };
-            match self.files.find(&files).await {
+            let instead = match self.files.find(&files).await {
                 Ok(Found::File(file)) => {
                     return files::send(head, &file).await.map(Route::Answered);
                 }
                 Ok(Found::Folder) => {
                     return files::redirect(head, &files.path).map(Route::Answered);
                 }
-                Ok(Found::Document(url)) => instead = Some(url),
+                Ok(Found::Document(url)) => Some(url),
                 Err(Error::NotFound) if may_fall_back && files.folder.fallback.is_some() => {
                     may_fall_back = false;
-                    instead.clone_from(&files.folder.fallback);
+                    files.folder.fallback.clone()
                 }
                 Err(error) => {
                     files::refuse_other_verbs(head)?;
                     return Err(error);
                 }
-            }
+            };
+            resolved = self.sites.resolve(head, instead.as_deref(), skip)?;
         }
     }
 }

@@ -10,6 +10,9 @@ use crate::{
 /// Content bytes in the records of a long stream: the largest number that needs no padding.
 const CHUNK: usize = 65_528;
 
+/// The most bytes that the two lengths before a pair take.
+const MAX_LENGTHS: usize = 8;
+
 /// The most bytes of a reason, a log text or a value of the greeting that are sent.
 const MAX_TEXT: usize = 1024;
 
@@ -192,7 +195,11 @@ impl<'a> ParamsWriter<'a> {
     /// # Panics
     ///
     /// As [`encode_pair`].
+    #[inline]
     pub fn pair(&mut self, name: &[u8], value: &[u8]) {
+        if self.len() + name.len() + value.len() + MAX_LENGTHS <= CHUNK {
+            return encode_pair(self.out, name, value);
+        }
         let (lengths, used) = encode_lengths(name.len(), value.len());
         self.write(&lengths[..used]);
         self.write(name);

@@ -6,6 +6,9 @@ use crate::ProtocolError;
 /// must not cost more memory than one that sends long ones.
 pub const PAIR_OVERHEAD: usize = 32;
 
+/// Bytes of a usual pair, lengths included.
+const USUAL_PAIR: usize = 24;
+
 /// The longest name or value that the coding can express.
 const MAX_LENGTH: usize = 0x7FFF_FFFF;
 
@@ -14,9 +17,16 @@ const MAX_LENGTH: usize = 0x7FFF_FFFF;
 /// # Panics
 ///
 /// When name or value is 2 GiB or longer.
+#[inline]
 pub fn encode_pair(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    let (lengths, used) = encode_lengths(name.len(), value.len());
-    out.extend_from_slice(&lengths[..used]);
+    out.reserve(name.len() + value.len() + 8);
+    match (u8::try_from(name.len()), u8::try_from(value.len())) {
+        (Ok(name @ ..=127), Ok(value @ ..=127)) => out.extend_from_slice(&[name, value]),
+        _ => {
+            let (lengths, used) = encode_lengths(name.len(), value.len());
+            out.extend_from_slice(&lengths[..used]);
+        }
+    }
     out.extend_from_slice(name);
     out.extend_from_slice(value);
 }
@@ -106,9 +116,16 @@ impl Params {
     /// The value of the first pair with exactly that name.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        self.iter()
-            .find(|(other, _)| *other == name)
-            .map(|(_, value)| value)
+        let pair = self.pairs.iter().find(|pair| self.is_named(pair, name))?;
+        Some(&self.bytes[pair.value..pair.end])
+    }
+
+    /// The value of the last pair with exactly that name.
+    #[must_use]
+    pub fn last(&self, name: &[u8]) -> Option<&[u8]> {
+        let mut pairs = self.pairs.iter().rev();
+        let pair = pairs.find(|pair| self.is_named(pair, name))?;
+        Some(&self.bytes[pair.value..pair.end])
     }
 
     /// All pairs, name and value, in order.
@@ -137,6 +154,12 @@ impl Params {
     #[must_use]
     pub fn byte_size(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Most names differ in length already.
+    #[inline]
+    fn is_named(&self, pair: &Pair, name: &[u8]) -> bool {
+        pair.value - pair.name == name.len() && self.bytes[pair.name..pair.value] == *name
     }
 
     /// Adds the offsets of a pair whose bytes will follow.
@@ -215,7 +238,21 @@ impl ParamsDecoder {
     /// anything of that pair is stored.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), ProtocolError> {
         self.params.bytes.reserve(bytes.len());
+        self.params.pairs.reserve(bytes.len() / USUAL_PAIR);
         while let Some((&first, rest)) = bytes.split_first() {
+            // Most pairs are short, and whole.
+            if self.missing == 0
+                && self.lengths_len == 0
+                && let [name @ ..=127, value @ ..=127, rest @ ..] = bytes
+                && let Some((pair, rest)) =
+                    rest.split_at_checked(usize::from(*name) + usize::from(*value))
+            {
+                self.open(usize::from(*name), usize::from(*value))?;
+                self.params.bytes.extend_from_slice(pair);
+                self.missing = 0;
+                bytes = rest;
+                continue;
+            }
             if self.missing > 0 {
                 let (pair, rest) = bytes.split_at(self.missing.min(bytes.len()));
                 self.params.bytes.extend_from_slice(pair);

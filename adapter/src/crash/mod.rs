@@ -43,10 +43,13 @@ use windows as system;
 
 use line::Line;
 
-use crate::threads::MOST_THREADS;
+use crate::threads::{MOST_SOURCES, MOST_THREADS};
 
-/// Threads whose requests are noted: those that run `HttpExtensionProc`, and behind them those for completion functions.
-const THREADS: usize = 2 * MOST_THREADS;
+/// The first of the threads for completion functions, behind those that run `HttpExtensionProc`: as many as may be
+/// inside, and for each connection one that reads.
+pub const COMPLETIONS: usize = MOST_THREADS + MOST_SOURCES;
+/// Threads whose requests are noted.
+const THREADS: usize = COMPLETIONS + MOST_THREADS;
 /// Bytes of method and path that are kept.
 const TEXT: usize = 200;
 

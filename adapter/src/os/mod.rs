@@ -12,7 +12,6 @@ mod unix;
 mod windows;
 
 use std::io;
-use std::time::Duration;
 
 #[cfg(unix)]
 pub use image::Images;
@@ -27,9 +26,6 @@ pub use windows::*;
 #[cfg(not(all(windows, target_pointer_width = "64")))]
 pub type Low<T> = Box<T>;
 
-/// Whether the gateway's connections can be watched for a time without reading.
-pub const CAN_WATCH: bool = cfg!(unix);
-
 /// A connection's two directions. Reading and writing go on at the same time from several threads.
 pub trait Transport: Send + Sync {
     /// Reads what is there, waits for at least one byte; zero at the end.
@@ -38,12 +34,8 @@ pub trait Transport: Send + Sync {
     /// When the connection broke.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Waits until there is something to read or the end has come, at most so long. Returns whether it is so; where it
-    /// cannot be told ([`CAN_WATCH`]), always.
-    fn wait_readable(&self, limit: Duration) -> bool {
-        let _ = limit;
-        true
-    }
+    /// Waits until there is something to read or the end has come; where that cannot be told, not at all.
+    fn wait_readable(&self) {}
 
     /// Writes all bytes.
     ///

@@ -11,7 +11,6 @@ use std::os::fd::{AsFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use isapi_abi::types::HANDLE;
 use libloading::Library;
@@ -207,12 +206,14 @@ impl Transport for Streams {
         (&self.input).read(buffer)
     }
 
-    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        (&self.output).write_all(bytes)
+    fn wait_readable(&self) {
+        let mut polled = [PollFd::new(&self.input, PollFlags::IN)];
+        // Any other error shows when it is read.
+        while poll(&mut polled, None) == Err(rustix::io::Errno::INTR) {}
     }
 
-    fn wait_readable(&self, limit: Duration) -> bool {
-        wait_readable(&self.input, limit)
+    fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        (&self.output).write_all(bytes)
     }
 
     fn is_writable(&self) -> bool {
@@ -234,10 +235,6 @@ impl Transport for UnixStream {
         (&mut &*self).write_all(bytes)
     }
 
-    fn wait_readable(&self, limit: Duration) -> bool {
-        wait_readable(self, limit)
-    }
-
     fn is_writable(&self) -> bool {
         is_writable(self)
     }
@@ -252,15 +249,6 @@ impl Transport for UnixStream {
 
 /// Sockets and pipes count as writable only with room for several kilobytes.
 pub(super) fn is_writable(stream: impl AsFd) -> bool {
-    is_ready(stream, PollFlags::OUT, Duration::ZERO)
-}
-
-fn wait_readable(stream: impl AsFd, limit: Duration) -> bool {
-    is_ready(stream, PollFlags::IN, limit)
-}
-
-fn is_ready(stream: impl AsFd, flags: PollFlags, limit: Duration) -> bool {
-    let limit = Timespec::try_from(limit).unwrap_or_default();
-    let mut polled = [PollFd::new(&stream, flags)];
-    poll(&mut polled, Some(&limit)).is_ok_and(|count| count > 0)
+    let mut polled = [PollFd::new(&stream, PollFlags::OUT)];
+    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|count| count > 0)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{RunError, start, stop, system};
 use crate::bell::Bell;
-use crate::connection::{self, Peer};
+use crate::connection;
 use crate::options::{Address, Options};
 use crate::os::{self, Listener};
 
@@ -51,8 +51,7 @@ pub(super) fn run(options: &Options, listener: Listener) -> Result<ExitCode, Run
         let serve = move || {
             let _place = place;
             // A client that breaks off or breaks the protocol ends its own connection, nothing else.
-            if let Err(error) = connection::serve(transport, Peer::WebServer, &threads, connections)
-            {
+            if let Err(error) = connection::serve(transport, &threads, connections) {
                 eprintln!("isapi-worker: {error}");
             }
         };

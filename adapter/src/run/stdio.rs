@@ -3,15 +3,11 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{RunError, start, stop, system};
-use crate::connection::{self, Peer};
+use crate::connection::{self, Connection};
 use crate::options::Options;
 use crate::os::{self, Transport};
-
-/// How long the worker sleeps at most while it waits for the gateway's greeting.
-const GREETING_WAIT: Duration = Duration::from_secs(60);
 
 /// Serves until the gateway closes its connections.
 pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
@@ -26,7 +22,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
         further.push(os::inherited_socket(*number).map_err(system(format!("--fd {number}")))?);
     }
     // The gateway greets when this process is in its control group: before that, no code of the extension runs.
-    while !first.wait_readable(GREETING_WAIT) {}
+    first.wait_readable();
     let threads = match start(options) {
         Ok(threads) => threads,
         Err(error) => {
@@ -35,23 +31,17 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
             return Err(error);
         }
     };
-    let mut readers = Vec::new();
-    for (lane, socket) in (1..).zip(further) {
-        let threads = Arc::clone(&threads);
-        let serve =
-            move || connection::serve(Arc::new(socket), Peer::Gateway { lane }, &threads, 1);
-        readers.push(
-            std::thread::Builder::new()
-                .name("connection".into())
-                .spawn(serve)
+    let transports = further.into_iter().map(|socket| Arc::new(socket) as _);
+    let mut connections = Vec::new();
+    for (lane, transport) in (0..).zip([first as Arc<dyn Transport>].into_iter().chain(transports))
+    {
+        connections.push(
+            Connection::attend(transport, lane, &threads)
                 .map_err(system("cannot start threads"))?,
         );
     }
-    connection::serve(first, Peer::Gateway { lane: 0 }, &threads, 1)?;
-    for reader in readers {
-        if let Ok(result) = reader.join() {
-            result?;
-        }
+    for connection in connections {
+        connection.wait()?;
     }
     stop(&threads, options.stop_timeout);
     Ok(ExitCode::SUCCESS)

@@ -88,6 +88,8 @@ struct State {
     body_read: bool,
     /// How the last child request ended; `None` while it runs.
     child: Option<ExecStatus>,
+    /// Some of the answer has been handed to the link.
+    begun: bool,
     /// The extension has said that it is unhealthy.
     unhealthy: bool,
     /// The completion threads were asked to carry this request on and have not begun.
@@ -185,6 +187,7 @@ impl Session {
             cancelled: false,
             body_read: false,
             child: Some(ExecStatus::default()),
+            begun: false,
             unhealthy: false,
             resumed: false,
             gone: false,
@@ -210,6 +213,17 @@ impl Session {
     /// The request's server variables.
     pub fn variables(&self) -> &Variables {
         &self.variables
+    }
+
+    /// Whether the gateway would run the request again if this process died: it has no body, its method is idempotent
+    /// (RFC 9110 §9.2.2), and nothing of its answer has been sent.
+    pub fn may_run_again(&self) -> bool {
+        let idempotent = matches!(
+            self.variables.param("REQUEST_METHOD"),
+            b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE"
+        );
+        let state = self.lock();
+        idempotent && !state.begun && !state.body.has_begun()
     }
 
     /// The extension is about to be called: gives it the first part of the body and `cbTotalBytes`.
@@ -248,6 +262,7 @@ impl Session {
                 Read::End => break,
                 Read::Wait if !state.life.is_open() => return Err(Win32(ERROR_INVALID_PARAMETER)),
                 Read::Wait => {
+                    self.link.before_waiting();
                     let (next, timed_out) = self.changed.wait_timeout(state, READ_TIMEOUT);
                     state = next;
                     if timed_out && !state.body.has_news() {

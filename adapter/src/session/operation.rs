@@ -192,6 +192,7 @@ impl Session {
                 }
             }
             if state.sending {
+                self.link.before_waiting();
                 state = self.changed.wait(state);
             }
         }

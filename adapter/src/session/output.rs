@@ -211,8 +211,12 @@ impl Session {
             };
             match (allowed, patience) {
                 (0, Patience::None) => break,
-                (0, Patience::Wait) => state = self.changed.wait(state),
+                (0, Patience::Wait) => {
+                    self.link.before_waiting();
+                    state = self.changed.wait(state);
+                }
                 _ => {
+                    state.begun = true;
                     drop(state);
                     let result = self.link.send(self.id, stream, &left[..allowed]);
                     state = self.lock();

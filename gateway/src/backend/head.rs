@@ -13,6 +13,7 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, Method, StatusCode};
+use memchr::{memchr, memchr_iter};
 
 use crate::body::{BodyError, framed};
 use crate::error::Error;
@@ -117,22 +118,22 @@ impl HeadParser {
 
 /// Where the first empty line ends. Bytes before `from` have been searched before.
 fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    while let Some(found) = bytes[at..].iter().position(|byte| *byte == b'\n') {
-        let before = &bytes[..at + found];
+    let mut ends = memchr_iter(b'\n', &bytes[from..]).map(|found| from + found);
+    let end = ends.find(|end| {
+        let before = &bytes[..*end];
         let before = before.strip_suffix(b"\r").unwrap_or(before);
-        at += found + 1;
-        if before.is_empty() || before.ends_with(b"\n") {
-            return Some(at);
-        }
-    }
-    None
+        before.is_empty() || before.ends_with(b"\n")
+    })?;
+    Some(end + 1)
 }
 
 /// Parses a whole head with its empty line; `None` for an interim (1xx) one.
 fn parse(head: &[u8]) -> Result<Option<Head>, Error> {
     let mut fields = Fields::default();
-    for (index, line) in head.split(|byte| *byte == b'\n').enumerate() {
+    let mut start = 0;
+    for (index, end) in memchr_iter(b'\n', head).enumerate() {
+        let line = &head[start..end];
+        start = end + 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             break;
@@ -195,7 +196,7 @@ impl Fields {
             self.has_status_line = true;
             return Ok(());
         }
-        let colon = line.iter().position(|byte| *byte == b':');
+        let colon = memchr(b':', line);
         let (name, value) = line.split_at(colon.ok_or("there is no colon")?);
         let value = value[1..].trim_ascii();
         // Blanks before the colon are removed, as a proxy must (RFC 9112 §5.1).

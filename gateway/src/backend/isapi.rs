@@ -169,7 +169,7 @@ impl Isapi {
                 body::discard(reply);
                 origin.journal.sub_status(page.sub_status);
                 let response = origin.error_page(page.status, page.sub_status, page.reason);
-                Answer::Response(response.await)
+                Answer::Response(Box::pin(response).await)
             }
         })
     }

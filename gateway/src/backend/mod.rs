@@ -48,13 +48,14 @@ impl Backend {
     ) -> Result<Answer, Error> {
         match self {
             Backend::Isapi(isapi) => isapi.call(origin, body, target).await,
+            // In boxes, or requests to extensions would be as large as the largest of these.
             Backend::Cgi(cgi) => {
-                let answer = cgi.call(&origin.head, body, target).await?;
-                cgi.sendfile().apply(&origin.head, answer).await
+                let answer = Box::pin(cgi.call(&origin.head, body, target)).await?;
+                Box::pin(cgi.sendfile().apply(&origin.head, answer)).await
             }
             Backend::FastCgi(fastcgi) => {
-                let answer = fastcgi.call(&origin.head, body, target).await?;
-                fastcgi.sendfile().apply(&origin.head, answer).await
+                let answer = Box::pin(fastcgi.call(&origin.head, body, target)).await?;
+                Box::pin(fastcgi.sendfile().apply(&origin.head, answer)).await
             }
             #[cfg(feature = "in-process")]
             Backend::InProcess(inside) => inside.call(&origin.head, body, target).await,

@@ -1,5 +1,6 @@
 //! The HTTP front: HTTP/1.1 and h2c by hyper, one task for each connection.
 
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -8,8 +9,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use axum::Router;
-use axum::extract::{Extension, State};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::uri::{PathAndQuery, Uri};
@@ -23,7 +22,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tower::ServiceExt as _;
 
 use super::socket::{Condition, Socket};
 use crate::body::{self, Body, BodyError};
@@ -40,7 +38,7 @@ const SMALLEST_BUFFER: usize = 8 * 1024;
 /// The front: settings of the protocol, and where requests go.
 pub struct Http {
     protocol: auto::Builder<TokioExecutor>,
-    router: Router,
+    table: Arc<Table>,
     header_timeout: Duration,
 }
 
@@ -62,7 +60,7 @@ impl Http {
             .max_header_list_size(u32::try_from(limit).unwrap_or(u32::MAX));
         Self {
             protocol,
-            router: Router::new().fallback(answer).with_state(table),
+            table,
             header_timeout: settings.header_timeout,
         }
     }
@@ -85,12 +83,10 @@ impl Http {
             secure: false,
         };
         let condition = Arc::new(Condition::default());
-        let service = service_fn(|mut request: http::Request<Incoming>| {
-            condition.asked.store(true, Ordering::Relaxed);
-            let extensions = request.extensions_mut();
-            extensions.insert(connection);
-            extensions.insert(Arc::clone(&condition));
-            self.router.clone().oneshot(request)
+        let (table, same) = (Arc::clone(&self.table), Arc::clone(&condition));
+        let service = service_fn(move |request| {
+            same.asked.store(true, Ordering::Relaxed);
+            answer(Arc::clone(&table), connection, Arc::clone(&same), request)
         });
         let stream = tokio::net::TcpStream::from_std(stream)?;
         let socket = TokioIo::new(Socket::new(stream, Arc::clone(&condition)));
@@ -124,11 +120,11 @@ impl Http {
 }
 
 async fn answer(
-    State(table): State<Arc<Table>>,
-    Extension(connection): Extension<Connection>,
-    Extension(condition): Extension<Arc<Condition>>,
-    request: axum::extract::Request,
-) -> http::Response<axum::body::Body> {
+    table: Arc<Table>,
+    connection: Connection,
+    condition: Arc<Condition>,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<Outgoing>, Infallible> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let version = request.version();
     let mut response = match into_request(request, connection) {
@@ -151,7 +147,7 @@ async fn answer(
         method,
         uri,
     };
-    let mut out = http::Response::new(axum::body::Body::new(body));
+    let mut out = http::Response::new(body);
     *out.status_mut() = response.status;
     *out.headers_mut() = response.headers;
     if let Some(reason) = response
@@ -160,12 +156,12 @@ async fn answer(
     {
         out.extensions_mut().insert(reason);
     }
-    out
+    Ok(out)
 }
 
 /// The request as the middle wants it: target in origin form, the host in `Host`.
 fn into_request(
-    request: http::Request<axum::body::Body>,
+    request: http::Request<Incoming>,
     connection: Connection,
 ) -> Result<Request, Error> {
     let (parts, body) = request.into_parts();

@@ -105,42 +105,58 @@ pub fn name(head: &RequestHead) -> Result<Option<&str>, Error> {
 /// The host in `host[:port]`: a name of letters, digits, `-`, `_` and dots, an IPv4 address, or an IPv6 address in
 /// brackets. Narrower than RFC 3986, so that it can go into server variables and log lines as it is.
 pub fn parse(field: &[u8]) -> Option<&str> {
-    let field = std::str::from_utf8(field).ok()?;
-    let end = match field.rfind(']') {
+    let bracket = match field {
+        [b'[', ..] => field.iter().rposition(|byte| *byte == b']'),
+        _ => None,
+    };
+    let end = match bracket {
         Some(bracket) => bracket + 1,
-        None => field.find(':').unwrap_or(field.len()),
+        None => {
+            let colon = field.iter().position(|byte| *byte == b':');
+            colon.unwrap_or(field.len())
+        }
     };
     let (host, port) = field.split_at(end);
-    let port_is_valid = match port.strip_prefix(':') {
-        Some("") => true,
-        Some(digits) => {
-            digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
-        }
-        None => port.is_empty(),
-    };
-    if !port_is_valid {
+    if !is_port(port) {
         return None;
     }
-    match host.strip_prefix('[') {
-        Some(inner) => {
-            let address = inner.strip_suffix(']')?;
-            address.parse::<std::net::Ipv6Addr>().ok().map(|_| host)
-        }
-        None => {
-            let host = host.strip_suffix('.').unwrap_or(host);
-            is_name(host).then_some(host)
-        }
+    if bracket.is_some() {
+        let host = std::str::from_utf8(host).ok()?;
+        let address = host.strip_prefix('[')?.strip_suffix(']')?;
+        return address.parse::<std::net::Ipv6Addr>().ok().map(|_| host);
     }
+    let host = host.strip_suffix(b".").unwrap_or(host);
+    is_name(host).then(|| std::str::from_utf8(host).ok())?
 }
 
-fn is_name(host: &str) -> bool {
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+/// Nothing, or a colon and up to five digits that make a port, if any.
+fn is_port(text: &[u8]) -> bool {
+    let digits = match text {
+        [] | [b':'] => return true,
+        [b':', digits @ ..] => digits,
+        _ => return false,
     };
-    host.split('.').all(is_label)
+    let number = digits.iter().try_fold(0_u16, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u16::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    });
+    number.is_some()
+}
+
+/// Labels of letters, digits, `-` and `_`, none of them empty, with dots between them.
+fn is_name(host: &[u8]) -> bool {
+    let mut before = b'.';
+    for byte in host {
+        let fits = match byte {
+            b'.' => before != b'.',
+            byte => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
+        };
+        if !fits {
+            return false;
+        }
+        before = *byte;
+    }
+    before != b'.'
 }
 
 #[cfg(test)]

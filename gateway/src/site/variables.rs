@@ -58,7 +58,7 @@ fn visit_server(head: &RequestHead, host: Option<&str>, each: &mut dyn FnMut(&[u
     each(b"SERVER_PROTOCOL", protocol(head.version));
     match (host, local) {
         (Some(host), _) => each(b"SERVER_NAME", host.as_bytes()),
-        (None, IpAddr::V4(address)) => show(b"SERVER_NAME", address, each),
+        (None, local @ IpAddr::V4(_)) => visit_ip(b"SERVER_NAME", local, each),
         // An IPv6 address has brackets here (RFC 3875 §4.1.14), but not in the variables of addresses.
         (None, IpAddr::V6(address)) => show(b"SERVER_NAME", format_args!("[{address}]"), each),
     }
@@ -142,8 +142,53 @@ fn visit_address(
     socket: SocketAddr,
     each: &mut dyn FnMut(&[u8], &[u8]),
 ) {
-    show(address_name, socket.ip().to_canonical(), each);
-    show(port_name, socket.port(), each);
+    visit_ip(address_name, socket.ip().to_canonical(), each);
+    let mut text = Digits::default();
+    text.push_number(socket.port());
+    each(port_name, text.bytes());
+}
+
+/// Every request has two of these: an IPv4 address is written without the machinery of `fmt`.
+fn visit_ip(name: &[u8], address: IpAddr, each: &mut dyn FnMut(&[u8], &[u8])) {
+    let IpAddr::V4(address) = address else {
+        return show(name, address, each);
+    };
+    let mut text = Digits::default();
+    let [first, rest @ ..] = address.octets();
+    text.push_number(first.into());
+    for octet in rest {
+        text.push(b'.');
+        text.push_number(octet.into());
+    }
+    each(name, text.bytes());
+}
+
+/// Up to four small numbers and what is between them.
+#[derive(Default)]
+struct Digits {
+    bytes: [u8; 24],
+    length: usize,
+}
+
+impl Digits {
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.length] = byte;
+        self.length += 1;
+    }
+
+    fn push_number(&mut self, number: u16) {
+        let digit = |power| b'0' + u8::try_from(number / power % 10).unwrap_or_default();
+        for power in [10_000, 1000, 100, 10] {
+            if number >= power {
+                self.push(digit(power));
+            }
+        }
+        self.push(digit(1));
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
 }
 
 /// Gives a value's text without allocating.

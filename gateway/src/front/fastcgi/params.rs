@@ -71,8 +71,7 @@ pub fn head(
 
 /// The last value of a parameter; empty if there is none.
 pub fn value<'a>(params: &'a Params, name: &[u8]) -> &'a [u8] {
-    let same = params.iter().filter(|(other, _)| *other == name);
-    same.last().map(|(_, value)| value).unwrap_or_default()
+    params.last(name).unwrap_or_default()
 }
 
 fn version(protocol: &[u8]) -> Version {
@@ -87,7 +86,7 @@ fn version(protocol: &[u8]) -> Version {
 
 /// The headers of the request. A parameter whose name no header could have is no header.
 fn headers(params: &Params) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::with_capacity(params.len());
+    let mut headers = HeaderMap::new();
     for (name, bytes) in params.iter() {
         let Some(name) = name.strip_prefix(b"HTTP_").and_then(header_name) else {
             continue;

@@ -292,7 +292,9 @@ impl Requests {
     where
         F: Future<Output = Ending> + Send + 'static,
     {
-        let task = self.tasks.spawn(answer(Arc::clone(&self.traffic)));
+        // In a box, which stays where it is: a task is moved several times.
+        let answer = Box::pin(answer(Arc::clone(&self.traffic)));
+        let task = self.tasks.spawn(answer);
         self.open.insert(id, Open::Running(Running { task, stdin }));
     }
 

@@ -1,0 +1,178 @@
+//! What the threads know of each other: who reads which connection, who runs which request, and what waits. Pure.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::Source;
+use crate::session::Session;
+
+/// What the lock of the pool guards.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) stations: Vec<Station>,
+    /// Connections that nobody reads, though somebody should.
+    pub(super) unread: VecDeque<usize>,
+    /// Requests that any thread may take.
+    pub(super) waiting: VecDeque<Arc<Session>>,
+    /// Requests that have been taken from there so far, and how many that had to be for all those that waited at the
+    /// watch's last look.
+    taken: u64,
+    due: u64,
+    /// Threads that were woken at the watch's last look because requests still waited.
+    help: usize,
+    /// Threads that have nothing to do.
+    pub(super) idle: usize,
+    /// Threads that run a request.
+    pub(super) inside: usize,
+    /// What each thread is running: index is the thread's number.
+    pub(super) running: Vec<Option<Arc<Session>>>,
+    /// The threads themselves.
+    pub(super) handles: Vec<JoinHandle<()>>,
+    /// The watch does not look closely: there was nothing to be seen.
+    pub(super) unwatched: bool,
+}
+
+/// A connection and the thread that reads it.
+pub(super) struct Station {
+    pub(super) source: Arc<dyn Source>,
+    /// What its reader has brought and not run yet.
+    batch: VecDeque<Arc<Session>>,
+    /// Its reader is busy with that.
+    away: bool,
+    /// How often a reader went to work, or lost the connection to another thread.
+    turns: u64,
+    /// What that was at the watch's last look.
+    seen: u64,
+}
+
+/// A reader's going to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    station: usize,
+    number: u64,
+}
+
+/// What the watch has found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Look {
+    /// So many threads should help with the requests that wait.
+    pub(super) help: usize,
+    /// Something goes on that must be looked at closely.
+    pub(super) busy: bool,
+}
+
+impl State {
+    /// A connection that is to be read.
+    pub(super) fn add_source(&mut self, source: Arc<dyn Source>) {
+        self.unread.push_back(self.stations.len());
+        self.stations.push(Station {
+            source,
+            batch: VecDeque::new(),
+            away: false,
+            turns: 0,
+            seen: 0,
+        });
+    }
+
+    /// The reader of a connection goes to work at what it has brought.
+    pub(super) fn leave(&mut self, index: usize, ready: &mut Vec<Arc<Session>>) -> Turn {
+        let station = &mut self.stations[index];
+        station.batch.extend(ready.drain(..));
+        station.away = true;
+        station.turns += 1;
+        Turn {
+            station: index,
+            number: station.turns,
+        }
+    }
+
+    /// A request for the reader of a connection: of those that it has brought, or else of those that anyone may take.
+    /// `None` when there is none, when `limit` run, and when another thread reads the connection by now.
+    pub(super) fn next_in(&mut self, turn: Turn, limit: usize) -> Option<Arc<Session>> {
+        if self.inside >= limit || !self.lasts(turn) {
+            return None;
+        }
+        let own = self.stations[turn.station].batch.pop_front();
+        own.or_else(|| self.next(limit))
+    }
+
+    /// A request that any thread may take, unless `limit` run.
+    pub(super) fn next(&mut self, limit: usize) -> Option<Arc<Session>> {
+        if self.inside >= limit {
+            return None;
+        }
+        let session = self.waiting.pop_front()?;
+        self.taken += 1;
+        Some(session)
+    }
+
+    /// The reader would go on reading. What it has left since too many run is for all. `false` when another thread reads.
+    pub(super) fn come_back(&mut self, turn: Turn) -> bool {
+        if !self.lasts(turn) {
+            return false;
+        }
+        let station = &mut self.stations[turn.station];
+        station.away = false;
+        self.waiting.append(&mut station.batch);
+        true
+    }
+
+    /// Gives the connection to another thread, and what its reader has left to all, if that reader still has it.
+    pub(super) fn hand_over(&mut self, turn: Turn) -> bool {
+        if !self.lasts(turn) {
+            return false;
+        }
+        let station = &mut self.stations[turn.station];
+        station.away = false;
+        station.turns += 1;
+        self.waiting.append(&mut station.batch);
+        self.unread.push_back(turn.station);
+        true
+    }
+
+    /// What has not moved since the last look is held up: connections whose reader is at the same work still are given to
+    /// other threads. For requests that have waited since then, twice as many threads are to be woken each time, or a
+    /// hundred slow requests would start one after the other.
+    pub(super) fn look(&mut self, limit: usize) -> Look {
+        let mut busy = false;
+        for index in 0..self.stations.len() {
+            let station = &mut self.stations[index];
+            let same = std::mem::replace(&mut station.seen, station.turns) == station.turns;
+            busy |= !same || station.away;
+            let turn = Turn {
+                station: index,
+                number: station.turns,
+            };
+            if same {
+                self.hand_over(turn);
+            }
+        }
+        let stuck = self.taken < self.due;
+        self.due = self.taken + self.waiting.len() as u64;
+        self.help = match stuck {
+            true => (self.help * 2).clamp(1, limit),
+            false => 0,
+        };
+        Look {
+            help: self.help,
+            busy: busy || !self.waiting.is_empty() || !self.unread.is_empty(),
+        }
+    }
+
+    /// Whether no request waits or runs.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.inside == 0
+            && self.waiting.is_empty()
+            && self.stations.iter().all(|station| station.batch.is_empty())
+    }
+
+    /// Whether the reader that went to work then still is at it, and has the connection.
+    fn lasts(&self, turn: Turn) -> bool {
+        let station = &self.stations[turn.station];
+        station.away && station.turns == turn.number
+    }
+}
+
+#[cfg(test)]
+mod tests;

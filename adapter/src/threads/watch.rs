@@ -1,0 +1,72 @@
+//! The watch: a thread that sees to it that nothing waits for a thread that is held up.
+
+use std::thread::{park_timeout, sleep};
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// How long a request may wait for a thread that is at work before another one is woken, about.
+const PATIENCE: Duration = Duration::from_micros(200);
+
+/// Looks without anything to be seen until the watch rests.
+const CALM: u32 = 3;
+
+/// How often the output of running requests is looked at: what has waited for a whole tick is sent (ISAPI.md §6.5).
+const TICK: Duration = Duration::from_millis(50);
+
+/// How often running threads are looked at: whether they are still there. The longest rest.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Threads {
+    pub(super) fn watch(self: Arc<Self>) {
+        let mut running = Vec::new();
+        let (mut ticked, mut looked) = (Instant::now(), Instant::now());
+        let mut calm = 0;
+        loop {
+            let mut state = self.lock();
+            let look = state.look(self.limit);
+            calm = if look.busy { 0 } else { calm + 1 };
+            let rest = match (calm < CALM, state.inside) {
+                (true, _) => PATIENCE,
+                (false, 0) => LOOK,
+                (false, _) => TICK,
+            };
+            state.unwatched = rest > PATIENCE;
+            let tick = ticked.elapsed() >= TICK;
+            if tick {
+                running.extend(state.running.iter().flatten().cloned());
+                ticked = Instant::now();
+            }
+            if look.help > 0 || !state.unread.is_empty() {
+                self.wake(state, look.help);
+            } else {
+                drop(state);
+            }
+            for session in running.drain(..) {
+                session.tick();
+            }
+            if looked.elapsed() >= LOOK {
+                self.look_after_threads();
+                looked = Instant::now();
+            }
+            match rest {
+                // A token that is left over would let this one be too short.
+                PATIENCE => sleep(rest),
+                _ => park_timeout(rest),
+            }
+        }
+    }
+
+    /// An extension that ends its thread takes the request with it.
+    fn look_after_threads(&self) {
+        let state = self.lock();
+        let threads = state.running.iter().zip(&state.handles).enumerate();
+        for (number, (session, handle)) in threads {
+            if session.is_some() {
+                crash::check_thread(number, handle);
+            }
+        }
+        drop(state);
+        self.completions.look_after_threads();
+    }
+}
