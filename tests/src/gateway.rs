@@ -35,13 +35,15 @@ pub struct Output {
     pub error: String,
 }
 
-/// The gateway's program with these arguments, not started. Its environment holds an `OPERATORS_SECRET`.
+/// The gateway's program with these arguments, not started. Its environment holds an `OPERATORS_SECRET`, and what it keeps
+/// goes below the folder of what is built.
 pub fn gateway_command<A: Into<OsString>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(binary("isapi-gateway"));
     command
         .args(arguments.into_iter().map(Into::into))
         .env_remove("RUST_LOG")
         .env("OPERATORS_SECRET", "for nobody else")
+        .env("XDG_STATE_HOME", built::target_folder().join("tmp/state"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -93,6 +93,11 @@ impl Outcome {
         }
     }
 
+    /// How many answers came.
+    pub fn total(&self) -> usize {
+        self.answers.values().sum()
+    }
+
     /// How often this answer came.
     pub fn count(&self, answer: &str) -> usize {
         self.answers.get(answer).copied().unwrap_or(0)

@@ -135,13 +135,13 @@ fn a_header_does_for_programs() {
 
 #[test]
 fn a_replaced_worker_serves_its_clients_until_their_time_is_over() {
-    let gateway = gateway("sticky = \"ROUTE\"\nsticky_drain = \"5s\"\n");
+    let gateway = gateway("sticky = \"ROUTE\"\nsticky_drain = \"15s\"\n");
     let first = gateway.get("/");
     let old = cookie(&first);
     next_version(&gateway);
     gateway
         .log()
-        .wait_for(&["goes on for up to 5s for clients that are bound to it"]);
+        .wait_for(&["goes on for up to 15s for clients that are bound to it"]);
     let mut new = gateway.get("/");
     wait_until("new clients get the new version", || {
         new = gateway.get("/");

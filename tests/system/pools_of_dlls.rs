@@ -96,7 +96,10 @@ mod checks {
             0 => "/?sleep=50".into(),
             _ => "/".into(),
         });
-        wait_until("20,000 requests", || load.sent() >= 20_000);
+        // Under Wine they take their time: only what stands still fails.
+        for count in (2_000..=20_000).step_by(2_000) {
+            wait_until("2,000 more requests", || load.sent() >= count);
+        }
         wait_until("several replacements", || started(&gateway) >= 6);
         load.stop().only(&["200 version 1"]);
         gateway.stop();
@@ -146,7 +149,7 @@ mod checks {
     }
 
     pub fn a_hang_costs_its_worker_and_nobody_else(machine: Machine) {
-        let gateway = steady(machine, "request_timeout = '1s'\nrequest_grace = '1s'\n");
+        let gateway = steady(machine, "request_timeout = '5s'\nrequest_grace = '1s'\n");
         let mut stuck = Client::connect(gateway.address());
         stuck.request("GET", "/?sleep=600000", &[], b"");
         let load = Load::start(gateway.address(), 4, |_| "/".into());
@@ -165,13 +168,13 @@ mod checks {
             _ => "/".into(),
         });
         wait_until("1,000 requests", || load.sent() >= 1_000);
-        let sent = load.sent();
         let outcome = load.stop();
         outcome.only(&["200 version 1", "502"]);
-        let crashes = outcome.count("502");
-        assert!(
-            (sent / 100..=sent / 100 + 2).contains(&crashes),
-            "{crashes} of {sent}: {outcome:?}"
+        // Requests 50, 150 and so on.
+        assert_eq!(
+            outcome.count("502"),
+            (outcome.total() + 49) / 100,
+            "{outcome:?}"
         );
         gateway.stop();
     }

@@ -94,15 +94,14 @@ fn everything_is_answered_at_once_when_every_worker_hangs() {
         ("GET", "/readyz"),
         ("POST", "/pools/steady/trace"),
     ] {
-        // The best of some: other tests share the processors.
-        let times = (0..10).map(|_| {
+        // One of many: other tests share the processors.
+        let in_time = (0..100).any(|_| {
             let asked = Instant::now();
             let reply = ask(&gateway, method, path, &[]);
             assert_eq!(reply.status(), 200, "{path}");
-            asked.elapsed()
+            asked.elapsed() < Duration::from_millis(100)
         });
-        let best = times.min().unwrap();
-        assert!(best < Duration::from_millis(100), "{path}: {best:?}");
+        assert!(in_time, "{path}");
     }
     assert!(status(&gateway).contains("GET /hang"));
     let page = ask(&gateway, "GET", "/status", &["Accept: text/html"]);
@@ -223,21 +222,25 @@ fn a_pool_stops_and_starts_by_order() {
 #[test]
 fn the_trace_goes_on_and_off_by_order() {
     let gateway = steady("");
-    assert_eq!(gateway.get("/untraced").status(), 200);
-    let trace = command(&gateway, &["trace", "steady", "--level", "calls"]);
-    assert!(trace.status.success(), "{trace:?}");
-    assert_eq!(gateway.get("/traced").status(), 200);
-    gateway.log().wait_for(&["WriteClient", "/traced"]);
-    assert!(
-        command(&gateway, &["trace", "steady", "--level", "default"])
-            .status
-            .success()
-    );
+    let order = |level| {
+        let trace = command(&gateway, &["trace", "steady", "--level", level]);
+        assert!(trace.status.success(), "{trace:?}");
+    };
+    let traced = |path| {
+        assert_eq!(gateway.get(path).status(), 200);
+        gateway.log().wait_for(&["WriteClient", path]);
+    };
+    assert_eq!(gateway.get("/before").status(), 200);
+    order("calls");
+    traced("/traced");
+    order("default");
+    assert_eq!(gateway.get("/after").status(), 200);
+    order("calls");
+    traced("/again");
     let lines = gateway.log().so_far();
-    assert!(
-        !lines.iter().any(|line| line.contains("/untraced")),
-        "{lines:#?}"
-    );
+    for path in ["/before", "/after"] {
+        assert!(!lines.iter().any(|line| line.contains(path)), "{lines:#?}");
+    }
 }
 
 #[test]
@@ -279,6 +282,8 @@ fn a_slow_request_is_logged_with_what_is_known_of_it() {
     assert_eq!(slow.reply("GET").status(), 200);
     drop(open);
     let lines = gateway.log().so_far();
-    let told = lines.iter().filter(|line| line.contains("takes long"));
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("GET /slow takes long"));
     assert_eq!(told.count(), 1, "{lines:#?}");
 }

@@ -45,6 +45,7 @@ impl Service {
         command
             .env("LISTEN_FDS", sockets.len().to_string())
             .env("NOTIFY_SOCKET", &place)
+            .env("XDG_STATE_HOME", folder.path().join("state"))
             .envs(variables.iter().copied())
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())

@@ -13,6 +13,7 @@ use super::worker::Worker;
 use crate::backend::Backend;
 use crate::backend::head::{Head, HeadParser};
 use crate::backend::isapi::Isapi;
+use crate::observe::crash_report::content::Outcome;
 use crate::runtime;
 use crate::site::{HandlerId, Target, Warmup};
 
@@ -56,6 +57,8 @@ async fn begin(
         .begin(slot, &warmup.head, &target, false)
         .map_err(|error| error.to_string())?
         .ok_or("the worker has closed its connection")?;
+    // It never runs again.
+    exchange.becomes(Outcome::Failed);
     let status = read(&lane, &exchange).await;
     if status.is_err() {
         lane.abort(&exchange);

@@ -199,6 +199,8 @@ pub fn launch(
     if let Some(prefix) = &place.wine_prefix {
         text += &format!("wine_prefix = {}\n", quoted(prefix)?);
     }
+    // Nobody asks how a server of a measurement died.
+    text += "[crash]\nkeep = 0\n";
     let file = folder.join("gateway.toml");
     std::fs::write(&file, text + sites)?;
     let mut command = quiet(&place.gateway);
