@@ -40,6 +40,7 @@ mod sanitized;
 mod several;
 mod shutdown;
 mod status;
+mod stderr;
 mod systemd;
 mod table;
 mod trace;
