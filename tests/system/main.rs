@@ -25,6 +25,7 @@ mod echo;
 mod exec_url;
 mod fastcgi;
 mod fastcgi_backend;
+mod fastcgi_client;
 mod fastcgi_front;
 mod fronts;
 mod gateway_side;
