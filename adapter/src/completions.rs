@@ -7,6 +7,7 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::bell::Bell;
 use crate::crash;
+use crate::log;
 use crate::os;
 use crate::session::Session;
 use crate::threads::STACK;
@@ -52,7 +53,9 @@ impl Completions {
             && state.busy.is_empty()
         {
             // The next request tries again.
-            eprintln!("isapi-worker: cannot start a thread for completion functions: {error}");
+            log::line(format_args!(
+                "cannot start a thread for completion functions: {error}"
+            ));
         }
     }
 

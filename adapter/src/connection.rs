@@ -10,6 +10,7 @@ use fastcgi_protocol::{
 
 use crate::bell::Bell;
 use crate::link::{Gone, Link, Stream};
+use crate::log;
 use crate::os::Transport;
 use crate::outgoing::{Outgoing, Wait};
 use crate::path;
@@ -482,7 +483,7 @@ impl Link for Connection {
     fn report(&self, id: u16, text: &str) {
         let open = (self.peer == Peer::WebServer).then(|| self.reporting());
         if open.as_ref().is_some_and(|open| **open != Some(id)) {
-            eprintln!("isapi-worker: {text}");
+            log::line(text);
             return;
         }
         // Only for the log: a connection that cannot be written shows elsewhere.

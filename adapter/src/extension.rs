@@ -12,6 +12,7 @@ use isapi_abi::status::HSE_TERM_MUST_UNLOAD;
 use isapi_abi::types::{BOOL, FALSE, HANDLE};
 use libloading::Library;
 
+use crate::log;
 use crate::os;
 
 /// Why an extension cannot be used.
@@ -81,10 +82,10 @@ impl Extension {
             // writes to the library's data at this moment is asked to do without (`--no-shadow-copy`).
             let made = unsafe { before.make_private(path.parent().unwrap_or(path)) };
             if let Err(error) = made {
-                eprintln!(
-                    "isapi-worker: {} needs its file as long as it runs, do not overwrite it in place: {error}",
+                log::line(format_args!(
+                    "{} needs its file as long as it runs, do not overwrite it in place: {error}",
                     path.display()
-                );
+                ));
             }
         }
         attach(&library).ok_or_else(|| LoadError::InitFailed(path.to_owned()))?;

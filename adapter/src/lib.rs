@@ -6,6 +6,8 @@
 //!
 //! `unsafe` lives in [`ecb`], [`extension`], [`crash`] and [`os`] only.
 #![deny(unsafe_code)]
+// It panics when nobody reads: see `log`.
+#![deny(clippy::print_stderr)]
 
 pub mod bell;
 pub mod body;
@@ -21,6 +23,7 @@ pub mod life;
 #[cfg(unix)]
 pub mod limit;
 pub mod link;
+pub mod log;
 pub mod options;
 pub mod os;
 pub mod outgoing;

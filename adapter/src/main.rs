@@ -1,9 +1,10 @@
 //! `isapi-worker`: one ISAPI extension in a process of its own.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr)]
 
 use std::process::ExitCode;
 
-use isapi_adapter::{options, run};
+use isapi_adapter::{log, options, run};
 
 fn main() -> ExitCode {
     let parsed = options::parse(
@@ -22,12 +23,12 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("isapi-worker: {error}");
+            log::line(error);
             return ExitCode::from(2);
         }
     };
     run::run(&options).unwrap_or_else(|error| {
-        eprintln!("isapi-worker: {error}");
+        log::line(error);
         ExitCode::FAILURE
     })
 }

@@ -9,6 +9,7 @@ use fastcgi_protocol::Params;
 use super::{RunError, start, stop, system};
 use crate::connection::split_url;
 use crate::link::{Gone, Link, Stream};
+use crate::log;
 use crate::options::Options;
 use crate::os::{self, Streams, Transport as _};
 use crate::response::Ending;
@@ -107,7 +108,7 @@ impl Link for Cgi {
     fn finish(&self, _: u16, last: &[u8], ending: Ending, log: &[u8]) {
         let written = self.streams.write_all(last).is_ok();
         if !log.is_empty() {
-            eprintln!("isapi-worker: {}", String::from_utf8_lossy(log));
+            log::line(String::from_utf8_lossy(log));
         }
         // The receiver waits for this.
         let _ = self
@@ -118,7 +119,7 @@ impl Link for Cgi {
     }
 
     fn report(&self, _: u16, text: &str) {
-        eprintln!("isapi-worker: {text}");
+        log::line(text);
     }
 
     fn grant(&self, _: u16, _: u32) {}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{RunError, start, stop, system};
 use crate::bell::Bell;
 use crate::connection;
+use crate::log;
 use crate::options::{Address, Options};
 use crate::os::{self, Listener};
 
@@ -41,7 +42,7 @@ pub(super) fn run(options: &Options, listener: Listener) -> Result<ExitCode, Run
         let transport = match listener.accept() {
             Ok(transport) => transport,
             Err(error) => {
-                eprintln!("isapi-worker: cannot accept a connection: {error}");
+                log::line(format_args!("cannot accept a connection: {error}"));
                 // Out of descriptors or memory: others have to end first.
                 std::thread::sleep(Duration::from_millis(100));
                 continue;
@@ -52,14 +53,16 @@ pub(super) fn run(options: &Options, listener: Listener) -> Result<ExitCode, Run
             let _place = place;
             // A client that breaks off or breaks the protocol ends its own connection, nothing else.
             if let Err(error) = connection::serve(transport, &threads, connections) {
-                eprintln!("isapi-worker: {error}");
+                log::line(error);
             }
         };
         if let Err(error) = std::thread::Builder::new()
             .name("connection".into())
             .spawn(serve)
         {
-            eprintln!("isapi-worker: cannot start a thread for a connection: {error}");
+            log::line(format_args!(
+                "cannot start a thread for a connection: {error}"
+            ));
         }
     }
 }

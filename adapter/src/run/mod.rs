@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::crash;
 use crate::extension::{Extension, LoadError};
+use crate::log;
 use crate::options::Options;
 use crate::os;
 use crate::threads::Threads;
@@ -91,9 +92,9 @@ fn stop(threads: &Threads, limit: Duration) {
     if threads.wait_until_quiet(limit) {
         threads.extension().terminate();
     } else {
-        eprintln!(
-            "isapi-worker: requests still run after {limit:?}: ending without TerminateExtension"
-        );
+        log::line(format_args!(
+            "requests still run after {limit:?}: ending without TerminateExtension"
+        ));
     }
 }
 

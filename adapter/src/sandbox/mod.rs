@@ -9,6 +9,8 @@ mod files;
 
 use std::path::{Path, PathBuf};
 
+use crate::log;
+
 pub use calls::CallsError;
 pub use files::FilesError;
 
@@ -76,7 +78,7 @@ pub fn enter(profile: &Profile, extension: &Path) -> Result<(), SandboxError> {
         if profile.required {
             return Err(SandboxError::Incomplete(what));
         }
-        eprintln!("isapi-worker: the sandbox is not whole: {what}");
+        log::line(format_args!("the sandbox is not whole: {what}"));
     }
     Ok(calls::restrict(profile)?)
 }

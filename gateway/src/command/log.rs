@@ -35,6 +35,8 @@ pub fn start(form: Form, filter: Option<&str>) -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_ansi(colours)
         .with_target(false)
+        // It would tell by `eprintln!`, which panics, that nobody reads standard error any more.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match form {
         Form::Human => log.init(),

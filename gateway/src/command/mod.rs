@@ -15,6 +15,7 @@ mod watchdog;
 
 #[cfg(unix)]
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -171,7 +172,8 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("isapi-gateway: {error:#}");
+            // It may have run for long: nobody needs to read any more, where `eprintln!` would panic.
+            let _ = writeln!(std::io::stderr(), "isapi-gateway: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -16,6 +16,7 @@ use isapi_abi::status;
 use super::{Entry, INVALID};
 use crate::call::Call;
 use crate::crash;
+use crate::log;
 use crate::session::{Session, Win32};
 use crate::trace::{Event, Level};
 
@@ -112,7 +113,9 @@ pub(super) fn stray(callback: Callback) -> Result<(), Win32> {
         let mut event = description.into_event(callback.call());
         event.result = Some(FALSE.into());
         event.error = Some(INVALID.0);
-        eprintln!("isapi-worker: trace: {event}: its ConnID belongs to no request");
+        log::line(format_args!(
+            "trace: {event}: its ConnID belongs to no request"
+        ));
     }
     Err(INVALID)
 }
