@@ -6,7 +6,6 @@ mod pools;
 mod routes;
 
 use std::path::Path;
-use std::pin::pin;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Builder;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
@@ -32,9 +31,9 @@ use crate::os::{BoundFile, FileListener};
 const CONNECTIONS: u32 = 64;
 
 /// How long a client may take for the head of a request, idle time before it included.
-const HEAD_TIME: Duration = Duration::from_secs(30);
+const HEAD_TIME: Duration = Duration::from_secs(5);
 
-/// How long a connection may last, whatever the client does.
+/// How long a connection may last, whatever the client does; and then until the answer that is being made.
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
 
 /// How long answers that are on their way may take when the gateway ends.
@@ -187,8 +186,7 @@ async fn serve(socket: &Socket, router: &axum::Router, mut stopped: oneshot::Rec
             Ok(stream) => {
                 let router = router.clone();
                 connections.spawn(async move {
-                    let served = timeout(CONNECTION_TIME, converse(stream, router)).await;
-                    if let Ok(Err(error)) = served {
+                    if let Err(error) = converse(stream, router).await {
                         tracing::debug!("admin connection ended: {error}");
                     }
                 });
@@ -215,12 +213,25 @@ async fn accept(socket: &Socket) -> std::io::Result<Box<dyn Stream>> {
 }
 
 async fn converse(stream: Box<dyn Stream>, router: axum::Router) -> hyper::Result<()> {
-    let service = service_fn(|request| router.clone().oneshot(request));
+    let busy = Semaphore::new(1);
+    let (answering, router) = (&busy, &router);
+    let service = service_fn(move |request| async move {
+        let _busy = answering.acquire().await;
+        router.clone().oneshot(request).await
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .serve_connection(TokioIo::new(stream), service);
-    pin!(connection).await
+    let over = async {
+        sleep(CONNECTION_TIME).await;
+        // To read the configuration again may take longer.
+        let _idle = busy.acquire().await;
+    };
+    tokio::select! {
+        served = connection => served,
+        () = over => Ok(()),
+    }
 }
 
 #[cfg(test)]

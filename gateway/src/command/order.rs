@@ -10,8 +10,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::remote::Which;
 use crate::admin::client::Answer;
 
-/// How long the gateway may take to go over to another configuration: as long as its admin listener lets anybody wait.
-const RELOAD_TIME: Duration = Duration::from_secs(300);
+/// How long the gateway may take to go over to another configuration: new pools start within their `startup_timeout`.
+const RELOAD_TIME: Duration = Duration::from_secs(3600);
 
 /// A pool of a gateway that runs
 #[derive(Args)]

@@ -88,6 +88,7 @@ pub struct Pool {
     /// Makes tokens that nobody can guess.
     keys: RandomState,
     queue: Queue<Slot>,
+    /// Looked at while lanes are locked, so no lane may be locked while it is.
     roster: watch::Sender<Roster>,
     /// The supervisor has been told of the load and has not looked yet.
     load_told: AtomicBool,
@@ -120,7 +121,7 @@ impl Predecessors {
 }
 
 /// What requests can have now.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Roster {
     ready: Vec<Arc<Worker>>,
     /// Those that go on for the clients that are bound to them alone.
@@ -291,7 +292,9 @@ impl Pool {
             return Ok(slot);
         }
         let Some(answer) = self.queue.join(ticket) else {
-            return Err(Error::Overloaded("as many requests wait as may".into()));
+            // Those who wait may all be bound to workers without room.
+            let slot = self.try_take(ticket)?;
+            return slot.ok_or_else(|| Error::Overloaded("as many requests wait as may".into()));
         };
         if self.is_elastic() && !self.load_told.swap(true, SeqCst) {
             self.report(Event::Load(1));

@@ -53,15 +53,16 @@ impl<S> Queue<S> {
         self.length.load(SeqCst)
     }
 
-    /// Waits at the end of the queue; `None` when the queue is full. Dropping the receiver leaves the queue. The caller
-    /// serves the queue afterwards.
+    /// Waits at the end of the queue; `None` when the queue is full, or half full of those who are bound and this one is
+    /// bound, too: a worker that stalls holds up nobody but its own clients. Dropping the receiver leaves the queue. The
+    /// caller serves the queue afterwards.
     pub fn join(&self, ticket: Ticket) -> Option<oneshot::Receiver<Result<S, Error>>> {
         let mut waiters = lock(&self.waiters);
-        if waiters.len() >= self.limit {
+        if self.is_full_for(ticket, &waiters) {
             waiters.retain(|waiter| !waiter.answer.is_closed());
-        }
-        if waiters.len() >= self.limit {
-            return None;
+            if self.is_full_for(ticket, &waiters) {
+                return None;
+            }
         }
         let (answer, receiver) = oneshot::channel();
         waiters.push_back(Waiter { ticket, answer });
@@ -104,6 +105,11 @@ impl<S> Queue<S> {
         }
         self.length.store(waiters.len(), SeqCst);
         drop(waiters);
+    }
+
+    fn is_full_for(&self, ticket: Ticket, waiters: &VecDeque<Waiter<S>>) -> bool {
+        let bound = || waiters.iter().filter(|waiter| waiter.is_bound()).count();
+        waiters.len() >= self.limit || (ticket.bound.is_some() && bound() >= self.limit.div_ceil(2))
     }
 }
 
@@ -183,6 +189,22 @@ mod tests {
         assert_eq!(served(&[Some(1), None]), [true, true, false, false, false]);
         assert_eq!(served(&[None, Some(1)]), [false, false, false, true, true]);
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn those_who_wait_for_one_worker_leave_room_for_the_others() {
+        let queue = Queue::<()>::new(4);
+        let bound = Ticket {
+            lane: 0,
+            bound: Some(WorkerId(1)),
+        };
+        let [first, _second] = [bound; 2].map(|ticket| queue.join(ticket).unwrap());
+        assert!(queue.join(bound).is_none());
+        let _others = [(); 2].map(|()| queue.join(Ticket::default()).unwrap());
+        assert!(queue.join(Ticket::default()).is_none());
+        drop(first);
+        let _third = queue.join(bound).unwrap();
+        assert!(queue.join(bound).is_none());
     }
 
     #[test]

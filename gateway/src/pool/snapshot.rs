@@ -14,6 +14,7 @@ use crate::observe::status::{PoolState, PoolStatus, WorkerStatus};
 const SHOWN: usize = 20;
 
 /// A worker whose process has not gone, and what the state machine says of it.
+#[derive(Clone)]
 pub struct Member {
     /// The worker.
     pub worker: Arc<Worker>,
@@ -26,7 +27,8 @@ pub struct Member {
 impl Pool {
     /// What there is to tell, but for the counters of its requests and what its processes take. Never waits.
     pub fn status(&self) -> PoolStatus {
-        let roster = self.roster.borrow();
+        // A copy: who gives room back looks at the roster while a lane is locked, and to tell of workers locks their lanes.
+        let roster = self.roster.borrow().clone();
         let exits = lock(&self.exits);
         PoolStatus {
             program: self.extension.display().to_string(),

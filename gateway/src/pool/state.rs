@@ -175,8 +175,10 @@ impl State {
                     }
                 }
             }
-            Event::Unhealthy { worker, reason } => self.replace(worker, Reason::Unhealthy(reason)),
-            Event::Recycle(id, reason) => self.replace(id, reason),
+            Event::Unhealthy { worker, reason } => {
+                self.replace(now, worker, Reason::Unhealthy(reason), actions);
+            }
+            Event::Recycle(id, reason) => self.replace(now, id, reason, actions),
             Event::RecycleAll(reason) => {
                 if reason == Reason::FileChanged {
                     self.generation += 1;
@@ -184,7 +186,7 @@ impl State {
                 }
                 let all: Vec<WorkerId> = self.workers.keys().copied().collect();
                 for id in all {
-                    self.replace(id, reason.clone());
+                    self.replace(now, id, reason.clone(), actions);
                 }
             }
             Event::Pause => {
@@ -209,11 +211,21 @@ impl State {
         }
     }
 
-    fn replace(&mut self, id: WorkerId, reason: Reason) {
-        if let Some(worker) = self.workers.get_mut(&id)
-            && worker.phase.serves()
-        {
-            worker.replace.get_or_insert(reason);
+    /// The first reason counts, but for one that does not spare the clients that are bound to the worker.
+    fn replace(&mut self, now: Instant, id: WorkerId, reason: Reason, actions: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        let is_first = worker.replace.is_none();
+        let is_graver = || {
+            let spares = worker.replace.as_ref().is_some_and(Reason::spares_sessions);
+            spares && !reason.spares_sessions()
+        };
+        if worker.phase.serves() && (is_first || is_graver()) {
+            worker.replace = Some(reason);
+        } else if matches!(worker.phase, Phase::Lingering { .. }) && is_graver() {
+            worker.replace = Some(reason);
+            worker.drain(id, now + self.policy.shutdown_timeout, actions);
         }
     }
 

@@ -114,6 +114,11 @@ impl Worker {
         self.served.load(Relaxed)
     }
 
+    /// Whether it has served as many requests as it may.
+    pub fn is_used_up(&self) -> bool {
+        self.quota > 0 && self.served() >= self.quota
+    }
+
     /// Whether it takes no new requests any more.
     pub fn is_retiring(&self) -> bool {
         self.retiring.load(SeqCst)

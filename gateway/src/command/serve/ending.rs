@@ -6,11 +6,18 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use super::gateway::BACKEND_GRACE;
 use super::pools;
 use crate::backend::Backend;
 use crate::dispatch::Released;
+
+/// After this time, what may still come to a pool is not worth it to hold back those that wait for its end.
+const LAST_REQUESTS: Duration = Duration::from_secs(2);
+
+/// How often such a pool is looked at.
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// All of them, until their last process has gone.
 #[derive(Default)]
@@ -24,7 +31,7 @@ pub struct Ending {
 impl Ending {
     /// Ends this one when no request can come to it any more, within `patience` at the latest; what holds its
     /// successors back is dropped afterwards. Requests may come as long as those run that began with the table before;
-    /// `None` where it has never been in one.
+    /// `None` where it has never been in one. One that has successors ends shortly after nobody waits for room in it.
     pub fn add(
         &mut self,
         backend: Arc<Backend>,
@@ -40,8 +47,13 @@ impl Ending {
         let is_former = released.is_some();
         self.tasks.spawn(async move {
             let unused = async {
-                if let Some(released) = released {
-                    released.wait().await;
+                match released {
+                    Some(released) if successors.is_empty() => released.wait().await,
+                    Some(released) => tokio::select! {
+                        () = released.wait() => {}
+                        () = nobody_waits(&backend) => {}
+                    },
+                    None => {}
                 }
             };
             tokio::select! {
@@ -51,7 +63,7 @@ impl Ending {
                 _ = hurry.wait_for(|hurry| *hurry) => {}
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            backend.stop(left).await;
+            backend.stop(left.max(BACKEND_GRACE)).await;
             if is_former {
                 tracing::info!(pool = backend.pool(), "the former pool has ended");
             }
@@ -65,5 +77,13 @@ impl Ending {
         let backends = self.backends.iter().filter_map(Weak::upgrade);
         pools::stop(backends.collect::<Vec<_>>(), limit).await;
         self.tasks.join_all().await;
+    }
+}
+
+/// Waits until no request waits for room; those that have it finish when the pool stops.
+async fn nobody_waits(backend: &Backend) {
+    sleep(LAST_REQUESTS).await;
+    while backend.status().queued > 0 {
+        sleep(INTERVAL).await;
     }
 }

@@ -197,6 +197,24 @@ fn what_came_before_the_order_to_open_again_is_in_the_old_file() {
 }
 
 #[test]
+fn a_file_begins_with_its_first_line() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("access.log");
+    let config = config::AccessLog {
+        format: LogFormat::W3c,
+        ..config(&file)
+    };
+    let lines_after = |count: u64| {
+        let (log, writer) = AccessLog::open(&config).unwrap();
+        (0..count).for_each(|number| write(&log, number));
+        drop(log);
+        writer.finish(PATIENCE);
+        std::fs::read_to_string(&file).unwrap().lines().count()
+    };
+    assert_eq!([0, 2, 0].map(lines_after), [0, 4 + 2, 4 + 2]);
+}
+
+#[test]
 fn lines_beyond_the_buffer_are_dropped_and_counted() {
     let shared = Shared::new(10);
     shared.add(b"1234567\n");

@@ -128,7 +128,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Opens the file of the configuration, writes `preamble`, and starts.
+    /// Opens the file of the configuration and starts. `preamble` comes before the first line: a log that is not used
+    /// after all leaves nothing in the file.
     ///
     /// # Errors
     /// When the file cannot be opened or the thread not be started.
@@ -143,7 +144,8 @@ impl Writer {
             path: config.file.clone(),
             gather: config.flush_interval,
             preamble,
-            pending: preamble().into_bytes(),
+            is_begun: false,
+            pending: Vec::new(),
             failing: false,
             shared: Arc::clone(&shared),
             _alive: alive,
@@ -179,6 +181,8 @@ struct Thread {
     path: PathBuf,
     gather: Duration,
     preamble: fn() -> String,
+    /// The preamble has been written.
+    is_begun: bool,
     /// What could not be written yet.
     pending: Vec<u8>,
     /// That has been said.
@@ -189,13 +193,12 @@ struct Thread {
 
 impl Thread {
     fn run(mut self) {
-        self.write();
         loop {
             let order = match self.pending.is_empty() {
                 true => self.shared.next(self.gather),
                 false => self.shared.retry(),
             };
-            self.pending.extend_from_slice(&order.lines);
+            self.take(&order.lines);
             self.write();
             if order.dropped > 0 {
                 let (path, dropped) = (self.path.display(), order.dropped);
@@ -210,6 +213,13 @@ impl Thread {
                 return self.end();
             }
         }
+    }
+
+    fn take(&mut self, lines: &[u8]) {
+        if !lines.is_empty() && !std::mem::replace(&mut self.is_begun, true) {
+            self.pending.extend((self.preamble)().into_bytes());
+        }
+        self.pending.extend_from_slice(lines);
     }
 
     /// Writes what can be written; the rest stays pending.
@@ -247,6 +257,7 @@ impl Thread {
                 // What the old file did not take goes to the new one.
                 let preamble = (self.preamble)();
                 self.pending.splice(..0, preamble.into_bytes());
+                self.is_begun = true;
                 self.write();
             }
             Err(error) => {
@@ -260,7 +271,7 @@ impl Thread {
     fn end(mut self) {
         // Lines that have waited for those before them.
         let left = std::mem::take(&mut *self.shared.lock());
-        self.pending.extend_from_slice(&left.lines);
+        self.take(&left.lines);
         self.write();
         if !self.pending.is_empty() {
             let (path, left) = (self.path.display(), self.pending.len());

@@ -1,9 +1,12 @@
 //! The folder of the reports: one file for each, `POOL-TIME-PID.json`, whole or not at all, and of each pool the newest.
+//! Of reports that would have the same name, the later ones have a later time in it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
 
 use super::content::Report;
 use crate::os;
@@ -45,18 +48,46 @@ impl Folder {
     /// When it cannot be written. What cannot be removed stays.
     pub fn put(&self, report: &Report) -> io::Result<PathBuf> {
         let text = serde_json::to_vec_pretty(report).map_err(io::Error::other)?;
-        let time = report.time.strftime("%Y%m%dT%H%M%S%.3fZ");
-        let name = format!("{}-{time}-{}{SUFFIX}", report.pool, report.worker.pid);
-        let path = self.path.join(&name);
-        let unfinished = self.path.join(format!("{name}{UNFINISHED}"));
-        let written = write(&unfinished, &text).and_then(|()| fs::rename(&unfinished, &path));
+        let mut time = report.time;
+        let (file, unfinished, path) = loop {
+            if let Some(free) = self.create(report, time)? {
+                break free;
+            }
+            time += SignedDuration::from_millis(1);
+        };
+        let written = write(file, &text).and_then(|()| fs::rename(&unfinished, &path));
         if written.is_err() {
             // As it was.
             let _ = fs::remove_file(&unfinished);
         }
         written?;
-        self.tidy(&report.pool)?;
+        if let Err(error) = self.tidy(&report.pool) {
+            let folder = self.path.display();
+            tracing::warn!("old crash reports cannot be removed from {folder}: {error}");
+        }
         Ok(path)
+    }
+
+    /// The file of a report that is being written, and its name then and afterwards; `None` when there is one of that time.
+    fn create(
+        &self,
+        report: &Report,
+        time: Timestamp,
+    ) -> io::Result<Option<(File, PathBuf, PathBuf)>> {
+        let time = time.strftime("%Y%m%dT%H%M%S%.3fZ");
+        let name = format!("{}-{time}-{}{SUFFIX}", report.pool, report.worker.pid);
+        let path = self.path.join(&name);
+        let unfinished = self.path.join(format!("{name}{UNFINISHED}"));
+        let file = match os::create_private_file(&unfinished) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            file => file?,
+        };
+        // Nobody else can take the name from here on.
+        if path.try_exists()? {
+            fs::remove_file(&unfinished)?;
+            return Ok(None);
+        }
+        Ok(Some((file, unfinished, path)))
     }
 
     fn tidy(&self, pool: &str) -> io::Result<()> {
@@ -92,8 +123,7 @@ impl Folder {
     }
 }
 
-fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = os::create_private_file(path)?;
+fn write(mut file: File, text: &[u8]) -> io::Result<()> {
     file.write_all(text)?;
     file.write_all(b"\n")?;
     file.sync_all()
@@ -180,6 +210,18 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["pool"], "p");
         assert_eq!(value["time"], "1970-01-01T00:00:00.003Z");
+    }
+
+    #[test]
+    fn reports_of_the_same_moment_are_all_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let reports = Folder::open(folder.path().to_owned(), 9, 1 << 20).unwrap();
+        let paths = [(); 3].map(|()| reports.put(&Report::sample("p", 7)).unwrap());
+        for (path, time) in paths.iter().zip(["007", "008", "009"]) {
+            let name = format!("p-19700101T000000.{time}Z-0.json");
+            assert_eq!(*path, folder.path().join(name));
+            assert!(path.exists());
+        }
     }
 
     #[cfg(unix)]

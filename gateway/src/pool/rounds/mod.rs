@@ -98,6 +98,10 @@ impl Rounds {
             event.into_iter().for_each(|event| pool.report(event));
         }
         for worker in workers {
+            // The worker itself says so once only, and may have had to stay then.
+            if worker.is_used_up() {
+                pool.report(Event::Recycle(worker.id, Reason::Requests));
+            }
             ping(pool, worker);
         }
         if pool.is_elastic() {

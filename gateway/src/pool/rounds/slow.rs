@@ -11,8 +11,9 @@ pub fn log(pool: &Pool, limit: Duration) {
     }
     let (name, extension) = (&pool.name, pool.extension.display());
     let now = Instant::now();
-    let roster = pool.roster.borrow();
-    for member in &roster.members {
+    // A copy: lanes are not to be locked while the roster is.
+    let members = pool.roster.borrow().members.clone();
+    for member in &members {
         let pid = member.worker.pid;
         for slow in member
             .worker

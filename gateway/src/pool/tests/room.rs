@@ -173,3 +173,35 @@ async fn closing_ends_the_sending_side_after_what_was_to_be_sent() {
     drop(fake);
     assert_eq!(bench.driver.await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn the_status_waits_for_a_lane_and_holds_up_nobody() {
+    let (bench, _fake) = Bench::start(&config()).await;
+    let roster = Roster {
+        ready: vec![bench.worker.clone()],
+        members: vec![Member {
+            worker: bench.worker.clone(),
+            phase: state::Phase::Ready { expires: None },
+            generation: 0,
+        }],
+        ..Roster::default()
+    };
+    bench.pool.publish(roster.clone());
+    let (published, done) = std::sync::mpsc::channel();
+    let pool = &bench.pool;
+    std::thread::scope(|scope| {
+        let receiving = bench.worker.lanes[0].receiving();
+        let status = scope.spawn(|| pool.status());
+        scope.spawn(move || {
+            for _ in 0..100 {
+                pool.publish(roster.clone());
+                std::thread::yield_now();
+            }
+            published.send(())
+        });
+        let is_free = done.recv_timeout(Duration::from_secs(60));
+        drop(receiving);
+        assert_eq!(is_free, Ok(()));
+        assert_eq!(status.join().unwrap().workers.len(), 1);
+    });
+}

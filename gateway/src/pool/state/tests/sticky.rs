@@ -59,6 +59,30 @@ fn clients_are_not_bound_to_what_is_unwell() {
 }
 
 #[test]
+fn what_becomes_unwell_is_spared_no_longer() {
+    let (mut state, now) = sticky();
+    let unwell = |worker| Event::Unhealthy {
+        worker,
+        reason: String::new(),
+    };
+    let reason = || Reason::Unhealthy(String::new());
+    // While it lingers.
+    state.step(now, Event::Recycle(A, Reason::Age));
+    state.step(now, Event::Started(C));
+    assert_eq!(lingering(&state), [A]);
+    assert_eq!(state.step(now, unwell(A)), [Action::Retire(A, reason())]);
+    assert_eq!(state.step(now, Event::Idle(A)), [Action::Close(A)]);
+    // While another one starts that shall take its place.
+    state.step(now, Event::Recycle(B, Reason::Age));
+    assert_eq!(state.step(now, unwell(B)), []);
+    state.step(now, Event::Recycle(B, Reason::Schedule));
+    assert_eq!(
+        state.step(now, Event::Started(D)),
+        [Action::Retire(B, reason())]
+    );
+}
+
+#[test]
 fn a_worker_that_lingers_makes_room_for_one_that_is_needed() {
     let (mut state, now) = sticky();
     state.step(now, Event::RecycleAll(Reason::Schedule));
