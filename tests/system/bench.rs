@@ -130,7 +130,14 @@ fn rounds_ratios_and_the_page_belong_together() {
             .filter(|cell| cell["model"] == model && cell["load"] != "stalled");
         assert!((3..=4).contains(&own.clone().count()), "{model}");
         for cell in own {
-            assert_eq!(cell["rounds"].as_object().unwrap().len(), 2, "{cell}");
+            // A slow machine may take the open loop in one round only.
+            let least = if cell["shape"]["open"].is_null() {
+                2
+            } else {
+                1
+            };
+            let rounds = cell["rounds"].as_object().unwrap().len();
+            assert!((least..=2).contains(&rounds), "{cell}");
             let rate = &cell["summary"]["requests_per_second"];
             let [min, median, max] =
                 ["min", "median", "max"].map(|key| rate[key].as_f64().unwrap());
@@ -223,8 +230,8 @@ fn a_page_shows_what_the_json_says(folder: &Path, report: &Value) {
 #[test]
 fn the_time_limit_ends_a_run() {
     let folder = TempDir::new().unwrap();
-    let arguments = "--models isapi,isapi-threads-1 --load hello,card --rounds 99 --duration 50ms --connections 1,4 \
-                     --rates 20 --limit 1s";
+    let arguments = "--models isapi,isapi-threads-1 --load hello,card --rounds 99 --duration 200ms --connections 1,4 \
+                     --rates 20 --limit 10s";
     let arguments: Vec<&str> = arguments.split_whitespace().collect();
     let output = bench(folder.path(), &arguments);
     assert_eq!(output.status.code(), Some(1), "{}", output.error);
@@ -233,8 +240,10 @@ fn the_time_limit_ends_a_run() {
     // What had been measured by then is a result.
     let report = report(folder.path());
     assert!(report["cut"].as_str().unwrap().contains(" of 99, at isapi"));
-    let rounds = report["cells"][0]["rounds"].as_object().unwrap();
-    assert!((1..99).contains(&rounds.len()), "{}", rounds.len());
+    for cell in report["cells"].as_array().unwrap() {
+        let rounds = cell["rounds"].as_object().unwrap().len();
+        assert!((1..99).contains(&rounds), "{cell}");
+    }
     assert!(
         output
             .out

@@ -8,11 +8,14 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
+use landlock::{
+    ABI, Access as _, AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, Scope,
+};
 use system_tests::{Gateway, Process, binary, extension, peer};
 use tempfile::TempDir;
 
 /// What every profile refuses, with the error that the extension gets.
-const CALLS: [(&str, &str); 16] = [
+const CALLS: [(&str, &str); 20] = [
     ("ptrace", "EPERM"),
     ("mount", "EPERM"),
     ("unshare", "EPERM"),
@@ -27,10 +30,52 @@ const CALLS: [(&str, &str); 16] = [
     ("init_module", "EPERM"),
     ("reboot", "EPERM"),
     ("process_vm_readv", "EPERM"),
+    ("prlimit", "EPERM"),
+    ("getrlimit", "done"),
+    ("setpriority", "EPERM"),
+    ("ioprio_set", "EPERM"),
     // The C library then uses the older one.
     ("clone3", "ENOSYS"),
     ("nonsense", "EINVAL"),
 ];
+
+/// What this kernel has of Landlock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Landlock {
+    None,
+    /// Rules for files, as docs/sandbox.md lists them by kernel, but signals do not stay inside.
+    Files,
+    Whole,
+}
+
+fn landlock() -> Landlock {
+    let known = || Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let knows_files = known().handle_access(AccessFs::from_all(ABI::V1)).is_ok();
+    match known().scope(Scope::from_all(ABI::V6)).is_ok() {
+        true => Landlock::Whole,
+        false if knows_files => Landlock::Files,
+        false => Landlock::None,
+    }
+}
+
+/// The log warns of a sandbox that this kernel cannot keep, and of no other; returns whether files are protected.
+fn protects_files(gateway: &Gateway) -> bool {
+    let kept = landlock();
+    // A worker has started when it answers.
+    assert_eq!(ask(gateway, ""), "nothing");
+    match kept {
+        Landlock::Whole => {
+            let lines = gateway.log().so_far();
+            let is_about = |line: &String| line.contains("sandbox");
+            assert!(!lines.iter().any(is_about), "{lines:?}");
+        }
+        Landlock::Files | Landlock::None => {
+            let warning = ["WARN", "the sandbox is not whole", "Landlock"];
+            gateway.log().wait_for(&warning);
+        }
+    }
+    kept != Landlock::None
+}
 
 /// A folder with an extension in `own`, `own/file`, a `secret` outside, and `data`.
 fn folder() -> TempDir {
@@ -91,8 +136,10 @@ fn of_threads(pid: u32, name: &str) -> Vec<String> {
 
 #[test]
 fn in_its_sandbox_an_extension_reads_its_folder_and_writes_nowhere() {
-    let gateway =
-        bounds("sandbox = { profile = 'standard', write = '{dir}/data', required = true }\n");
+    let gateway = bounds("sandbox = { profile = 'standard', write = '{dir}/data' }\n");
+    if !protects_files(&gateway) {
+        return gateway.stop();
+    }
     for (what, path, expected) in [
         ("read", "own/file", "done"),
         ("list", "own", "done"),
@@ -120,8 +167,10 @@ fn in_its_sandbox_an_extension_reads_its_folder_and_writes_nowhere() {
     ] {
         assert_eq!(ask(&gateway, query), expected, "{query}");
     }
-    let signal = format!("signal={}", gateway.pid());
-    assert_eq!(ask(&gateway, &signal), "EPERM");
+    if landlock() == Landlock::Whole {
+        let signal = format!("signal={}", gateway.pid());
+        assert_eq!(ask(&gateway, &signal), "EPERM");
+    }
     gateway.stop();
 }
 
@@ -151,11 +200,6 @@ fn in_its_sandbox_an_extension_may_connect_and_not_administer() {
     assert!(filters.iter().all(|mode| mode == "2"), "{filters:?}");
     let privileges = of_threads(worker, "NoNewPrivs");
     assert!(privileges.iter().all(|mode| mode == "1"), "{privileges:?}");
-    let lines = gateway.log().so_far();
-    assert!(
-        !lines.iter().any(|line| line.contains("sandbox")),
-        "{lines:?}"
-    );
     gateway.stop();
 }
 
@@ -163,11 +207,10 @@ fn in_its_sandbox_an_extension_may_connect_and_not_administer() {
 fn without_a_sandbox_an_extension_may_what_its_user_may() {
     let gateway = bounds("");
     for (query, expected) in [
-        ("read=/etc/shadow", "done"),
+        ("list=/", "done"),
         ("listen", "done"),
-        ("socket=2,3,1", "done"),
         ("run=/bin/true", "exit 0"),
-        ("call=chroot", "done"),
+        ("call=prlimit", "done"),
     ] {
         assert_eq!(ask(&gateway, query), expected, "{query}");
     }
@@ -198,11 +241,17 @@ fn the_sandbox_gives_the_network_that_it_is_told_to() {
 
 #[test]
 fn the_sandbox_gives_files_and_programs_that_it_is_told_to() {
-    let keys = "sandbox = { profile = 'standard', read = ['secret', '/etc/shadow'], execute = '/bin/true' }\n";
+    let keys =
+        "sandbox = { profile = 'standard', read = ['secret', 'data'], execute = '/bin/true' }\n";
     let gateway = bounds(keys);
+    if !protects_files(&gateway) {
+        assert_eq!(ask(&gateway, "run=/bin/true"), "exit 0");
+        return gateway.stop();
+    }
     assert_eq!(ask_about(&gateway, "read", "secret"), "done");
     assert_eq!(ask_about(&gateway, "write", "secret"), "EACCES");
-    assert_eq!(ask(&gateway, "read=/etc/shadow"), "done");
+    assert_eq!(ask_about(&gateway, "list", "data"), "done");
+    assert_eq!(ask_about(&gateway, "write", "data/new"), "EACCES");
     assert_eq!(ask(&gateway, "run=/bin/true"), "exit 0");
     assert_eq!(ask(&gateway, "run=/bin/false"), "EACCES");
     gateway.stop();
@@ -218,6 +267,9 @@ fn in_its_sandbox_an_extension_behind_a_link_reads_both_folders() {
     std::fs::write(links.join("file"), "x").unwrap();
     std::fs::rename(links, folder.path().join("own")).unwrap();
     let gateway = bounds_in(folder, "sandbox.profile = 'standard'\n");
+    if !protects_files(&gateway) {
+        return gateway.stop();
+    }
     for (path, expected) in [
         ("own/file", "done"),
         ("real/file", "done"),
@@ -238,6 +290,19 @@ fn old_kernel(folder: &Path) {
         .status()
         .unwrap();
     assert!(status.success());
+}
+
+#[test]
+fn a_required_sandbox_starts_where_the_kernel_keeps_all_of_it() {
+    let gateway = bounds("sandbox = { profile = 'standard', required = true }\n");
+    if landlock() == Landlock::Whole {
+        assert!(protects_files(&gateway));
+    } else {
+        let refusal = ["ERROR", "the sandbox is required, but"];
+        gateway.log().wait_for(&refusal);
+        assert_eq!(gateway.get("/").status(), 500);
+    }
+    gateway.stop();
 }
 
 fn on_old_kernel(sandbox: &str) -> Gateway {

@@ -87,6 +87,21 @@ const REFUSED_HERE: &[c_long] = &[];
 
 const STARTS_PROGRAMS: [c_long; 2] = [libc::SYS_execve, libc::SYS_execveat];
 
+/// Calls about the process that the first argument names. 0 is the caller, as which C libraries ask; other processes of
+/// the same user would be in reach, too.
+const ABOUT_A_PROCESS: [c_long; 3] = [
+    libc::SYS_prlimit64,
+    libc::SYS_migrate_pages,
+    libc::SYS_move_pages,
+];
+
+/// Calls for one process or thread, for a process group or for all of a user, and the first argument for the latter two.
+const ABOUT_MANY: [(c_long, u32, u32); 2] = [
+    (libc::SYS_setpriority, libc::PRIO_PGRP, libc::PRIO_USER),
+    // IOPRIO_WHO_PGRP and IOPRIO_WHO_USER, which `libc` does not know.
+    (libc::SYS_ioprio_set, 2, 3),
+];
+
 /// `personality` with this value only asks.
 const ASK: u32 = 0xffff_ffff;
 
@@ -126,6 +141,13 @@ fn refused(profile: &Profile) -> Result<Rules, BackendError> {
     rules.insert(libc::SYS_clone, new_name_spaces()?);
     let other = [(0, Ne, 0), (0, Ne, ASK)];
     rules.insert(libc::SYS_personality, vec![all(&other)?]);
+    for call in ABOUT_A_PROCESS {
+        rules.insert(call, vec![all(&[(0, Ne, 0)])?]);
+    }
+    for (call, group, user) in ABOUT_MANY {
+        let other_group = all(&[(0, Eq, group), (1, Ne, 0)])?;
+        rules.insert(call, vec![other_group, all(&[(0, Eq, user)])?]);
+    }
     rules.insert(libc::SYS_socket, sockets(profile.network)?);
     if profile.network != Network::All {
         rules.insert(libc::SYS_listen, Vec::new());
@@ -233,6 +255,8 @@ mod tests {
         });
         assert!(!loose.contains_key(&libc::SYS_execve));
         assert!(!loose.contains_key(&libc::SYS_listen));
-        assert!(loose.contains_key(&libc::SYS_mount));
+        for call in [libc::SYS_mount, libc::SYS_prlimit64, libc::SYS_ioprio_set] {
+            assert!(loose.contains_key(&call), "{call}");
+        }
     }
 }

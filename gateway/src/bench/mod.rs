@@ -100,7 +100,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         // Servers inherit it.
         machine::bind(&division.servers).context("cannot bind to processors")?;
     }
-    // Whatever a server leaves behind becomes our child: its cost is counted, its end is seen to.
+    // Whatever a server leaves behind becomes our child: its cost is counted, its end is seen to unless it is a daemon.
     set_child_subreaper(Some(rustix::process::getpid())).context("cannot adopt processes")?;
     let group = Group::join();
     let stop = stop_on_signals()?;

@@ -1,27 +1,33 @@
 //! Workers in control groups of their own. Where this machine has no cgroup2, or one without controllers, the tests see
 //! that the log tells it.
 
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
 use system_tests::{Gateway, Process, Signal, extension, send};
 use tempfile::TempDir;
 
 use super::{ask, bounds, bounds_in, folder};
 
-/// The mounted cgroup2, if this process may make groups in its own, and the controllers that it has to give.
-fn own_cgroup() -> Option<Vec<String>> {
+/// A cgroup of a test's own, so that the gateway moves no processes of others; removed when dropped.
+struct Parent(PathBuf);
+
+impl Drop for Parent {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+/// One below that of this process, if it may make one.
+fn parent(name: &str) -> Option<Parent> {
     let read = |file: &str| std::fs::read_to_string(file).ok();
     let mounts = read("/proc/self/mounts")?;
     let mount = mounts.lines().find(|line| line.contains(" cgroup2 "))?;
     let own = read("/proc/self/cgroup")?;
     let own = own.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let own = Path::new(mount.split(' ').nth(1)?).join(own);
-    let probe = own.join(format!("probe-{}", std::process::id()));
-    std::fs::create_dir(&probe).ok()?;
-    std::fs::remove_dir(&probe).unwrap();
-    let controllers = std::fs::read_to_string(own.join("cgroup.controllers")).unwrap();
-    Some(controllers.split_whitespace().map(str::to_owned).collect())
+    let folder = own.join(format!("isapi-test-{name}-{}", std::process::id()));
+    std::fs::create_dir(&folder).ok()?;
+    Some(Parent(folder))
 }
 
 /// The worker and a process that has left its group, when the worker has been killed.
@@ -38,14 +44,15 @@ fn orphan(gateway: &Gateway) -> Process {
 
 #[test]
 fn with_a_control_group_everything_goes_with_a_worker() {
-    let gateway = bounds("cgroup = {}\n");
-    if own_cgroup().is_none() {
+    let Some(parent) = parent("whole") else {
+        let gateway = bounds("cgroup = {}\n");
         gateway
             .log()
             .wait_for(&["WARN", "a worker has not all of its `cgroup`"]);
         assert_eq!(ask(&gateway, ""), "nothing");
         return gateway.stop();
-    }
+    };
+    let gateway = bounds(&format!("cgroup.parent = '{}'\n", parent.0.display()));
     let name = format!("isapi-worker-{}-", gateway.pid());
     let worker = gateway.get("/").process();
     let group = std::fs::read_to_string(format!("/proc/{worker}/cgroup")).unwrap();
@@ -53,11 +60,8 @@ fn with_a_control_group_everything_goes_with_a_worker() {
     orphan(&gateway).wait_gone();
     assert_eq!(ask(&gateway, ""), "nothing");
     gateway.stop();
-    let groups = Command::new("find")
-        .args(["/sys/fs/cgroup", "-name", &format!("{name}*")])
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8_lossy(&groups.stdout), "");
+    // Those of the workers have gone, so that theirs can.
+    std::fs::remove_dir(&parent.0).unwrap();
 }
 
 #[test]
@@ -78,10 +82,20 @@ fn a_control_group_limits_memory_or_its_lack_is_told() {
         folder.path().join("own/bounds.so"),
     )
     .unwrap();
-    let gateway = bounds_in(folder, "cgroup.memory = '64MiB'\n");
-    let controllers = own_cgroup().unwrap_or_default();
+    let parent = parent("memory");
+    let (keys, controllers) = match &parent {
+        Some(Parent(path)) => (
+            format!(
+                "cgroup = {{ memory = '64MiB', parent = '{}' }}\n",
+                path.display()
+            ),
+            std::fs::read_to_string(path.join("cgroup.controllers")).unwrap(),
+        ),
+        None => ("cgroup.memory = '64MiB'\n".to_owned(), String::new()),
+    };
+    let gateway = bounds_in(folder, &keys);
     assert_eq!(gateway.get("/").text(), "version 1");
-    if controllers.iter().any(|name| name == "memory") {
+    if controllers.split_whitespace().any(|name| name == "memory") {
         assert_eq!(gateway.get("/?leak=256").status(), 502);
         gateway
             .log()

@@ -114,14 +114,13 @@ impl Drop for Child {
     }
 }
 
-/// Waits for the processes that servers have left behind (Wine's server stays for some seconds); to be called when no
-/// server runs. Those that do not end are killed.
+/// Ends the processes that servers have left behind; to be called when no server runs.
 pub fn reap_orphans() {
     let deadline = Instant::now() + STOP;
     loop {
         // None is left that could be waited for, or none has ended.
         while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
-        let left = usage::descendant_ids().unwrap_or_default();
+        let left = usage::undetached_ids().unwrap_or_default();
         if left.is_empty() {
             return;
         }
@@ -141,9 +140,9 @@ pub fn reap_orphans() {
     }
 }
 
-/// Kills every process below this one, for an end in a hurry.
+/// Kills what servers have started, for an end in a hurry.
 pub fn kill_all() {
-    for pid in usage::descendant_ids().unwrap_or_default() {
+    for pid in usage::undetached_ids().unwrap_or_default() {
         if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::KILL);
         }

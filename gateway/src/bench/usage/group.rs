@@ -28,7 +28,7 @@ impl Group {
         let group = Self { folder, before };
         let shown = |error: std::io::Error| format!("{}: {error}", group.folder.display());
         group.used().ok_or("it does not tell the processor time")?;
-        move_to(&group.folder).map_err(shown)?;
+        move_to(&group.folder, &std::process::id().to_string()).map_err(shown)?;
         Ok(group)
     }
 
@@ -44,14 +44,18 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // What cannot be removed is an empty group, which costs nothing.
-        let _ = move_to(&self.before);
+        // Those that have detached themselves go on where this process was. What cannot be removed is a group that costs
+        // nothing.
+        let inside = fs::read_to_string(self.folder.join("cgroup.procs")).unwrap_or_default();
+        for process in inside.lines() {
+            let _ = move_to(&self.before, process);
+        }
         let _ = fs::remove_dir(&self.folder);
     }
 }
 
-fn move_to(folder: &Path) -> std::io::Result<()> {
-    fs::write(folder.join("cgroup.procs"), std::process::id().to_string())
+fn move_to(folder: &Path, process: &str) -> std::io::Result<()> {
+    fs::write(folder.join("cgroup.procs"), process)
 }
 
 /// The folder of the group that a process is in, from /proc/PID/mountinfo and /proc/PID/cgroup (cgroups(7)).

@@ -34,6 +34,7 @@ pub struct Reading {
 struct Stat {
     pid: u32,
     parent: u32,
+    session: u32,
     /// Its own processor time and that of children it has waited for, clock ticks.
     ticks: u64,
     /// Resident pages.
@@ -81,14 +82,19 @@ fn own_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// Ids of the processes below this one.
+/// Ids of the processes below this one that have not left its session. Those that have are not the benchmark's to end:
+/// Wine's server and the services of Windows serve every gateway that uses the same prefix, and end by themselves after the
+/// last of them.
 ///
 /// # Errors
 /// When /proc cannot be read.
-pub fn descendant_ids() -> std::io::Result<Vec<u32>> {
+pub fn undetached_ids() -> std::io::Result<Vec<u32>> {
     let all = processes()?;
-    let below = descendants(&all, std::process::id());
-    Ok(below.iter().map(|stat| stat.pid).collect())
+    let own = std::process::id();
+    let session = all.get(&own).map(|stat| stat.session);
+    let below = descendants(&all, own).into_iter();
+    let undetached = below.filter(|stat| Some(stat.session) == session);
+    Ok(undetached.map(|stat| stat.pid).collect())
 }
 
 fn processes() -> std::io::Result<BTreeMap<u32, Stat>> {
@@ -120,6 +126,7 @@ impl Stat {
         Some(Self {
             pid,
             parent: u32::try_from(field(4)?).ok()?,
+            session: u32::try_from(field(6)?).ok()?,
             ticks: u64::try_from(ticks).ok()?,
             pages: u64::try_from(field(24)?).ok()?,
         })
@@ -166,14 +173,15 @@ mod tests {
     fn line(parent: u32, ticks: [u64; 4], pages: u64) -> String {
         let [user, system, children_user, children_system] = ticks;
         format!(
-            "7 (a) b) c) S {parent} 7 7 0 -1 4 1 2 3 4 {user} {system} {children_user} {children_system} 20 0 1 0 99 1000 {pages} 1 1"
+            "7 (a) b) c) S {parent} 7 6 0 -1 4 1 2 3 4 {user} {system} {children_user} {children_system} 20 0 1 0 99 1000 {pages} 1 1"
         )
     }
 
     #[test]
     fn a_line_is_read_whatever_the_name() {
         let stat = Stat::parse(7, &line(3, [10, 20, 30, 40], 55)).unwrap();
-        assert_eq!((stat.parent, stat.ticks, stat.pages), (3, 100, 55));
+        assert_eq!((stat.parent, stat.session), (3, 6));
+        assert_eq!((stat.ticks, stat.pages), (100, 55));
         assert_eq!(Stat::parse(7, "7 (x) S 1"), None);
     }
 
@@ -182,6 +190,7 @@ mod tests {
         let stat = |pid, parent| Stat {
             pid,
             parent,
+            session: 1,
             ticks: 1,
             pages: 1,
         };
@@ -204,6 +213,27 @@ mod tests {
             machine("cpu 1 2\nctxt 123\nbtime 5\nprocesses 45\n"),
             (123, 45)
         );
+    }
+
+    #[test]
+    fn who_has_left_the_session_is_not_to_be_ended() {
+        let start = |program: &str, arguments: &[&str]| {
+            let mut command = Command::new(program);
+            command.args(arguments).stdin(Stdio::piped());
+            command.stdout(Stdio::piped()).spawn().unwrap()
+        };
+        let mut near = start("cat", &[]);
+        let mut detached = start("setsid", &["sh", "-c", "echo done; read end"]);
+        let mut line = String::new();
+        let mut out = BufReader::new(detached.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        let undetached = undetached_ids().unwrap();
+        assert!(undetached.contains(&near.id()));
+        assert!(!undetached.contains(&detached.id()));
+        for child in [&mut near, &mut detached] {
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
     }
 
     #[test]

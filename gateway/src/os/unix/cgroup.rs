@@ -1,11 +1,11 @@
 //! Control groups of workers (cgroups(7), version 2): limits for a worker with everything that it starts, and an end for
 //! all of it, also for what has left its process group.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -17,6 +17,9 @@ use crate::config::cgroup::{self as config, CPU_PERIOD};
 const NAME: &str = "isapi-worker-";
 /// Where the gateway goes when its own group is to have groups with limits: then no process may be in it.
 const GATEWAY: &str = "isapi-gateway";
+
+/// How often a group is looked at for processes that have been started while others were moved.
+const LOOKS: u32 = 100;
 
 /// How often it is tried to remove a group whose last process is ending, and the pause between, together two seconds.
 const TRIES: u32 = 100;
@@ -189,21 +192,41 @@ fn enable<'a>(parent: &Path, wanted: &[&'a str]) -> Result<Vec<&'a str>, CgroupE
     let enable = || fs::write(parent.join("cgroup.subtree_control"), new.join(" "));
     let is_busy = |error: &io::Error| error.raw_os_error() == Some(Errno::BUSY.raw_os_error());
     match enable() {
-        Err(error) if is_busy(&error) => leave(parent).and_then(|()| enable()),
+        Err(error) if is_busy(&error) => empty(parent).and_then(|()| enable()),
         enabled => enabled,
     }
     .map_err(not_delegated(parent))?;
     Ok(missing)
 }
 
-/// Moves the gateway from a group to one below.
-fn leave(group: &Path) -> io::Result<()> {
+/// Moves the gateway, and whatever else is in its group, to one below.
+fn empty(group: &Path) -> io::Result<()> {
+    // Workers of several pools may start at once: whoever comes second finds the group empty.
+    static MOVING: Mutex<()> = Mutex::new(());
+    let _moving = MOVING.lock().unwrap_or_else(PoisonError::into_inner);
     let below = group.join(GATEWAY);
     match fs::create_dir(&below) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    fs::write(below.join("cgroup.procs"), std::process::id().to_string())
+    let mut into = File::options()
+        .append(true)
+        .create(true)
+        .open(below.join("cgroup.procs"))?;
+    for _ in 0..LOOKS {
+        let inside = fs::read_to_string(group.join("cgroup.procs"))?;
+        if inside.is_empty() {
+            break;
+        }
+        for process in inside.lines() {
+            match into.write_all(format!("{process}\n").as_bytes()) {
+                // It has ended meanwhile.
+                Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {}
+                moved => moved?,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes groups of workers that have ended, and of gateways that were killed. Those with processes stay.
@@ -322,6 +345,20 @@ mod tests {
         assert_eq!(group.out_of_memory(), 0);
         fs::write(group.0.join("memory.events"), "oom 3\noom_kill 2\n").unwrap();
         assert_eq!(group.out_of_memory(), 2);
+    }
+
+    #[test]
+    fn everything_in_a_group_moves_to_one_below() {
+        let folder = parent("memory");
+        let file = folder.path().join("cgroup.procs");
+        let moved = || fs::read_to_string(folder.path().join(GATEWAY).join("cgroup.procs"));
+        fs::write(&file, "").unwrap();
+        empty(folder.path()).unwrap();
+        assert_eq!(moved().unwrap(), "");
+        // This one stays as full as it was, but not for ever.
+        fs::write(&file, "7\n12\n").unwrap();
+        empty(folder.path()).unwrap();
+        assert!(moved().unwrap().starts_with("7\n12\n7\n12\n"));
     }
 
     #[test]

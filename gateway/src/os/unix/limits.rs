@@ -8,7 +8,8 @@ use rustix::process::{Resource, Rlimit, prlimit};
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 
-use super::{Cgroup, Group};
+use super::Group;
+use super::cgroup::{Cgroup, CgroupError};
 use crate::config::{Limits, cgroup};
 
 /// Starts a worker that can never gain privileges, not by programs either that are set-user-ID, with these limits.
@@ -34,11 +35,17 @@ pub fn spawn_limited(
             format!("--limit={name}={soft}:{hard}")
         }));
     }
+    // Before there is a worker: one that was in the gateway's group would keep it from having groups with limits.
+    let cgroup = match &limits.cgroup {
+        Some(config) => prepare(config, pool)?.map(|cgroup| (cgroup, config)),
+        None => None,
+    };
     let child = spawn_unprivileged(command)?;
     // Before it has loaded its extension, as it waits for the greeting. On an error the child is dropped, which kills it.
     let mut group = Group::of(&child)?;
-    if let Some(config) = &limits.cgroup {
-        group.cgroup = enclose(&group, config, pool)?;
+    if let Some((cgroup, config)) = cgroup {
+        let enclosed = cgroup.add(group.leader).map(|()| cgroup);
+        group.cgroup = unless_required(enclosed, config, pool)?;
     }
     for limit in resources(limits).filter(|_| is_windows) {
         let values = Rlimit {
@@ -50,21 +57,35 @@ pub fn spawn_limited(
     Ok((child, group))
 }
 
-/// Puts a worker into a control group of its own, unless that cannot be and is not required.
-fn enclose(worker: &Group, config: &cgroup::Cgroup, pool: &str) -> io::Result<Option<Cgroup>> {
-    let made = Cgroup::create(config).and_then(|(cgroup, lack)| {
-        cgroup.add(worker.leader)?;
-        Ok((cgroup, lack))
-    });
-    let (cgroup, lack) = match made {
-        Ok((cgroup, lack)) => (Some(cgroup), lack),
-        Err(error) if config.required => return Err(io::Error::other(error)),
-        Err(error) => (None, Some(error)),
-    };
-    if let Some(lack) = lack {
-        tracing::warn!(pool, "a worker has not all of its `cgroup`: {lack}");
+/// Makes a control group for a worker, unless that cannot be and is not required.
+fn prepare(config: &cgroup::Cgroup, pool: &str) -> io::Result<Option<Cgroup>> {
+    let made = unless_required(Cgroup::create(config), config, pool)?;
+    Ok(made.map(|(cgroup, lack)| {
+        if let Some(lack) = lack {
+            warn(pool, &lack);
+        }
+        cgroup
+    }))
+}
+
+/// Makes a failure a warning where the control group is not required.
+fn unless_required<T>(
+    result: Result<T, CgroupError>,
+    config: &cgroup::Cgroup,
+    pool: &str,
+) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if config.required => Err(io::Error::other(error)),
+        Err(error) => {
+            warn(pool, &error);
+            Ok(None)
+        }
     }
-    Ok(cgroup)
+}
+
+fn warn(pool: &str, lack: &CgroupError) {
+    tracing::warn!(pool, "a worker has not all of its `cgroup`: {lack}");
 }
 
 /// `no_new_privs` belongs to a thread and is inherited by its children (prctl(2)), so a thread is made for it: the
