@@ -65,6 +65,8 @@ BENCH = $(BENCH_DIR)/release/isapi-gateway bench --samples $(SAMPLES) --wine-pre
 bench-build: samples
 	ISAPI_GATEWAY_COMMIT=$$(git describe --always --dirty --abbrev=12) \
 		$(CARGO) build --release --target-dir $(BENCH_DIR) --package isapi-gateway --package isapi-adapter $(BENCHED)
+	for machine in x86_64 i686; do worker=$(TARGET_DIR)/windows/$$machine/isapi-worker.exe; \
+		if [ -f $$worker ]; then cp $$worker $(BENCH_DIR)/release/isapi-worker-$$machine.exe; fi; done
 
 windows: deps deps-windows
 	.ci/windows $(TARGET_DIR)
