@@ -1,38 +1,26 @@
 //! One FastCGI connection: records in, requests to the threads, records out.
 
+mod greeting;
+mod link;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use fastcgi_protocol::{
-    Application, Event, Grant, HELLO_VERSION, Hello, Options, Params, ProtocolError,
-    ProtocolStatus, RecordBuffer, RecordType, Window, encode,
+    Application, Event, Grant, Hello, Options, Params, ProtocolError, RecordBuffer, Window, encode,
 };
 
 use crate::bell::Bell;
-use crate::link::{Gone, Link, Stream};
-use crate::log;
 use crate::os::Transport;
 use crate::outgoing::{Outgoing, Wait};
 use crate::path;
-use crate::response::Ending;
-use crate::session::{Credit, ErrorPage, Session};
+use crate::session::{Credit, Session};
 use crate::threads::{Source, Threads};
-use crate::trace::{self, Level};
+use crate::trace::Level;
 use crate::variables::Variables;
+use greeting::{MAX_REQUESTS, STDIN_WINDOW, greeting, told};
 
-/// Bytes of a request body that may wait for the extension: more than the read-ahead, and enough to keep a pipe busy.
-const STDIN_WINDOW: u32 = 256 * 1024;
-/// Bytes of an answer that we are ready to have under way for one request.
-const STDOUT_WINDOW: u32 = 1024 * 1024;
-/// Requests at the same time on one connection.
-const MAX_REQUESTS: u16 = 10_000;
-
-/// Fields of the gateway's greeting and the parameters by which requests know them: what code 2 does with a URL of the
-/// site, and for which errors there is a page.
-const TOLD: [(&str, &str); 2] = [
-    ("send-url", "ISAPI_SEND_URL"),
-    ("error-pages", "ISAPI_ERROR_PAGES"),
-];
+pub use greeting::refusal;
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,10 +217,7 @@ impl Connection {
     ) -> Result<(), ConnectionError> {
         match event {
             Event::Hello(offer) => {
-                state.told = TOLD
-                    .iter()
-                    .filter_map(|(field, name)| Some((name, offer.fields.get(field.as_bytes())?)))
-                    .collect();
+                state.told = told(&offer);
                 if let Some(level) = offer.fields.get(b"trace").and_then(Level::named) {
                     level.set_for_process();
                 }
@@ -381,168 +366,6 @@ impl Source for Connection {
     fn release(&self) {
         self.outgoing.release();
     }
-}
-
-impl Link for Connection {
-    fn lane(&self) -> Option<u16> {
-        match self.peer {
-            Peer::Gateway { lane } => Some(lane),
-            Peer::WebServer => None,
-        }
-    }
-
-    fn send(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
-        self.outgoing.send(self.patience(), |out| {
-            encode::stream(out, stream.into(), id, bytes);
-        })
-    }
-
-    fn end_stream(&self, id: u16, stream: Stream) {
-        // A connection that cannot be written shows by its end.
-        let _ = self.outgoing.send(self.patience(), |out| {
-            encode::end_stream(out, stream.into(), id);
-        });
-    }
-
-    fn error_page(&self, id: u16, page: &ErrorPage) {
-        let _ = self.outgoing.send(self.patience(), |out| {
-            encode::error_page(out, id, page.status, page.sub_status, &page.reason);
-        });
-    }
-
-    fn unhealthy(&self, id: u16, reason: &[u8]) {
-        match self.peer {
-            Peer::Gateway { .. } => {
-                let _ = self
-                    .outgoing
-                    .send(Wait::No, |out| encode::unhealthy(out, reason));
-            }
-            Peer::WebServer => {
-                let reason = String::from_utf8_lossy(reason);
-                self.report(
-                    id,
-                    &format!("the extension says that it is unhealthy: {reason}"),
-                );
-            }
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        self.peer.is_gateway() || self.outgoing.is_ready()
-    }
-
-    fn finish(&self, id: u16, last: &[u8], ending: Ending, log: &[u8]) {
-        let mut state = self.lock();
-        let session = state.sessions.remove(&id);
-        state.application.finish(id);
-        let close = state.application.must_close();
-        drop(state);
-        // If the next request brings the process down, this one runs again. Any other answer would be lost.
-        let wait = match session {
-            Some(session) if self.peer.is_gateway() && session.may_run_again() => Wait::Held,
-            _ => self.patience(),
-        };
-        *self.reporting() = None;
-        let cut = if let Ending::Cut(reason) = ending {
-            Some(reason)
-        } else {
-            None
-        };
-        let result = self.outgoing.send(wait, |out| {
-            encode::stream(out, RecordType::Stdout, id, last);
-            match (cut, self.peer) {
-                // nginx takes a plain close for a good end, but not a record of a wrong version (ISAPI.md §9.8).
-                (Some(_), Peer::WebServer) => return out.extend_from_slice(&[0; 8]),
-                (Some(reason), Peer::Gateway { .. }) => encode::cut(out, id, reason),
-                (None, _) => {}
-            }
-            if !log.is_empty() && self.peer.is_gateway() {
-                encode::log_parameter(out, id, log);
-            }
-            encode::end_stream(out, RecordType::Stdout, id);
-            let app_status = u32::from(ending != Ending::Complete);
-            encode::end_request(out, id, app_status, ProtocolStatus::RequestComplete);
-        });
-        if close || result.is_err() || (cut.is_some() && self.peer == Peer::WebServer) {
-            self.outgoing.close();
-        }
-    }
-
-    fn trace(&self, id: u16, event: &trace::Event) {
-        if self.peer == Peer::WebServer {
-            return self.report(id, &format!("trace: {event}"));
-        }
-        let mut pairs = Params::new();
-        event.pairs(&mut |name, text| pairs.push(name.as_bytes(), text.as_bytes()));
-        // Waiting bounds what gathers.
-        let _ = self
-            .outgoing
-            .send(Wait::Written, |out| encode::trace(out, id, pairs.iter()));
-    }
-
-    fn report(&self, id: u16, text: &str) {
-        let open = (self.peer == Peer::WebServer).then(|| self.reporting());
-        if open.as_ref().is_some_and(|open| **open != Some(id)) {
-            log::line(text);
-            return;
-        }
-        // Only for the log: a connection that cannot be written shows elsewhere.
-        let _ = self.outgoing.send(self.patience(), |out| {
-            let line = format!("{text}\n");
-            encode::stream(out, RecordType::Stderr, id, line.as_bytes());
-        });
-    }
-
-    fn grant(&self, id: u16, bytes: u32) {
-        let _ = self
-            .outgoing
-            .send(Wait::No, |out| encode::credit(out, id, bytes));
-    }
-
-    fn resume(&self, session: Arc<Session>) {
-        self.threads.resume(session);
-    }
-
-    fn before_waiting(&self) {
-        self.threads.before_waiting();
-    }
-}
-
-/// Our greeting: what we could do at most, and what the extension says of itself.
-fn greeting(threads: &Threads) -> Hello {
-    let extension = threads.extension();
-    let mut fields = Params::new();
-    fields.push(b"pid", std::process::id().to_string().as_bytes());
-    fields.push(b"threads", threads.limit().to_string().as_bytes());
-    fields.push(b"description", extension.description().as_bytes());
-    let version = extension.version();
-    fields.push(
-        b"extension-version",
-        format!("{}.{}", version >> 16, version & 0xffff).as_bytes(),
-    );
-    Hello {
-        version: HELLO_VERSION,
-        stdin_window: STDIN_WINDOW,
-        stdout_window: STDOUT_WINDOW,
-        max_requests: MAX_REQUESTS,
-        fields,
-    }
-}
-
-/// A greeting that says why no request can be served.
-pub fn refusal(reason: &str) -> Vec<u8> {
-    let mut fields = Params::new();
-    fields.push(b"error", reason.as_bytes());
-    let hello = Hello {
-        version: HELLO_VERSION,
-        stdin_window: 0,
-        stdout_window: 0,
-        max_requests: 0,
-        fields,
-    };
-    let mut out = Vec::new();
-    encode::hello(&mut out, &hello);
-    out
 }
 
 /// What a gateway would have done with the URL.

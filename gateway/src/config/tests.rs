@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod fastcgi;
 mod listeners;
 mod mistakes;
+mod one_extension;
 mod sandbox;
 mod sites;
 mod workers;
@@ -319,96 +321,6 @@ fn reads_everything() {
     );
 }
 
-#[test]
-fn fastcgi_applications_are_listening_or_started() {
-    let folder = Folder::new();
-    let text = r#"
-        [[site]]
-        root = "www"
-        [[site.handler]]
-        path = "*.php"
-        pool = "php"
-        [[site.handler]]
-        path = "*.two"
-        must_exist = false
-        pool = "php"
-        [[site.handler]]
-        path = "*.far"
-        pool = "far"
-        [[site.handler]]
-        path = "/app/*"
-        pool = "own"
-        [pool.php]
-        fastcgi = "unix:php.sock"
-        [pool.far]
-        fastcgi = ["php.example.org:9000", "192.0.2.1:9000", "[2001:db8::1]:9000"]
-        root = "/srv/www"
-        connect_timeout = 1
-        read_timeout = 0
-        keep_alive = 8
-        keep_alive_timeout = 2
-        max_fails = 0
-        fail_timeout = 3
-        buffer_body = "64KiB"
-        sticky = "ROUTE"
-        sendfile = ["www", "/"]
-        accel_redirect = { "/protected" = "www" }
-        concurrency = 20
-        [pool.own]
-        program = "x.cgi"
-        arguments = ["-x", ""]
-        processes = 3
-        environment = { A = "1" }
-        working_directory = "www"
-    "#;
-    let (config, warnings) = folder.load(text).unwrap();
-    assert_eq!(warnings, []);
-    let settings = |name: &str| match &config.pools[name].kind {
-        PoolKind::FastCgi(settings) => (**settings).clone(),
-        other => panic!("{other:?}"),
-    };
-    let php = FastCgi::new(Application::Listening(vec![Endpoint::Unix(
-        folder.path("php.sock"),
-    )]));
-    assert_eq!(settings("php"), php);
-    assert_eq!(config.pools["php"].concurrency, 64);
-    let addresses = ["php.example.org", "192.0.2.1", "2001:db8::1"];
-    let far = FastCgi {
-        application: Application::Listening(
-            addresses
-                .map(|host| Endpoint::Tcp(host.to_owned(), 9000))
-                .to_vec(),
-        ),
-        root: Some("/srv/www".into()),
-        connect_timeout: Duration::from_secs(1),
-        read_timeout: Duration::ZERO,
-        keep_alive: Some(8),
-        keep_alive_timeout: Duration::from_secs(2),
-        max_fails: 0,
-        fail_timeout: Duration::from_secs(3),
-        buffer_body: 65_536,
-        sticky: Some(Sticky::Cookie("ROUTE".to_owned())),
-    };
-    assert_eq!(settings("far"), far);
-    let sendfile = SendFile {
-        folders: vec![folder.path("www"), "/".into()],
-        internal: [("/protected".to_owned(), folder.path("www"))].into(),
-    };
-    assert_eq!(config.pools["far"].sendfile, sendfile);
-    let own = FastCgi::new(Application::Program {
-        file: folder.path("x.cgi"),
-        arguments: vec!["-x".to_owned(), String::new()],
-    });
-    assert_eq!(settings("own"), own);
-    assert_eq!(config.pools["own"].concurrency, 3);
-    let handlers = config.sites[0].handlers.iter();
-    let told: Vec<_> = handlers
-        .map(|handler| (handler.must_exist, handler.path_info))
-        .collect();
-    let expected = [(true, true), (false, true), (false, true), (false, true)];
-    assert_eq!(told, expected);
-}
-
 /// A folder with a DLL, and with what looks like Wine and the worker for it.
 fn windows_folder() -> Folder {
     let folder = Folder::new();
@@ -500,63 +412,6 @@ fn handlers_for_other_paths_and_verbs_stand_beside_each_other() {
     let (config, _) = folder.load(text).unwrap();
     assert_eq!(config.sites[0].handlers.len(), 6);
     assert_eq!(config.sites[0].handlers[5].path, HandlerPath::Wildcard);
-}
-
-#[test]
-fn one_extension_is_served_for_every_url() {
-    let folder = Folder::new();
-    let extension = folder.path("my ext.so");
-    std::fs::write(&extension, sample::native()).unwrap();
-    let http = "127.0.0.1:0".parse().unwrap();
-    let config = Config::for_extension(&extension, Some(http), None).unwrap();
-    assert_eq!(config.server.http, [http]);
-    assert_eq!(config.pools["my_ext"].kind, PoolKind::Extension(extension));
-    let [site] = config.sites.as_slice() else {
-        panic!("one site");
-    };
-    assert_eq!((site.root.as_ref(), site.hosts.len()), (None, 0));
-    let handlers: Vec<_> = site
-        .handlers
-        .iter()
-        .map(|handler| (&handler.path, handler.path_info))
-        .collect();
-    let own = HandlerPath::Exact("/my ext.so".to_owned());
-    assert_eq!(handlers, [(&own, true), (&HandlerPath::Wildcard, true)]);
-}
-
-#[test]
-fn one_extension_listens_where_it_is_told_to() {
-    let folder = Folder::new();
-    let (http, unix) = (
-        "127.0.0.1:1".parse().unwrap(),
-        Address::Unix("/run/x".into()),
-    );
-    for (told, expected) in [
-        (
-            (None, None),
-            (vec!["127.0.0.1:8080".parse().unwrap()], vec![]),
-        ),
-        ((Some(http), None), (vec![http], vec![])),
-        ((None, Some(&unix)), (vec![], vec![&unix])),
-        ((Some(http), Some(&unix)), (vec![http], vec![&unix])),
-    ] {
-        let fastcgi = told.1.cloned();
-        let config = Config::for_extension(&folder.path("x.so"), told.0, fastcgi).unwrap();
-        let listeners = config.server.fastcgi.iter();
-        let found: Vec<_> = listeners.map(|listener| &listener.address).collect();
-        assert_eq!((config.server.http, found), expected);
-    }
-}
-
-#[test]
-fn one_extension_must_be_a_file() {
-    let folder = Folder::new();
-    for (name, expected) in [("gone.so", "does not exist"), ("www", "is not a file")] {
-        let errors = Config::for_extension(&folder.path(name), None, None).unwrap_err();
-        assert!(errors.to_string().contains(expected), "{errors}");
-    }
-    assert!(Config::for_extension(Path::new("/"), None, None).is_err());
-    assert!(Config::for_extension(Path::new(""), None, None).is_err());
 }
 
 proptest! {

@@ -6,6 +6,7 @@ mod child;
 mod gateway;
 mod lighttpd;
 mod nginx;
+mod peer;
 mod place;
 mod run_as_cgi;
 mod scale;
@@ -123,11 +124,8 @@ pub fn all() -> Vec<Box<dyn Model>> {
     for behind in nginx::BEHIND {
         models.push(Box::new(nginx::Nginx(behind)));
     }
-    for behind in lighttpd::BEHIND {
-        models.push(Box::new(lighttpd::Lighttpd(behind)));
-    }
-    for behind in apache::BEHIND {
-        models.push(Box::new(apache::Apache(behind)));
+    for peer in peer::PEERS {
+        models.push(Box::new(peer));
     }
     for scale in scale::SCALES {
         models.push(Box::new(scale::Scaled(scale)));
