@@ -5,9 +5,11 @@ use std::io::Read as _;
 
 /// Bytes of the body that the extension gets in `lpbData` before it is called: IIS's UploadReadAheadSize.
 pub const READ_AHEAD: usize = 49_152;
+/// Bytes of a body that may wait for the extension: more than the read-ahead, and enough to keep a pipe busy.
+pub const ROOM: u32 = 256 * 1024;
 
 /// A body on its way to the extension. Its size is bounded by whoever pushes: the credit granted to the gateway, or the
-/// reader that waits for [`Body::buffered`] to fall.
+/// reader that waits while it [`Body::is_full`].
 #[derive(Debug, Default)]
 pub struct Body {
     bytes: VecDeque<u8>,
@@ -68,9 +70,14 @@ impl Body {
         self.ended = true;
     }
 
-    /// Bytes that wait for the extension.
-    pub fn buffered(&self) -> usize {
-        self.bytes.len()
+    /// Whether so much of it waits for the extension that a reader without flow control takes no more.
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() > ROOM as usize
+    }
+
+    /// Whether all has come that will.
+    pub fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Whether any of it has come.

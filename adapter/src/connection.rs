@@ -18,7 +18,7 @@ use crate::session::{Credit, Session};
 use crate::threads::{Source, Threads};
 use crate::trace::Level;
 use crate::variables::Variables;
-use greeting::{MAX_REQUESTS, STDIN_WINDOW, greeting, told};
+use greeting::{MAX_REQUESTS, greeting, told};
 
 pub use greeting::refusal;
 
@@ -243,7 +243,7 @@ impl Connection {
                 drop(state);
                 if self.peer == Peer::WebServer {
                     self.threads.submit(ready);
-                    session.wait_for_room(STDIN_WINDOW as usize);
+                    session.wait_for_room();
                 }
                 if session.push_body(data)? {
                     ready.push(session);

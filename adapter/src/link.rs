@@ -62,6 +62,11 @@ pub trait Link: Send + Sync {
         );
     }
 
+    /// Whether the front sends no more of a request's body once it has the beginning of the answer: nginx does that.
+    fn wants_body_first(&self) -> bool {
+        false
+    }
+
     /// Whether [`Link::send`] would take a few bytes without blocking.
     fn is_ready(&self) -> bool;
 

@@ -2,10 +2,9 @@
 
 use fastcgi_protocol::{HELLO_VERSION, Hello, Params, encode};
 
+use crate::body::ROOM;
 use crate::threads::Threads;
 
-/// Bytes of a request body that may wait for the extension: more than the read-ahead, and enough to keep a pipe busy.
-pub(super) const STDIN_WINDOW: u32 = 256 * 1024;
 /// Bytes of an answer that we are ready to have under way for one request.
 const STDOUT_WINDOW: u32 = 1024 * 1024;
 /// Requests at the same time on one connection.
@@ -39,7 +38,7 @@ pub(super) fn greeting(threads: &Threads) -> Hello {
     );
     Hello {
         version: HELLO_VERSION,
-        stdin_window: STDIN_WINDOW,
+        stdin_window: ROOM,
         stdout_window: STDOUT_WINDOW,
         max_requests: MAX_REQUESTS,
         fields,

@@ -20,6 +20,10 @@ impl Link for Connection {
         }
     }
 
+    fn wants_body_first(&self) -> bool {
+        !self.peer.is_gateway()
+    }
+
     fn send(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
         self.outgoing.send(self.patience(), |out| {
             encode::stream(out, stream.into(), id, bytes);

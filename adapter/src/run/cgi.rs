@@ -17,9 +17,6 @@ use crate::session::Session;
 use crate::threads::Threads;
 use crate::variables::Variables;
 
-/// Bytes of the body that may wait for the extension.
-const BODY_LIMIT: usize = 256 * 1024;
-
 /// Serves the one request.
 pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
     let streams = Arc::new(
@@ -55,7 +52,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
                 let mut buffer = vec![0; 64 * 1024];
                 let mut ready = Vec::new();
                 loop {
-                    session.wait_for_room(BODY_LIMIT);
+                    session.wait_for_room();
                     let count = streams.read(&mut buffer).unwrap_or(0);
                     let is_ready = if count == 0 {
                         session.end_body()

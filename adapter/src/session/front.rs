@@ -44,10 +44,10 @@ impl Session {
         self.lock().becomes_ready()
     }
 
-    /// Blocks a reader without flow control until no more than `limit` bytes of the body wait for the extension.
-    pub fn wait_for_room(&self, limit: usize) {
+    /// Blocks a reader without flow control until the body has room again.
+    pub fn wait_for_room(&self) {
         let state = self.lock();
-        let full = |state: &mut State| state.body.buffered() > limit && state.takes_body();
+        let full = |state: &mut State| state.body.is_full() && state.takes_body();
         drop(self.changed.wait_while(state, full));
     }
 

@@ -31,6 +31,8 @@ pub use pieces::{Piece, ReadAt, Sending};
 
 /// Output gathers up to this many bytes before it is sent (ISAPI.md §6.5).
 const GATHER: usize = 16 * 1024;
+/// The most of an answer that waits in memory for the end of its request's body, bytes.
+const HELD_BACK: usize = 64 * 1024;
 
 /// A read that gets nothing fails after this time (ISAPI.md §3.3).
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -68,12 +70,15 @@ struct State {
     handed: bool,
     response: Response,
     credit: Option<Credit>,
+    /// The front sends no more of the body once the answer has begun, which therefore waits for it.
+    body_first: bool,
     /// Output that has not been handed to the link yet.
     gathered: Vec<u8>,
     /// A thread or an operation is handing output to the link; others wait for their turn, so that bytes keep their
     /// order.
     sending: bool,
-    /// Gathered output waits for credit, and no thread waits with it: the completion threads carry it on.
+    /// Gathered output waits for credit or for the end of the body, and no thread waits with it: the completion threads
+    /// carry it on.
     backlog: bool,
     answer: Answer,
     /// Threads that are telling the front of credit.
@@ -171,12 +176,14 @@ impl Session {
     ) -> Self {
         // Only the gateway gives credit.
         let response = Response::new(variables.param("REQUEST_METHOD"), credit.is_some());
+        let body_first = credit.is_none() && link.wants_body_first();
         let state = State {
             life: Life::default(),
             body: Body::new(length),
             handed: false,
             response,
             credit,
+            body_first,
             gathered: Vec::new(),
             sending: false,
             backlog: false,

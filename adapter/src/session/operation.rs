@@ -62,7 +62,7 @@ impl State {
         match &mut operation.work {
             _ if operation.over.is_some() || self.cancelled => true,
             Work::Receive(room) => self.body.has_news() || (**room).as_mut().is_empty(),
-            Work::Send(_) => self.flows(),
+            Work::Send(_) => self.flows() || self.holds_back(0),
             Work::Exec(exec) => {
                 exec.can_go_on() && self.flows() || self.gone || self.child.is_some()
             }
@@ -274,7 +274,11 @@ impl Session {
             if state.cancelled {
                 return (state, Some(ERROR_OPERATION_ABORTED));
             }
-            if ended || state.gathered.len() >= GATHER {
+            if state.holds_back(0) {
+                if ended {
+                    return (state, Some(ERROR_SUCCESS));
+                }
+            } else if ended || state.gathered.len() >= GATHER {
                 state = self.drain(state);
                 match state.gathered.is_empty() {
                     true if ended && !state.gone => return (state, Some(ERROR_SUCCESS)),

@@ -5,21 +5,43 @@ use std::sync::{Arc, MutexGuard};
 use isapi_abi::error::{ERROR_INVALID_PARAMETER, WSAECONNRESET};
 use isapi_abi::status::HSE_STATUS_SUCCESS;
 
-use super::{Answer, End, GATHER, Last, Session, State, Win32};
+use super::{Answer, End, GATHER, HELD_BACK, Last, Session, State, Win32};
 use crate::link::Stream;
 use crate::response::{Ending, Refused, Response};
 
 impl State {
-    /// Whether credit allows to send everything that has gathered.
+    /// Whether everything that has gathered could be sent now.
     fn fits(&self) -> bool {
-        let credit = self.credit.as_ref();
-        credit.is_none_or(|credit| credit.stdout.available() >= self.gathered.len())
+        self.room() >= self.gathered.len()
     }
 
     /// Whether something could be sent, or need not be sent any more.
     pub(super) fn flows(&self) -> bool {
-        let credit = self.credit.as_ref();
-        self.gone || credit.is_none_or(|credit| credit.stdout.available() > 0)
+        self.gone || self.room() > 0
+    }
+
+    /// Bytes that could be sent now.
+    fn room(&self) -> usize {
+        match &self.credit {
+            Some(credit) => credit.stdout.available(),
+            None if self.awaits_body() => 0,
+            None => usize::MAX,
+        }
+    }
+
+    /// Whether the answer waits for the rest of the body. It does not when nobody would read that: the extension is done,
+    /// or so much of it waits for the extension that no more is taken.
+    fn awaits_body(&self) -> bool {
+        self.body_first
+            && self.answer == Answer::Open
+            && !self.gone
+            && !self.body.has_ended()
+            && !self.body.is_full()
+    }
+
+    /// Whether what has gathered, and so many bytes more, may wait for the rest of the body while the extension goes on.
+    pub(super) fn holds_back(&self, more: usize) -> bool {
+        self.awaits_body() && self.gathered.len() + more <= HELD_BACK
     }
 }
 
@@ -134,20 +156,26 @@ impl Session {
             response, gathered, ..
         } = &mut *state;
         let ending = response.finish(status, http_status, gathered);
+        state.answer = Answer::Ending(ending);
         if state.gone || state.fits() {
             self.conclude(state, ending);
         } else {
-            state.answer = Answer::Ending(ending);
             drop(self.carry_on(state));
         }
     }
 
-    /// Hands what has gathered, and then `more`, to the link, and waits for credit where it is needed.
+    /// Hands what has gathered, and then `more`, to the link, and waits for credit where it is needed. What may wait for the
+    /// rest of the body joins what has gathered.
     pub(super) fn send<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         more: &[u8],
     ) -> Result<(), Win32> {
+        if state.holds_back(more.len()) {
+            state.gathered.extend_from_slice(more);
+            state.backlog = true;
+            return Ok(());
+        }
         state.sending = true;
         let mut gathered = std::mem::take(&mut state.gathered);
         for part in [&gathered[..], more] {
@@ -201,14 +229,7 @@ impl Session {
         let mut done = 0;
         while done < bytes.len() && !state.gone {
             let left = &bytes[done..];
-            let allowed = match &mut state.credit {
-                None => left.len(),
-                Some(credit) => {
-                    let allowed = credit.stdout.available().min(left.len());
-                    credit.stdout.take(allowed);
-                    allowed
-                }
-            };
+            let allowed = state.room().min(left.len());
             match (allowed, patience) {
                 (0, Patience::None) => break,
                 (0, Patience::Wait) => {
@@ -216,7 +237,10 @@ impl Session {
                     state = self.changed.wait(state);
                 }
                 _ => {
-                    state.begun = true;
+                    if let Some(credit) = &mut state.credit {
+                        credit.stdout.take(allowed);
+                    }
+                    (state.begun, state.body_first) = (true, false);
                     drop(state);
                     let result = self.link.send(self.id, stream, &left[..allowed]);
                     state = self.lock();

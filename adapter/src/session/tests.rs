@@ -9,6 +9,7 @@ use isapi_abi::status::{HSE_STATUS_PENDING, HSE_STATUS_SUCCESS};
 use super::*;
 use crate::link::{Gone, Stream};
 
+mod body_first;
 mod credit;
 mod ending;
 mod exec;
