@@ -6,20 +6,10 @@ use std::fs;
 use system_tests::{Client, Gate, Gateway, Reply, Signal, extension, send, wait_until};
 use tempfile::TempDir;
 
+use crate::steady;
+
 fn gateway(keys: &str) -> Gateway {
-    let folder = TempDir::new().unwrap();
-    extension("steady", &[], folder.path());
-    let text = r#"
-[[site]]
-[[site.handler]]
-path = "*"
-pool = "steady"
-[pool.steady]
-extension = "{dir}/steady.so"
-rapid_fail.failures = 0
-threads = 4
-"#;
-    Gateway::with_config_in(folder, &[text, keys].concat())
+    steady::native(&[steady::DURABLE, keys].concat())
 }
 
 /// Replaces the extension's file by the next version.

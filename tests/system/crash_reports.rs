@@ -7,10 +7,11 @@ use std::process::Command;
 
 use serde_json::Value;
 use system_tests::{
-    Client, Gate, Gateway, Signal, extension, gateway_command, run, sample, script, send,
-    wait_until,
+    Client, Gate, Gateway, Signal, gateway_command, run, sample, script, send, wait_until,
 };
 use tempfile::TempDir;
+
+use crate::steady;
 
 const CRASH: &str = r#"
 [[site]]
@@ -24,21 +25,8 @@ rapid_fail.failures = 0
 folder = "reports"
 "#;
 
-const STEADY: &str = r#"
-[[site]]
-[[site.handler]]
-path = "*"
-pool = "steady"
-[pool.steady]
-extension = "{dir}/steady.so"
-rapid_fail.failures = 0
-threads = 16
-"#;
-
 fn steady(options: &[&str], keys: &str) -> Gateway {
-    let folder = TempDir::new().unwrap();
-    extension("steady", options, folder.path());
-    Gateway::with_config_in(folder, &[STEADY, keys].concat())
+    steady::compiled(options, &[steady::DURABLE, keys].concat())
 }
 
 fn crash(keys: &str) -> Gateway {

@@ -4,23 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use system_tests::{Client, Gate, Gateway, Load, Process, Signal, extension, send, wait_until};
-use tempfile::TempDir;
+use system_tests::{Client, Gate, Gateway, Load, Process, Signal, send, wait_until};
 
-fn steady(keys: &str) -> Gateway {
-    let folder = TempDir::new().unwrap();
-    extension("steady", &[], folder.path());
-    let text = r#"
-[[site]]
-[[site.handler]]
-path = "*"
-pool = "steady"
-[pool.steady]
-extension = "{dir}/steady.so"
-rapid_fail.failures = 0
-threads = 16
-"#;
-    Gateway::with_config_in(folder, &[text, keys].concat())
+use crate::steady;
+
+fn gateway(keys: &str) -> Gateway {
+    steady::native(&[steady::DURABLE, keys].concat())
 }
 
 /// Clients whose requests are in the worker, waiting at the gate.
@@ -46,7 +35,7 @@ fn waits(gateway: &Gateway) -> usize {
 
 #[test]
 fn the_culprit_fails_and_the_others_run_again() {
-    let gateway = steady("");
+    let gateway = gateway("");
     let gate = Gate::new(gateway.folder());
     let mut get = waiting(&gateway, &gate, "GET", b"", 5);
     let mut put = waiting(&gateway, &gate, "PUT", &[b'x'; 20_000], 1);
@@ -78,7 +67,7 @@ fn the_culprit_fails_and_the_others_run_again() {
 
 #[test]
 fn who_calls_exit_is_the_culprit() {
-    let gateway = steady("");
+    let gateway = gateway("");
     let gate = Gate::new(gateway.folder());
     let mut clients = waiting(&gateway, &gate, "GET", b"", 3);
     assert_eq!(gateway.get("/?exit").status(), 502);
@@ -105,7 +94,7 @@ fn who_calls_exit_is_the_culprit() {
 
 #[test]
 fn without_a_culprit_all_run_again_once() {
-    let gateway = steady("");
+    let gateway = gateway("");
     let gate = Gate::new(gateway.folder());
     let first = gateway.get("/").process();
     let mut clients = waiting(&gateway, &gate, "GET", b"", 3);
@@ -123,27 +112,14 @@ fn without_a_culprit_all_run_again_once() {
 
 #[test]
 fn one_percent_crash_and_nobody_else_fails() {
-    let gateway = steady("processes = 4\n");
-    let load = Load::start(gateway.address(), 32, |number| match number % 100 {
-        50 => "/?crash".into(),
-        number if number % 10 == 0 => "/?sleep=20".into(),
-        _ => "/".into(),
-    });
-    wait_until("5,000 requests", || load.sent() >= 5_000);
-    let outcome = load.stop();
-    outcome.only(&["200 version 1", "502"]);
-    // Requests 50, 150 and so on.
-    assert_eq!(
-        outcome.count("502"),
-        (outcome.total() + 49) / 100,
-        "{outcome:?}"
-    );
+    let gateway = gateway("processes = 4\n");
+    steady::one_percent_crash(&gateway, 32, 5_000);
     gateway.stop();
 }
 
 #[test]
 fn workers_are_killed_at_random_and_nobody_fails() {
-    let gateway = steady("processes = 3\n");
+    let gateway = gateway("processes = 3\n");
     let done = AtomicBool::new(false);
     let load = Load::start(gateway.address(), 16, |_| "/".into());
     std::thread::scope(|scope| {

@@ -42,6 +42,7 @@ mod several;
 mod shutdown;
 mod status;
 mod stderr;
+mod steady;
 mod systemd;
 mod table;
 mod trace;

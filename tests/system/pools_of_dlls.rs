@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use system_tests::{Client, Gateway, Load, Machine, Process, Signal, send_group, wait_until};
-use tempfile::TempDir;
 
 use crate::dlls::on_both_machines;
+use crate::steady;
 
 on_both_machines! {
     a_new_file_takes_over_and_one_that_is_no_good_does_not
@@ -21,20 +21,7 @@ on_both_machines! {
 
 /// A gateway that serves the fixture as a DLL, with these keys for its pool.
 fn steady(machine: Machine, keys: &str) -> Gateway {
-    let folder = TempDir::new().unwrap();
-    machine.extension("steady", folder.path());
-    let text = r#"
-[server]
-wine_prefix = "{wine}"
-[[site]]
-[[site.handler]]
-path = "*"
-pool = "steady"
-[pool.steady]
-extension = "{dir}/steady.dll"
-threads = 8
-"#;
-    Gateway::with_config_in(folder, &[text, keys].concat())
+    steady::dll(machine, &["threads = 8\n", keys].concat())
 }
 
 /// Another version of the fixture, beside it.
@@ -162,20 +149,7 @@ mod checks {
 
     pub fn one_percent_crash_and_nobody_else_fails(machine: Machine) {
         let gateway = steady(machine, "processes = 2\nrapid_fail.failures = 0\n");
-        let load = Load::start(gateway.address(), 16, |number| match number % 100 {
-            50 => "/?crash".into(),
-            number if number % 10 == 0 => "/?sleep=20".into(),
-            _ => "/".into(),
-        });
-        wait_until("1,000 requests", || load.sent() >= 1_000);
-        let outcome = load.stop();
-        outcome.only(&["200 version 1", "502"]);
-        // Requests 50, 150 and so on.
-        assert_eq!(
-            outcome.count("502"),
-            (outcome.total() + 49) / 100,
-            "{outcome:?}"
-        );
+        steady::one_percent_crash(&gateway, 16, 1_000);
         gateway.stop();
     }
 

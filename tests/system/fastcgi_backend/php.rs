@@ -1,13 +1,12 @@
 //! PHP: what it is told, what it gets, what becomes of its answers.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::process::Command;
-use std::time::Duration;
 
 use system_tests::{Client, Process, Reply, Signal, memory, peer, send, wait_until};
 
 use super::php_site::{Way, documented, php};
+use super::read_slowly;
 use crate::echo::{Coding, PIECE, echo, pattern};
 
 fn variables(reply: &Reply) -> BTreeMap<String, Vec<u8>> {
@@ -179,24 +178,9 @@ fn a_chunked_body_has_a_length_when_it_is_buffered() {
 #[test]
 fn a_slow_reader_bounds_memory() {
     let php = php(Way::Fpm);
-    let mut client = Client::connect(php.gateway.address());
-    client.request("GET", "/big.php?mib=128", &[], b"");
-    let head = client.head().unwrap();
-    let mut body = client.body(&head, "GET");
-    let (mut total, mut slow, mut buffer) = (0_u64, 50, vec![0; PIECE]);
-    loop {
-        if slow > 0 {
-            slow -= 1;
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        match body.read(&mut buffer).unwrap() {
-            0 => break,
-            count => total += count as u64,
-        }
-    }
+    let total = read_slowly(&php.gateway, "/big.php?mib=128");
     assert_eq!(total, 128 << 20);
     assert!(memory(php.gateway.pid()).peak < 64 * 1024);
-    drop(client);
     php.stop();
 }
 

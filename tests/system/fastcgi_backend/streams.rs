@@ -3,12 +3,12 @@
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::process::Command;
-use std::time::Duration;
 
 use system_tests::{Client, Gateway, Running, binary, fastcgi_program, memory, sample, wait_until};
 use tempfile::TempDir;
 
-use crate::echo::{Coding, PIECE, echo};
+use super::read_slowly;
+use crate::echo::{Coding, echo};
 
 /// A gateway that runs the fixture with libfcgi.
 fn gateway(processes: usize) -> Gateway {
@@ -85,24 +85,9 @@ fn a_body_need_not_be_read() {
 #[test]
 fn a_slow_reader_bounds_memory() {
     let gateway = gateway(1);
-    let mut client = Client::connect(gateway.address());
-    client.request("GET", "/?mib=256", &[], b"");
-    let head = client.head().unwrap();
-    let mut body = client.body(&head, "GET");
-    let (mut total, mut slow, mut buffer) = (0_u64, 100, vec![0; PIECE]);
-    loop {
-        if slow > 0 {
-            slow -= 1;
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        match body.read(&mut buffer).unwrap() {
-            0 => break,
-            count => total += count as u64,
-        }
-    }
+    let total = read_slowly(&gateway, "/?mib=256");
     assert_eq!(total, 256 << 20);
     assert!(memory(gateway.pid()).peak < 64 * 1024);
-    drop(client);
     gateway.stop();
 }
 
