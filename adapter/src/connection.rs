@@ -11,7 +11,7 @@ use fastcgi_protocol::{
 };
 
 use crate::bell::Bell;
-use crate::os::Transport;
+use crate::os::{Transport, uninterrupted};
 use crate::outgoing::{Outgoing, Wait};
 use crate::path;
 use crate::session::{Credit, Session};
@@ -107,6 +107,8 @@ pub fn serve(
         }
     };
     connection.lost();
+    // What came whole before a connection broke is run and ends like any other request, or it would stay for ever.
+    threads.submit(&mut ready);
     result
 }
 
@@ -186,7 +188,7 @@ impl Connection {
     fn receive(&self, ready: &mut Vec<Arc<Session>>) -> Result<bool, ConnectionError> {
         let mut incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner);
         let Incoming { buffer, replies } = &mut *incoming;
-        let count = self.transport.read(buffer.space())?;
+        let count = uninterrupted(|| self.transport.read(buffer.space()))?;
         if count == 0 {
             return Ok(false);
         }
@@ -299,7 +301,7 @@ impl Connection {
         }
         let variables = Variables::new(params);
         let length = variables.content_length();
-        // `this` lives as long as the call of `serve` that we are in.
+        // Whoever calls us holds the connection.
         let Some(link) = self.this.upgrade() else {
             return Err(ConnectionError::NoGreeting);
         };

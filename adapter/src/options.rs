@@ -13,7 +13,7 @@ use crate::drives::Drives;
 use crate::limit::Limit;
 #[cfg(unix)]
 use crate::sandbox::{Network, Profile};
-use crate::threads::MOST_THREADS;
+use crate::threads::{MOST_SOURCES, MOST_THREADS};
 use crate::trace::Level;
 
 /// What `--help` prints.
@@ -164,7 +164,12 @@ pub fn parse(
             }
             Arg::Long("no-shadow-copy") => options.shadow_copy = false,
             Arg::Long("trace") => options.trace = parser.value()?.parse_with(level)?,
-            Arg::Long("fd") => options.descriptors.push(parser.value()?.parse()?),
+            Arg::Long("fd") => {
+                if options.descriptors.len() + 1 == MOST_SOURCES {
+                    return Err(format!("more than {} times --fd", MOST_SOURCES - 1).into());
+                }
+                options.descriptors.push(parser.value()?.parse()?)
+            }
             Arg::Long("drive") if cfg!(windows) => parser
                 .value()?
                 .parse_with(|text| options.drives.add(text))?,

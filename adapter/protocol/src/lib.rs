@@ -22,6 +22,7 @@ pub mod encode;
 mod error;
 mod exec;
 mod hello;
+mod method;
 mod params;
 mod record;
 mod server;
@@ -39,6 +40,7 @@ pub use encode::{
 pub use error::ProtocolError;
 pub use exec::{ChildRequest, ExecStatus};
 pub use hello::{HELLO_VERSION, Hello};
+pub use method::is_idempotent;
 pub use params::{Limits, PAIR_OVERHEAD, Params, ParamsDecoder, encode_pair};
 pub use record::{HEADER_LEN, MAX_CONTENT, Record, RecordType, VERSION, parse};
 pub use server::{Server, ServerEvent};

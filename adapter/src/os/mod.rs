@@ -26,6 +26,19 @@ pub use windows::*;
 #[cfg(not(all(windows, target_pointer_width = "64")))]
 pub type Low<T> = Box<T>;
 
+/// Reads again what a signal has interrupted: an extension may have installed a handler without `SA_RESTART`.
+///
+/// # Errors
+/// Those of `read`, but for that one.
+pub fn uninterrupted(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 /// A connection's two directions. Reading and writing go on at the same time from several threads.
 pub trait Transport: Send + Sync {
     /// Reads what is there, waits for at least one byte; zero at the end.

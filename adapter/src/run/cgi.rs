@@ -11,7 +11,7 @@ use crate::connection::split_url;
 use crate::link::{Gone, Link, Stream};
 use crate::log;
 use crate::options::Options;
-use crate::os::{self, Streams, Transport as _};
+use crate::os::{self, Streams, Transport as _, uninterrupted};
 use crate::response::Ending;
 use crate::session::Session;
 use crate::threads::Threads;
@@ -53,7 +53,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
                 let mut ready = Vec::new();
                 loop {
                     session.wait_for_room();
-                    let count = streams.read(&mut buffer).unwrap_or(0);
+                    let count = uninterrupted(|| streams.read(&mut buffer)).unwrap_or(0);
                     let is_ready = if count == 0 {
                         session.end_body()
                     } else {

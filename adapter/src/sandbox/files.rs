@@ -11,7 +11,7 @@ use super::Profile;
 
 /// What libraries read on nearly every system, as far as it is there: other libraries, names and addresses, users,
 /// time zones, languages, certificates, and what the machine has. Nothing of it is secret.
-const COMMON: [&str; 33] = [
+const COMMON: [&str; 35] = [
     "/lib",
     "/lib32",
     "/lib64",
@@ -40,6 +40,8 @@ const COMMON: [&str; 33] = [
     "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf",
     "/etc/pki/tls/certs",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/crypto-policies",
     "/etc/pki/ca-trust/extracted",
     "/proc/cpuinfo",
     "/proc/meminfo",

@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fastcgi_protocol::{ExecStatus, Grant, Window};
+use fastcgi_protocol::{ExecStatus, Grant, Window, is_idempotent};
 use isapi_abi::error::{ERROR_INVALID_PARAMETER, ERROR_SEM_TIMEOUT, WSAECONNRESET};
 
 use crate::bell::Bell;
@@ -225,12 +225,10 @@ impl Session {
     /// Whether the gateway would run the request again if this process died: it has no body, its method is idempotent
     /// (RFC 9110 §9.2.2), and nothing of its answer has been sent.
     pub fn may_run_again(&self) -> bool {
-        let idempotent = matches!(
-            self.variables.param("REQUEST_METHOD"),
-            b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE"
-        );
         let state = self.lock();
-        idempotent && !state.begun && !state.body.has_begun()
+        is_idempotent(self.variables.param("REQUEST_METHOD"))
+            && !state.begun
+            && !state.body.has_begun()
     }
 
     /// The extension is about to be called: gives it the first part of the body and `cbTotalBytes`.

@@ -104,9 +104,10 @@ impl Session {
         }
         let sends = !matches!(work, Work::Receive(_));
         if sends {
-            state = self
-                .changed
-                .wait_while(state, |state| state.sending && !state.life.has_operation());
+            while state.sending && !state.life.has_operation() {
+                self.link.before_waiting();
+                state = self.changed.wait(state);
+            }
         }
         if !state.life.may_start() {
             return Err(Win32(ERROR_INVALID_PARAMETER));

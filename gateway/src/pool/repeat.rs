@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use fastcgi_protocol::is_idempotent;
 use http::Method;
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt as _;
@@ -59,15 +60,7 @@ pub struct Kept {
 impl Repeatable {
     /// A body of which up to `limit` bytes are kept, if the method is idempotent (RFC 9110 §9.2.2).
     pub fn new(method: &Method, body: Body, limit: usize) -> Self {
-        let idempotent = [
-            Method::GET,
-            Method::HEAD,
-            Method::OPTIONS,
-            Method::TRACE,
-            Method::PUT,
-            Method::DELETE,
-        ];
-        if !idempotent.contains(method) {
+        if !is_idempotent(method.as_str().as_bytes()) {
             return Self::Once(Some(body));
         }
         if body.is_end_stream() {

@@ -4,7 +4,6 @@ mod describe;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -186,8 +185,8 @@ impl Entry {
     /// Calls `HttpExtensionProc`, which returns a status.
     pub(super) fn enter(self: &Arc<Self>, proc: impl FnOnce() -> u32) -> u32 {
         const CALL: &str = "HttpExtensionProc";
-        let began = Instant::now();
-        if let Some(trace) = self.trace_of_all() {
+        let began = self.trace.as_ref().map(|_| Instant::now());
+        if let (Some(trace), Some(began)) = (self.trace_of_all(), began) {
             let event = Event {
                 call: CALL.into(),
                 arguments: self.session.to_string(),
@@ -196,15 +195,16 @@ impl Entry {
             self.tell(trace, began, event);
         }
         let status = self.run(proc);
-        let name = match status::name(status) {
-            Some(name) => format!("{status} {name}").into(),
-            None => Cow::Owned(status.to_string()),
-        };
-        let failed = status == status::HSE_STATUS_ERROR || status::name(status).is_none();
-        if let Some(trace) = self.trace_if(failed) {
+        let name = status::name(status);
+        let failed = status == status::HSE_STATUS_ERROR || name.is_none();
+        if let (Some(trace), Some(began)) = (self.trace_if(failed), began) {
+            let result = match name {
+                Some(name) => format!("{status} {name}"),
+                None => status.to_string(),
+            };
             let event = Event {
                 call: CALL.into(),
-                result: Some(name),
+                result: Some(result.into()),
                 duration: u64::try_from(began.elapsed().as_micros()).ok(),
                 ..Event::default()
             };

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Method;
+use fastcgi_protocol::is_idempotent;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -331,7 +331,7 @@ impl FastCgi {
             if is_stale {
                 // Without all of it the application cannot have run what must run only once.
                 if let Some(body) = upload.into_body()
-                    && (body.is_some() || is_idempotent(&head.method))
+                    && (body.is_some() || is_idempotent(head.method.as_str().as_bytes()))
                 {
                     let body = body.unwrap_or_else(body::empty);
                     return Err(Failed::Again(place, body));
@@ -381,9 +381,4 @@ async fn read_ahead(body: &mut Body, limit: usize) -> Result<Bytes, Error> {
         whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
-}
-
-/// RFC 9110 §9.2.2.
-fn is_idempotent(method: &Method) -> bool {
-    method.is_safe() || [Method::PUT, Method::DELETE].contains(method)
 }
