@@ -18,6 +18,7 @@ mod fixture;
 mod gateway;
 mod lines;
 mod load;
+mod port;
 mod process;
 mod windows;
 
@@ -29,6 +30,7 @@ pub use fixture::{Gate, conformance, extension, extension_as, fastcgi_program, l
 pub use gateway::{Gateway, Output, gateway_command, run, run_within};
 pub use lines::Lines;
 pub use load::{Load, Outcome};
+pub use port::free_port;
 pub use process::{Memory, Process, Running, memory, mentioning, send, send_group, wait_until};
 pub use rustix::process::Signal;
 pub use windows::{Machine, windows_gateway};

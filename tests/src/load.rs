@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crate::{Client, Reply};
+use crate::{Client, Reply, wait_until};
 
 /// What came of the requests.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Outcome {
 pub struct Load {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicUsize>,
+    /// Requests that each client has sent.
+    each: Vec<Arc<AtomicUsize>>,
     outcome: Arc<Mutex<Outcome>>,
     clients: Vec<JoinHandle<()>>,
 }
@@ -35,6 +37,7 @@ impl Load {
         let mut load = Self {
             stop: Arc::default(),
             sent: Arc::default(),
+            each: Vec::new(),
             outcome: Arc::default(),
             clients: Vec::new(),
         };
@@ -42,11 +45,14 @@ impl Load {
         for _ in 0..clients {
             let (stop, sent) = (load.stop.clone(), load.sent.clone());
             let (outcome, path) = (load.outcome.clone(), path.clone());
+            let own = Arc::<AtomicUsize>::default();
+            load.each.push(own.clone());
             load.clients.push(std::thread::spawn(move || {
                 let mut client = Client::connect(address);
                 while !stop.load(Ordering::Relaxed) {
                     let number = sent.fetch_add(1, Ordering::Relaxed);
                     client.request("GET", &path(number), &[], b"");
+                    own.fetch_add(1, Ordering::Relaxed);
                     let reply = client.reply("GET");
                     outcome.lock().unwrap().note(&reply);
                     if !reply.complete {
@@ -61,6 +67,16 @@ impl Load {
     /// Requests that have been sent.
     pub fn sent(&self) -> usize {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Waits until no client waits for an answer that it waited for when this was called.
+    pub fn round(&self) {
+        let sent = |own: &Arc<AtomicUsize>| own.load(Ordering::Relaxed);
+        let before: Vec<usize> = self.each.iter().map(sent).collect();
+        wait_until("every client has sent another request", || {
+            let mut clients = self.each.iter().zip(&before);
+            clients.all(|(own, before)| sent(own) > *before)
+        });
     }
 
     /// Lets each client finish its request; fails when one of them did.

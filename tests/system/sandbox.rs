@@ -121,16 +121,14 @@ fn ask_about(gateway: &Gateway, what: &str, path: &str) -> String {
 fn of_threads(pid: u32, name: &str) -> Vec<String> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let field = |thread: &Path| {
-        let status = std::fs::read_to_string(thread.join("status")).unwrap();
+        // One that has ended may still be listed.
+        let status = std::fs::read_to_string(thread.join("status")).ok()?;
         let mut lines = status.lines().map(|line| line.split_once(":\t").unwrap());
-        lines
-            .find(|(field, _)| *field == name)
-            .unwrap()
-            .1
-            .to_owned()
+        let (_, value) = lines.find(|(field, _)| *field == name).unwrap();
+        Some(value.to_owned())
     };
     threads
-        .map(|thread| field(&thread.unwrap().path()))
+        .filter_map(|thread| field(&thread.unwrap().path()))
         .collect()
 }
 

@@ -1,10 +1,10 @@
 //! Several gateways behind nginx and HAProxy, with the configurations of the documentation.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use system_tests::{Client, Gateway, Running, Signal, administrators, get, wait_until};
+use system_tests::{Client, Gateway, Running, Signal, administrators, free_port, get, wait_until};
 use tempfile::TempDir;
 
 /// A gateway whose files tell which one it is.
@@ -15,16 +15,11 @@ fn gateway(name: &str) -> Gateway {
     Gateway::with_config_in(folder, "[[site]]\nroot = \"{dir}\"\n")
 }
 
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
-}
-
 /// A file of `docs/several` in this folder, with the addresses of a test, and where it then listens.
 fn configuration(name: &str, folder: &Path, gateways: &[Gateway; 2]) -> SocketAddr {
     let documents = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/several");
     let mut text = std::fs::read_to_string(documents.join(name)).unwrap();
-    let front = free_address();
+    let front = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let [one, two] = gateways.each_ref().map(Gateway::address);
     for (port, address) in [(8080, front), (8081, one), (8082, two)] {
         let from = format!("127.0.0.1:{port}");

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const TOKEN: &str = "0123456789abcdef";
 
 /// A gateway that serves the fixture, with these keys for its pool, and an admin listener on a port.
-fn steady(keys: &str) -> Gateway {
+pub fn steady(keys: &str) -> Gateway {
     start(&format!("listen = '127.0.0.1:0'\ntoken = '{TOKEN}'"), keys)
 }
 
@@ -51,7 +51,8 @@ fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[&str]) -> Reply {
     client.reply(method)
 }
 
-fn status(gateway: &Gateway) -> String {
+/// What `/status.json` says.
+pub fn status(gateway: &Gateway) -> String {
     let reply = ask(gateway, "GET", "/status.json", &[]);
     assert_eq!(reply.status(), 200);
     reply.text()

@@ -34,6 +34,13 @@ fn serve(server: &str, file: &Path, keys: &str, folder: TempDir) -> Gateway {
     Gateway::with_config_in(folder, &text)
 }
 
+/// How many workers have started. Windows uses numbers of processes again at once, so these do not tell.
+pub fn started(gateway: &Gateway) -> usize {
+    let lines = gateway.log().so_far();
+    let ready = lines.iter().filter(|line| line.contains("worker ready"));
+    ready.count()
+}
+
 /// Of so many requests and more every hundredth brings its worker down: 502. All others are answered.
 pub fn one_percent_crash(gateway: &Gateway, clients: usize, requests: usize) {
     let load = Load::start(gateway.address(), clients, |number| match number % 100 {

@@ -1,13 +1,12 @@
 //! The worker for Windows, both bitnesses, under Wine: as a CGI program and with the gateway's side of a connection.
 
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 use command_fds::{CommandFdExt as _, FdMapping};
-use system_tests::{Lines, Machine, Output, Running, Signal, mentioning, run, send};
+use system_tests::{Lines, Machine, Output, Running, Signal, free_port, mentioning, run, send};
 use tempfile::TempDir;
 
 use crate::fastcgi::Connection;
@@ -307,9 +306,7 @@ fn listens_on_a_tcp_port() {
     for machine in Machine::ALL {
         let folder = Rc::new(TempDir::new().unwrap());
         let witness = machine.extension("witness", folder.path());
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = free_port();
         let mut command = machine.worker(&witness);
         command
             .args(["--listen", &format!("127.0.0.1:{port}")])

@@ -1,10 +1,10 @@
 //! The gateway for Windows, under Wine: it starts workers and CGI programs as Windows does.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::Command;
 
 use system_tests::{
-    Client, Lines, Machine, Running, Signal, binary, get, mentioning, run, sample, send,
+    Client, Lines, Machine, Running, Signal, binary, free_port, get, mentioning, run, sample, send,
     wait_until, windows_gateway,
 };
 use tempfile::TempDir;
@@ -145,9 +145,7 @@ fn a_killed_gateway_leaves_nothing() {
 
 #[test]
 fn a_fastcgi_application_is_reached_over_tcp() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = free_port();
     let mut application = Command::new(binary("isapi-worker"));
     application
         .args(["--listen", &format!("127.0.0.1:{port}")])

@@ -84,7 +84,7 @@ impl Drop for Worker {
         if std::thread::panicking() {
             let status = self.child.try_wait();
             let _ = self.child.kill();
-            eprintln!("the worker: {status:?}\n{}", self.log.to_end().join("\n"));
+            eprintln!("the worker: {status:?}\n{}", self.log.so_far().join("\n"));
         }
     }
 }

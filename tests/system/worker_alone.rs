@@ -1,12 +1,11 @@
 //! The worker without a gateway: under spawn-fcgi with cgi-fcgi as the web server, listening by itself, with a web
 //! server's side of our own, and as a CGI program.
 
-use std::net::TcpListener;
 use std::process::Command;
 use std::rc::Rc;
 
 use fastcgi_protocol::{ProtocolStatus, Role, encode};
-use system_tests::{Process, Signal, binary, extension, peer, sample, send, wait_until};
+use system_tests::{Process, Signal, binary, extension, free_port, peer, sample, send, wait_until};
 use tempfile::TempDir;
 
 use crate::fastcgi::{Connection, Event};
@@ -83,9 +82,7 @@ fn refuses_a_path_that_leaves_the_root() {
 
 #[test]
 fn listens_on_a_tcp_port() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = free_port();
     let mut command = Command::new(binary("isapi-worker"));
     command
         .args(["--listen", &format!("127.0.0.1:{port}")])

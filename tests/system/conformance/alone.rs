@@ -43,8 +43,15 @@ pub fn run(rules: &[&Rule], column: Column) -> Vec<Outcome> {
         text.push_str(&format!(
             "[[site.handler]]\npath = \"/{name}\"\npool = \"{name}\"\n"
         ));
+        // Those that are asked start then: all at once they would take longer than a client waits.
+        let is_asked = !rule.alone().asks.is_empty() && rule.alone().then == Then::Stays;
+        let start = if is_asked {
+            "start = \"on_demand\"\n"
+        } else {
+            ""
+        };
         pools.push_str(&format!(
-            "[pool.\"{name}\"]\nextension = {file:?}\nthreads = 2\nqueue_timeout = \"2m\"\n{}\n",
+            "[pool.\"{name}\"]\nextension = {file:?}\nthreads = 2\nqueue_timeout = \"2m\"\n{start}{}\n",
             rule.alone().pool
         ));
     }

@@ -269,9 +269,9 @@ fn limits() -> Vec<Rule> {
     let limit = |name, sentence, query| {
         alone(name, sentence, &[], query, 502)
             .section("7.5")
-            .pool("request_timeout = \"1s\"")
+            .pool("request_timeout = \"5s\"")
             .then("", 200)
-            .logs(&["ran longer than 1s"])
+            .logs(&["ran longer than 5s"])
             .iis("waits for ever")
             .apache("waits for ever")
     };

@@ -254,9 +254,14 @@ fn observed(expected: Option<&str>, stage: &Stage) -> Result<(), String> {
 /// The next request on the same connection is answered.
 fn kept(connection: &mut Connection) -> Result<(), String> {
     connection.request("GET", "/conformance.dll", &["X-Rule: 2/initial"], b"");
-    match connection.head() {
-        Ok(head) if head.status == 200 => Ok(()),
-        other => Err(format!("the connection is not kept: {other:?}")),
+    let reply = match connection.head() {
+        Ok(head) if head.status == 200 => head,
+        other => return Err(format!("the connection is not kept: {other:?}")),
+    };
+    let mut body = connection.body(&reply, "GET");
+    match body.read_to_end(&mut Vec::new()) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("the next answer is not whole: {error}")),
     }
 }
 

@@ -14,7 +14,7 @@ const HEAD: &[u8] = b"Content-Type: text/plain\r\n\r\n";
 
 #[test]
 fn what_fails_before_the_head_is_502() {
-    let (gateway, _application) = before("read_timeout = \"300ms\"\n", |mut peer| {
+    let (gateway, _application) = before("read_timeout = \"3s\"\n", |mut peer| {
         let request = peer.request().unwrap();
         let query = request.param("QUERY_STRING").unwrap();
         match query.as_str() {
@@ -41,7 +41,7 @@ fn what_fails_before_the_head_is_502() {
         ("other", "a record of a request 7"),
         ("short-end", "EndRequest record with 2 content bytes"),
         ("role", "does not answer requests"),
-        ("silent", "said nothing for 300ms"),
+        ("silent", "said nothing for 3s"),
     ] {
         assert_eq!(
             gateway.get(&format!("/app/?{query}")).status(),
@@ -58,7 +58,7 @@ fn what_fails_before_the_head_is_502() {
 fn what_fails_behind_the_head_cuts_the_answer() {
     let (go_on, goes_on) = mpsc::channel();
     let goes_on = Mutex::new(goes_on);
-    let (gateway, _application) = before("read_timeout = \"300ms\"\n", move |mut peer| {
+    let (gateway, _application) = before("read_timeout = \"3s\"\n", move |mut peer| {
         let request = peer.request().unwrap();
         peer.stdout(&[HEAD, b"begun"].concat());
         goes_on.lock().unwrap().recv().unwrap();
@@ -133,7 +133,7 @@ fastcgi = "unix:nobody"
 fn the_request_limit_cuts_an_answer_that_nobody_reads() {
     let (closed, is_closed) = mpsc::channel();
     let closed = Mutex::new(closed);
-    let (gateway, _application) = before("request_timeout = \"500ms\"\n", move |mut peer| {
+    let (gateway, _application) = before("request_timeout = \"3s\"\n", move |mut peer| {
         peer.request();
         peer.stdout(HEAD);
         peer.stdout(&vec![b'x'; 32 << 20]);
@@ -147,13 +147,13 @@ fn the_request_limit_cuts_an_answer_that_nobody_reads() {
     let reply = client.reply("GET");
     assert_eq!(reply.status(), 200);
     assert!(!reply.complete);
-    gateway.log().wait_for(&["longer than 500ms"]);
+    gateway.log().wait_for(&["longer than 3s"]);
     gateway.stop();
 }
 
 #[test]
 fn a_slow_client_is_not_the_applications_silence() {
-    let (gateway, _application) = before("read_timeout = \"200ms\"\n", |mut peer| {
+    let (gateway, _application) = before("read_timeout = \"1s\"\n", |mut peer| {
         peer.request();
         let body = peer.body();
         peer.answer(&format!("{} bytes", body.len()));
@@ -162,7 +162,7 @@ fn a_slow_client_is_not_the_applications_silence() {
     client.send(b"POST /app/ HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
     for _ in 0..4 {
         // Time itself is what is tested: more than the limit between two bytes.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(std::time::Duration::from_millis(1_200));
         client.send(b"x");
     }
     assert_eq!(client.reply("POST").text(), "4 bytes");

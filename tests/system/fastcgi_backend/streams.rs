@@ -1,10 +1,11 @@
 //! Bodies in both directions, through a program with libfcgi and through workers at a TCP port.
 
 use std::io::Read as _;
-use std::net::TcpListener;
 use std::process::Command;
 
-use system_tests::{Client, Gateway, Running, binary, fastcgi_program, memory, sample, wait_until};
+use system_tests::{
+    Client, Gateway, Running, binary, fastcgi_program, free_port, memory, sample, wait_until,
+};
 use tempfile::TempDir;
 
 use super::read_slowly;
@@ -93,11 +94,7 @@ fn a_slow_reader_bounds_memory() {
 
 #[test]
 fn a_worker_at_a_tcp_port_answers() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let mut worker = Command::new(binary("isapi-worker"));
     worker
         .args(["--listen", &format!("127.0.0.1:{port}")])

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use system_tests::{Output, peer, run};
+use system_tests::{Output, free_port, peer, run};
 use tempfile::TempDir;
 
-use super::server::{Changed, Front, free_port, gateway, open};
+use super::server::{Changed, Front, gateway, open};
 
 const SITES: &str = "[[site]]\n[[site.handler]]\npath = \"/dumpvars.so\"\npool = \"dumpvars\"\n\
     [[site.handler]]\npath = \"/private/dumpvars.so\"\npool = \"dumpvars\"\n\

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
 
-use system_tests::{Gateway, Lines, Reply, extension, peer, script};
+use system_tests::{Gateway, Lines, Reply, extension, free_port, peer, script};
 use tempfile::TempDir;
 
-use super::server::{Changed, Front, Places, free_port, lone_worker, open};
+use super::server::{Changed, Front, Places, lone_worker, open};
 
 /// Where nginx finds the files, as docs/fronts/nginx.conf has it.
 const LOCATION: &str = "        # location /isapi-files/ {\n        #     internal;\n        #     alias /srv/files/;\n        # }\n";

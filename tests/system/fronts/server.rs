@@ -1,13 +1,13 @@
 //! A web server that runs with its file of docs/fronts.
 
 use std::fs::Permissions;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
-use system_tests::{Client, Gateway, Lines, Running, Signal, peer, send, wait_until};
+use system_tests::{Client, Gateway, Lines, Running, Signal, free_port, peer, send, wait_until};
 use tempfile::TempDir;
 
 use crate::worker::Worker;
@@ -259,6 +259,9 @@ fn haproxy(folder: &Path, port: u16, places: &Places) -> Command {
     text.change("bind :80", &format!("bind 127.0.0.1:{port}"));
     let port = places.port_without_users;
     text.change("127.0.0.1:9001", &format!("127.0.0.1:{port}"));
+    // With a line for each request, for tests that fail.
+    text.change("local0 notice", "local0 info");
+    text.change("mode http\n", "mode http\n    option httplog\n");
     let mut command = Command::new(peer("haproxy"));
     let file = text.write(folder, "haproxy.cfg");
     command.args(["-db", "-f"]).arg(file);
@@ -354,12 +357,6 @@ fn port_of(line: &str) -> u16 {
 fn own_group() -> String {
     let output = Command::new("id").arg("-gn").output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// A port that nobody has at this moment: these web servers cannot pick one and tell.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Lets the web server's own user in.
