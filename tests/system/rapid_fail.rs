@@ -87,22 +87,20 @@ fn an_extension_that_never_loads_is_tried_less_and_less() {
 fn requests_whose_client_has_gone_do_not_run() {
     let gateway = status::steady("threads = 1\nconcurrency = 1\n");
     let gate = Gate::new(gateway.folder());
-    let waiting = |count: usize| {
-        wait_until("so many wait", || {
-            status::status(&gateway).contains(&format!("\"queued\": {count},"))
-        });
-    };
     let path = format!("/?wait={}", gate.path());
     let mut first = Client::connect(gateway.address());
     first.request("GET", &path, &[], b"");
     gateway.log().wait_for(&["steady: waiting"]);
-    for number in 1..=10 {
-        let mut gone = Client::connect(gateway.address());
-        gone.request("GET", &path, &[], b"");
-        // Those who have gone count until the queue is served.
-        waiting(number);
-        drop(gone);
+    let mut gone: Vec<Client> = (0..10)
+        .map(|_| Client::connect(gateway.address()))
+        .collect();
+    for client in &mut gone {
+        client.request("GET", &path, &[], b"");
     }
+    wait_until("they wait", || {
+        status::status(&gateway).contains("\"queued\": 10,")
+    });
+    drop(gone);
     let mut last = Client::connect(gateway.address());
     last.request("GET", "/", &[], b"");
     let open = gate.open();
