@@ -46,10 +46,11 @@ support: deps build windows
 	ISAPI_SUPPORT=write $(CARGO) test -p system-tests --test system conformance::
 
 bench: bench-build
-	mkdir -p $(REPORT)
-	$(BENCH) --duration 400ms --connections 1,8,32,128,256 --json $(REPORT)/result.json --html $(REPORT)/index.html \
-		>$(REPORT)/result.txt
+	mkdir -p $(REPORT)/runs
+	$(BENCH) --duration 400ms --connections 1,8,32,128,256 --json $(REPORT)/runs/$(TODAY).json \
+		--html $(REPORT)/index.html >$(REPORT)/result.txt
 	cat $(REPORT)/result.txt
+	$(BENCH_PROGRAM) bench --compare $(REPORT)/runs/*.json >$(REPORT)/runs/README.md
 	if command -v chromium >/dev/null; then chromium --headless --no-sandbox --hide-scrollbars --window-size=1000,1500 \
 		--screenshot=$(REPORT)/report.png file://$(CURDIR)/$(REPORT)/index.html; fi
 
@@ -58,9 +59,11 @@ bench-quick: bench-build
 		--load hello,echo-64k,echo-1m,stream-64m,card,stream-1g,stalled
 
 REPORT = docs/benchmark
+TODAY = $(shell date -u +%F)
 # In a folder of its own, so that the gateway that people start stays without what only the benchmark needs.
 BENCH_DIR = $(TARGET_DIR)/bench
-BENCH = $(BENCH_DIR)/release/isapi-gateway bench --samples $(SAMPLES) --wine-prefix $(TARGET_DIR)/windows/prefix
+BENCH_PROGRAM = $(BENCH_DIR)/release/isapi-gateway
+BENCH = $(BENCH_PROGRAM) bench --samples $(SAMPLES) --wine-prefix $(TARGET_DIR)/windows/prefix
 
 bench-build: samples
 	ISAPI_GATEWAY_COMMIT=$$(git describe --always --dirty --abbrev=12) \
