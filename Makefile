@@ -7,6 +7,8 @@
 # make windows  the worker and the samples for Windows, beside the native ones; Clippy for Windows
 # make bench    CGI and ISAPI side by side, in release: the report in docs/benchmark, in less than 15 minutes
 # make bench-quick  the same with short measurements and no report: 2 minutes
+# make bench-parsers  records, parameters and heads of answers alone: a minute
+# make profile-counts  instructions and system calls of a request, which hardly vary: two minutes
 
 CARGO      ?= cargo
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -15,7 +17,7 @@ SAMPLES    := $(TARGET_DIR)/samples
 # What only the benchmark's own server needs, which the gateway that people start never has.
 BENCHED    := --features isapi-gateway/in-process
 
-.PHONY: run test check build sanitized support windows deps deps-windows samples bench bench-quick bench-build clean
+.PHONY: run test check build sanitized support windows deps deps-windows samples bench bench-quick bench-parsers bench-build profile-counts clean
 
 run: samples
 	$(CARGO) build --release --workspace
@@ -46,10 +48,11 @@ support: deps build windows
 	ISAPI_SUPPORT=write $(CARGO) test -p system-tests --test system conformance::
 
 bench: bench-build
-	mkdir -p $(REPORT)
-	$(BENCH) --duration 400ms --connections 1,8,32,128,256 --json $(REPORT)/result.json --html $(REPORT)/index.html \
-		>$(REPORT)/result.txt
+	mkdir -p $(REPORT)/runs
+	$(BENCH) --duration 400ms --connections 1,8,32,128,256 --json $(REPORT)/runs/$(TODAY).json \
+		--html $(REPORT)/index.html >$(REPORT)/result.txt
 	cat $(REPORT)/result.txt
+	$(BENCH_PROGRAM) bench --compare $(REPORT)/runs/*.json >$(REPORT)/runs/README.md
 	if command -v chromium >/dev/null; then chromium --headless --no-sandbox --hide-scrollbars --window-size=1000,1500 \
 		--screenshot=$(REPORT)/report.png file://$(CURDIR)/$(REPORT)/index.html; fi
 
@@ -57,10 +60,20 @@ bench-quick: bench-build
 	$(BENCH) --duration 150ms --rounds 1 --connections 1,32,256 --rates 1000,8000 \
 		--load hello,echo-64k,echo-1m,stream-64m,card,stream-1g,stalled
 
+bench-parsers:
+	$(CARGO) bench --target-dir $(BENCH_DIR) --package fastcgi-protocol --package isapi-adapter --package isapi-gateway $(BENCHED) \
+		--bench codec --bench response --bench head -- --warm-up-time 0.5 --measurement-time 2
+
+profile-counts: bench-build
+	@.ci/deps valgrind=valgrind perf=linux-perf pgrep=procps
+	.ci/profile-counts $(BENCH_DIR)/release $(SAMPLES)
+
 REPORT = docs/benchmark
+TODAY = $(shell date -u +%F)
 # In a folder of its own, so that the gateway that people start stays without what only the benchmark needs.
 BENCH_DIR = $(TARGET_DIR)/bench
-BENCH = $(BENCH_DIR)/release/isapi-gateway bench --samples $(SAMPLES) --wine-prefix $(TARGET_DIR)/windows/prefix
+BENCH_PROGRAM = $(BENCH_DIR)/release/isapi-gateway
+BENCH = $(BENCH_PROGRAM) bench --samples $(SAMPLES) --wine-prefix $(TARGET_DIR)/windows/prefix
 
 bench-build: samples
 	ISAPI_GATEWAY_COMMIT=$$(git describe --always --dirty --abbrev=12) \

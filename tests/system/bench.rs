@@ -164,16 +164,37 @@ fn rounds_ratios_and_the_page_belong_together() {
         f64::midpoint(ratios[0], ratios[1])
     ));
     a_page_shows_what_the_json_says(folder.path(), &report);
+    no_folder_is_told(folder.path(), &output, &[folder.path(), only_native.path()]);
     // Several runs go side by side.
     let file = folder.path().join("result.json");
-    let files = format!("{0},{0}", file.display());
-    let output = run(&mut gateway_command(["bench", "--compare", &files]));
+    let compare = ["bench", "--compare"].map(Path::new);
+    let compare = || gateway_command(compare.into_iter().chain([file.as_path(); 2]));
+    let output = run(&mut compare());
     assert!(output.status.success(), "{}", output.error);
-    let is_row = |line: &&str| line.contains(" isapi ") && line.contains(" requests/s ");
-    let row = output.out.lines().find(is_row).unwrap();
-    assert_eq!(row.matches('×').count(), 2, "{row}");
+    let ratios = |begin: &str, figure: &str| {
+        let mut rows = output.out.lines().map(|line| {
+            let cells = line.trim_matches('|').split('|').map(str::trim);
+            cells.collect::<Vec<&str>>()
+        });
+        let row = rows.find(|row| row[0] == begin && row[1] == figure);
+        row.unwrap_or_else(|| panic!("{begin}: {}", output.out))
+    };
+    let row = ratios("isapi", "requests/s");
+    assert!(row[2].ends_with('×') && row[2] == row[3], "{row:?}");
+    // Runs are held against the targets, whether they knew them or not.
+    let row = ratios(
+        "gateway and ISAPI worker, each client that does not read",
+        "memory/stalled client",
+    );
+    assert!(row[2] == "≤ 300 KiB" && row[3] == row[4], "{row:?}");
+    // These did not go so far.
+    let row = ratios("what is left of the peak, to 256 connections", "requests/s");
+    assert_eq!(row[3..5], [""; 2], "{row:?}");
+    let told = report["commit"].as_str().unwrap_or("unknown");
+    assert!(output.out.contains(report["started"].as_str().unwrap()));
+    assert!(output.out.contains(&format!(" {told} ")), "{}", output.out);
     std::fs::write(&file, "{}").unwrap();
-    let output = run(&mut gateway_command(["bench", "--compare", &files]));
+    let output = run(&mut compare());
     assert!(output.error.contains("is no result"), "{}", output.error);
     assert!(!output.status.success());
 }
@@ -225,6 +246,24 @@ fn a_page_shows_what_the_json_says(folder: &Path, report: &Value) {
         figures += 1;
     }
     assert!(figures > 100, "{figures}");
+}
+
+/// What names files shows their names, or their places in the working folder.
+fn no_folder_is_told(folder: &Path, output: &Output, others: &[&Path]) {
+    let [json, page] = ["result.json", "result.html"]
+        .map(|name| std::fs::read_to_string(folder.join(name)).unwrap());
+    let here = std::env::current_dir().unwrap();
+    let program = gateway_command([""; 0]);
+    let program = Path::new(program.get_program()).parent().unwrap();
+    let servers = std::env::temp_dir().join("isapi-bench-");
+    let own = [here.as_path(), program, &servers];
+    let folders = own.into_iter().chain(others.iter().copied());
+    for folder in folders.map(|folder| folder.to_str().unwrap()) {
+        for text in [&json, &page, &output.out] {
+            assert!(!text.contains(folder), "{folder}: {text}");
+        }
+    }
+    assert!(json.contains("--json result.json --html result.html "));
 }
 
 #[test]
@@ -286,6 +325,7 @@ fn errors_refuse_the_result() {
     let cell = &report["cells"][0];
     assert!(cell["refused"].as_str().unwrap().contains("status 503"));
     assert_eq!(cell["summary"], serde_json::json!({}));
+    no_folder_is_told(folder.path(), &output, &[folder.path()]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! the `generator` send a `load`, and reads from /proc what that cost (`usage`). What comes out is a [`result::Report`],
 //! from which `report` makes a table and a page.
 
+mod anonymous;
 mod generator;
 mod http;
 pub mod load;
@@ -19,7 +20,7 @@ mod study;
 mod targets;
 mod usage;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,7 @@ use anyhow::{Context as _, anyhow, bail};
 use rustix::process::set_child_subreaper;
 
 use crate::os::StopSignals;
+use anonymous::Folders;
 use load::Load;
 use machine::{Division, Machine};
 use measure::Bench;
@@ -66,6 +68,16 @@ pub struct Settings {
     pub json: Option<PathBuf>,
     /// Where to write the page.
     pub html: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The files and folders that the command line names.
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let own = self.own.iter().map(|(file, _)| file);
+        let others = [&self.samples, &self.wine_prefix, &self.json, &self.html];
+        let all = own.chain(others.into_iter().flatten());
+        all.map(PathBuf::as_path)
+    }
 }
 
 /// Runs the benchmark. It fails when a result had to be refused.
@@ -164,6 +176,10 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         targets: Vec::new(),
     };
     report.targets = targets::outcomes(&report);
+    let folders = Folders::of(settings.files().chain([place.gateway.as_path()]));
+    report
+        .texts()
+        .for_each(|text| *text = folders.leave_out(text));
     publish(&report, settings)
 }
 

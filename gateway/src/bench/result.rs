@@ -189,6 +189,14 @@ impl Report {
         self.cells.iter().find(|cell| cell.is(model, load, shape))
     }
 
+    /// What was told by people or programs, and may name files.
+    pub fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        let absent = self.models.iter_mut().filter_map(|it| it.absent.as_mut());
+        let refused = self.cells.iter_mut().filter_map(|it| it.refused.as_mut());
+        let own = [&mut self.command, &mut self.method.accounting];
+        own.into_iter().chain(absent).chain(refused)
+    }
+
     /// Whether everything that was to be measured gave a result.
     pub fn is_whole(&self) -> bool {
         self.cut.is_none() && self.cells.iter().all(|cell| cell.refused.is_none())

@@ -19,7 +19,7 @@ const MOST_CONNECTIONS: i64 = 512;
   isapi-gateway bench
   isapi-gateway bench --models cgi,isapi,nginx-libfcgi --load hello,echo-64k --json result.json --html result.html
   isapi-gateway bench --extension legacy.dll --path /legacy.dll?x=1
-  isapi-gateway bench --compare monday.json,tuesday.json
+  isapi-gateway bench --compare monday.json tuesday.json
 
 Loads: hello, variables, echo-1k, echo-64k, echo-1m, stream-64m, card. The first one is measured at all numbers of
 connections and at all rates, the others at 32 connections, or the number nearest below it. Studies of a few models:
@@ -85,8 +85,8 @@ pub struct Bench {
     /// Show which models there are, and which can run here
     #[arg(long)]
     list: bool,
-    /// Measure nothing: show the results of other runs, as JSON, side by side
-    #[arg(long, value_name = "FILES", value_delimiter = ',', exclusive = true)]
+    /// Measure nothing: show the results of other runs, as JSON, side by side in Markdown
+    #[arg(long, value_name = "FILE", num_args = 1.., exclusive = true)]
     compare: Vec<PathBuf>,
 }
 

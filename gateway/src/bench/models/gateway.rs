@@ -99,7 +99,9 @@ impl Host {
     /// Why it cannot take this load.
     pub fn refusal(self, load: Load) -> Option<&'static str> {
         match (self, load) {
-            (Self::InProcess, Load::Stream64m) => Some("in-process, answers are gathered whole"),
+            (Self::InProcess, Load::Stream64m) => {
+                Some("the extension runs on the thread that sends, so its answer is gathered whole")
+            }
             _ => None,
         }
     }

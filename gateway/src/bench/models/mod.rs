@@ -21,7 +21,7 @@ use super::load::Load;
 use super::plan::Extent;
 use child::Child;
 pub use child::{kill_all, reap_orphans};
-pub use place::{Place, installed};
+pub use place::{FOLDER, Place, installed};
 pub use scale::Scale;
 
 /// What of a model explains its cost.

@@ -6,6 +6,9 @@ use tempfile::TempDir;
 
 use crate::library::{self, Platform};
 
+/// What the names of the folders of servers begin with.
+pub const FOLDER: &str = "isapi-bench-";
+
 /// Folders of servers that are often not in PATH.
 const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
@@ -83,7 +86,7 @@ impl Place {
     /// # Errors
     /// When it cannot be created.
     pub fn folder(&self) -> std::io::Result<TempDir> {
-        let folder = TempDir::with_prefix("isapi-bench-")?;
+        let folder = TempDir::with_prefix(FOLDER)?;
         // Servers that give up root have to reach their sockets in it.
         let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(folder.path(), everybody)?;

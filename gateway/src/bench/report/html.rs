@@ -62,69 +62,84 @@ fn head(page: &mut String, report: &Report) {
 fn section(page: &mut String, report: &Report, figure: &Figure) {
     let _ = write!(
         page,
-        "<section>\n<h2>{}</h2>\n{}<p>{}</p>\n</section>\n<details><summary>Figures</summary><div class=\"scroll\"><table>\n<tr><th>model<th>load",
+        "<section>\n<h2>{}</h2>\n{}<p>{}</p>\n</section>\n<details><summary>Figures</summary>",
         figure.title,
         figure.svg,
         escaped(&figure.sentences)
     );
-    for metric in &figure.metrics {
+    table(page, report, &figure.cells, &figure.metrics);
+    page.push_str("</details>\n");
+}
+
+/// A table for each load that is repeated. That of the main load has what the plots show, and is folded.
+fn loads(page: &mut String, report: &Report) {
+    let _ = writeln!(
+        page,
+        "<h2>Every load</h2>\n<p>Ratios are those to {} in the same round. Loads that do more work, or move more bytes, \
+         make the difference between the models smaller: what the model costs is then a smaller part of the whole.</p>",
+        escaped(&report.baseline)
+    );
+    let repeated = LOADS.into_iter().chain([Load::Own]);
+    for load in repeated.filter(|load| load.study().is_none()) {
+        let cells = report.cells.iter().enumerate();
+        let found = cells.filter(|(_, cell)| cell.load == load.id());
+        let mut found: Vec<usize> = found.map(|(index, _)| index).collect();
+        if found.is_empty() {
+            continue;
+        }
+        found.sort_by_key(|index| match report.cells[*index].shape {
+            Shape::Open { rate, .. } => (true, u64::from(rate)),
+            closed => (false, closed.connections() as u64),
+        });
+        let open = match load.id() == report.method.load {
+            true => "",
+            false => " open",
+        };
+        let _ = write!(
+            page,
+            "<details{open}><summary>{}</summary>",
+            capitalised(load.title())
+        );
+        let is_shown = |metric: &&Metric| **metric != Metric::BytesPerSecond || load.is_bulk();
+        let metrics: Vec<Metric> = LOADED.iter().filter(is_shown).copied().collect();
+        table(page, report, &found, &metrics);
+        page.push_str("</details>\n");
+    }
+}
+
+/// What is told of a load.
+const LOADED: [Metric; 10] = [
+    Metric::RequestsPerSecond,
+    Metric::BytesPerSecond,
+    Metric::CpuUs,
+    Metric::P50Us,
+    Metric::P99Us,
+    Metric::MemoryKib,
+    Metric::Switches,
+    Metric::Forks,
+    Metric::GeneratorCpuUs,
+    Metric::GeneratorBusy,
+];
+
+/// A row for each of these cells.
+fn table(page: &mut String, report: &Report, cells: &[usize], metrics: &[Metric]) {
+    page.push_str("<div class=\"scroll\"><table>\n<tr><th>model<th>under");
+    for metric in metrics {
         let _ = write!(page, "<th>{}", words::metric(*metric));
     }
     page.push('\n');
-    for index in &figure.cells {
-        row(page, report, *index, &figure.metrics);
-    }
-    page.push_str("</table></div></details>\n");
-}
-
-/// Every load at the connections at which they are compared.
-fn loads(page: &mut String, report: &Report) {
-    page.push_str(
-        "<h2>Every load</h2>\n<p>Each load at one number of connections; ratios are those to ",
-    );
-    page.push_str(&escaped(&report.baseline));
-    page.push_str(" in the same round. Loads that do more work, or move more bytes, make the difference between the models smaller: what the model costs is then a smaller part of the whole.</p>\n");
-    page.push_str("<details open><summary>Figures</summary><div class=\"scroll\"><table>\n<tr><th>model<th>load");
-    let metrics = [
-        Metric::RequestsPerSecond,
-        Metric::BytesPerSecond,
-        Metric::CpuUs,
-        Metric::P50Us,
-        Metric::P99Us,
-        Metric::MemoryKib,
-        Metric::Switches,
-        Metric::Forks,
-        Metric::GeneratorCpuUs,
-        Metric::GeneratorBusy,
-    ];
-    for metric in metrics {
-        let _ = write!(page, "<th>{}", words::metric(metric));
-    }
-    page.push('\n');
-    let is_study = |index: &usize| {
-        let load = report.cells[*index].load.parse::<Load>();
-        load.is_ok_and(|load| load.study().is_some())
-    };
-    let mut cells: Vec<usize> = (0..report.cells.len()).collect();
-    cells.retain(|index| !is_study(index));
-    cells.sort_by(|left, right| {
-        let key = |index: usize| &report.cells[index].load;
-        key(*left).cmp(key(*right))
-    });
     for index in cells {
-        row(page, report, index, &metrics);
+        row(page, report, *index, metrics);
     }
-    page.push_str("</table></div></details>\n");
+    page.push_str("</table></div>");
 }
 
 fn row(page: &mut String, report: &Report, index: usize, metrics: &[Metric]) {
     let cell = &report.cells[index];
     let _ = write!(
         page,
-        "<tr><td>{}<td title=\"{}\">{}, {}",
+        "<tr><td>{}<td>{}",
         escaped(&cell.model),
-        cell.load.parse().map_or("", Load::title),
-        escaped(&cell.load),
         words::shape(cell.shape)
     );
     if let Some(reason) = &cell.refused {
@@ -143,7 +158,7 @@ fn row(page: &mut String, report: &Report, index: usize, metrics: &[Metric]) {
     page.push('\n');
 }
 
-/// Median, range and ratio of one metric of a cell.
+/// Median, ratio and range of one metric of a cell.
 fn figures(page: &mut String, report: &Report, index: usize, metric: Metric) {
     let cell = &report.cells[index];
     let Some(spread) = cell.summary.get(&metric) else {
@@ -156,6 +171,14 @@ fn figures(page: &mut String, report: &Report, index: usize, metric: Metric) {
         spread.median,
         &words::figure(metric, spread.median),
     ));
+    if let Some(ratio) = cell.ratios.get(&metric) {
+        let place = format!("/cells/{index}/ratios/{name}/median");
+        let _ = write!(
+            page,
+            " {}",
+            datum(&place, ratio.median, &words::ratio(ratio.median))
+        );
+    }
     if report.method.rounds > 1 {
         let Spread { min, max, .. } = *spread;
         let _ = write!(
@@ -163,14 +186,6 @@ fn figures(page: &mut String, report: &Report, index: usize, metric: Metric) {
             " <span class=\"range\">{} to {}</span>",
             datum(&format!("{place}/min"), min, &words::figure(metric, min)),
             datum(&format!("{place}/max"), max, &words::figure(metric, max))
-        );
-    }
-    if let Some(ratio) = cell.ratios.get(&metric) {
-        let place = format!("/cells/{index}/ratios/{name}/median");
-        let _ = write!(
-            page,
-            " {}",
-            datum(&place, ratio.median, &words::ratio(ratio.median))
         );
     }
 }
@@ -183,24 +198,18 @@ fn studies(page: &mut String, report: &Report) {
             .filter(|(_, cell)| cell.load == load.id())
             .map(|(index, cell)| (index, cell.shape))
             .collect();
-        let Some((_, shape)) = found.first() else {
+        let Some((_, shape)) = found.first().copied() else {
             continue;
         };
         let _ = write!(
             page,
-            "<h2>{}</h2>\n<p>{}</p>\n<div class=\"scroll\"><table>\n<tr><th>model<th>load",
-            escaped(load.title()),
+            "<section>\n<h2>{}</h2>\n<p>{}</p>\n",
+            capitalised(load.title()),
             words::study(load)
         );
-        let metrics = words::columns(*shape);
-        for metric in metrics {
-            let _ = write!(page, "<th>{}", words::metric(*metric));
-        }
-        page.push('\n');
-        for (index, _) in found {
-            row(page, report, index, metrics);
-        }
-        page.push_str("</table></div>\n");
+        let found: Vec<usize> = found.iter().map(|(index, _)| *index).collect();
+        table(page, report, &found, words::columns(shape));
+        page.push_str("</section>\n");
     }
 }
 
@@ -324,6 +333,13 @@ fn datum(place: &str, value: f64, shown: &str) -> String {
 fn name(metric: Metric) -> String {
     let value = serde_json::to_value(metric).unwrap_or_default();
     value.as_str().unwrap_or_default().to_owned()
+}
+
+/// A name as a heading.
+fn capitalised(name: &str) -> String {
+    let mut characters = name.chars();
+    let first = characters.next().map(|it| it.to_ascii_uppercase());
+    escaped(&first.into_iter().chain(characters).collect::<String>())
 }
 
 fn escaped(text: &str) -> String {

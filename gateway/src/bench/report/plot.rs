@@ -18,6 +18,13 @@ const SERIES: u8 = 10;
 pub const COLOURS: usize = 8;
 
 const WIDTH: u32 = 860;
+
+/// The part of an axis that the name of a place takes, at least.
+const APART: f64 = 0.06;
+
+/// Names at the axis that goes up, at most.
+const MOST_STEPS: usize = 9;
+
 const FONT: &str = "sans-serif";
 
 /// A bar.
@@ -107,28 +114,39 @@ pub fn lines(lines: &[Line], axes: &Axes) -> anyhow::Result<String> {
     let points = || lines.iter().flat_map(|line| line.points.iter().copied());
     let (left, right) = range(points().map(|(x, _)| x))?;
     let (bottom, top) = range(points().map(|(_, y)| y))?;
+    let (bottom, top) = (bottom * 0.8, top * 1.25);
     draw((WIDTH, 420), |area| {
         let (area, legend) = area.split_horizontally(WIDTH - 250);
         let mut chart = ChartBuilder::on(&area)
             .margin(10)
             .x_label_area_size(44)
             .y_label_area_size(76)
-            .build_cartesian_2d(
-                (left..right).log_scale(),
-                (bottom * 0.8..top * 1.25).log_scale(),
-            )?;
+            .build_cartesian_2d((left..right).log_scale(), (bottom..top).log_scale())?;
         chart
             .configure_mesh()
+            .disable_mesh()
             .axis_style(INK)
-            .bold_line_style(GRID)
-            .light_line_style(TRANSPARENT)
             .label_style(text(13, Pos::default()))
-            .x_labels(8)
+            .x_label_formatter(&|_| String::new())
+            .y_label_formatter(&|_| String::new())
+            .set_all_tick_mark_size(0)
             .x_desc(axes.x)
             .y_desc(axes.y)
-            .x_label_formatter(&|value| (axes.name_x)(*value))
-            .y_label_formatter(&|value| (axes.name_y)(*value))
             .draw()?;
+        let (across, up) = (places(points().map(|(x, _)| x)), steps(bottom, top));
+        let uprights = across.iter().map(|x| [(*x, bottom), (*x, top)]);
+        let levels = up.iter().map(|y| [(left, *y), (right, *y)]);
+        chart.draw_series(uprights.chain(levels).map(|it| PathElement::new(it, GRID)))?;
+        let below = text(13, Pos::new(HPos::Center, VPos::Top));
+        chart.draw_series(across.iter().map(|x| {
+            let name = Text::new((axes.name_x)(*x), (0, 8), below.clone());
+            EmptyElement::at((*x, bottom)) + name
+        }))?;
+        let beside = text(13, Pos::new(HPos::Right, VPos::Center));
+        chart.draw_series(up.iter().map(|y| {
+            let name = Text::new((axes.name_y)(*y), (-8, 0), beside.clone());
+            EmptyElement::at((left, *y)) + name
+        }))?;
         for (index, line) in lines.iter().enumerate() {
             let style = colour(index).stroke_width(2);
             chart.draw_series(LineSeries::new(line.points.iter().copied(), style))?;
@@ -184,6 +202,43 @@ fn text(size: i32, position: Pos) -> TextStyle<'static> {
     (FONT, size).into_font().color(&INK).pos(position)
 }
 
+/// Where there are points, but for places whose names would overlap.
+fn places(figures: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut all: Vec<f64> = figures.filter(|it| *it > 0.0).collect();
+    all.sort_by(f64::total_cmp);
+    let apart = match (all.first(), all.last()) {
+        (Some(first), Some(last)) => (last / first).powf(APART),
+        _ => return all,
+    };
+    let mut places: Vec<f64> = Vec::new();
+    for figure in all {
+        if places.last().is_none_or(|last| figure / last > apart) {
+            places.push(figure);
+        }
+    }
+    places
+}
+
+/// Round figures between these, as many as there is room for.
+fn steps(low: f64, high: f64) -> Vec<f64> {
+    const FINE: [&[f64]; 3] = [
+        &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
+        &[1.0, 2.0, 5.0],
+        &[1.0],
+    ];
+    #[expect(clippy::cast_possible_truncation, reason = "exponents of figures")]
+    let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
+    let steps = |of_ten: &[f64]| -> Vec<f64> {
+        let all = decades
+            .clone()
+            .flat_map(|decade| of_ten.iter().map(move |it| it * 10_f64.powi(decade)));
+        all.filter(|it| (low..=high).contains(it)).collect()
+    };
+    let mut found = FINE.map(steps).into_iter();
+    let fitting = found.find(|it| it.len() <= MOST_STEPS);
+    fitting.unwrap_or_default()
+}
+
 /// The range of positive figures, never empty.
 fn range(figures: impl Iterator<Item = f64>) -> anyhow::Result<(f64, f64)> {
     let spread = Spread::of(figures.filter(|it| *it > 0.0)).ok_or_else(|| anyhow!("no points"))?;
@@ -218,6 +273,22 @@ mod tests {
         );
         assert!(svg.contains("a &lt;b&gt;") && !svg.contains("#0A"), "{svg}");
         assert!(bars(&[]).is_err());
+    }
+
+    #[test]
+    fn axes_name_the_points_and_round_figures() {
+        let points = [32.0, 1.0, 0.0, 8.0, 1.0, 256.0, 33.0];
+        assert_eq!(places(points.into_iter()), [1.0, 8.0, 32.0, 256.0]);
+        assert!(places(std::iter::empty()).is_empty());
+        assert_eq!(
+            steps(150.0, 900.0),
+            [150.0, 200.0, 300.0, 400.0, 500.0, 600.0, 800.0]
+        );
+        assert_eq!(
+            steps(0.9, 210.0),
+            [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0]
+        );
+        assert_eq!(steps(1.0, 1e6).len(), 7);
     }
 
     #[test]

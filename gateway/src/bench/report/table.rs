@@ -1,7 +1,7 @@
 //! The tables in the terminal.
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 
 use super::words;
 use crate::bench::result::{Cell, Metric, Report, Shape};
@@ -58,12 +58,16 @@ pub fn render(report: &Report) -> String {
     out
 }
 
+fn table(head: Vec<String>) -> Table {
+    aligned(UTF8_BORDERS_ONLY, head)
+}
+
 /// An empty table: the first column to the left, figures to the right.
-pub(super) fn table(head: Vec<String>) -> Table {
+pub(super) fn aligned(style: TableStyle, head: Vec<String>) -> Table {
     let mut table = Table::new();
     let columns = head.len();
     table
-        .load_style(UTF8_BORDERS_ONLY)
+        .load_style(style)
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(head);
     for index in 1..columns {
