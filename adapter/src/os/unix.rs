@@ -5,7 +5,7 @@ mod file;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
 use std::os::fd::{AsFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -216,6 +216,10 @@ impl Transport for Streams {
         (&self.output).write_all(bytes)
     }
 
+    fn write_slices(&self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        super::write_slices(&self.output, slices)
+    }
+
     fn is_writable(&self) -> bool {
         is_writable(&self.output)
     }
@@ -233,6 +237,10 @@ impl Transport for UnixStream {
 
     fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         (&mut &*self).write_all(bytes)
+    }
+
+    fn write_slices(&self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        super::write_slices(self, slices)
     }
 
     fn is_writable(&self) -> bool {
