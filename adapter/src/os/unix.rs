@@ -1,5 +1,6 @@
 //! Unix.
 
+mod alarm;
 mod file;
 
 use std::borrow::Cow;
@@ -20,6 +21,7 @@ use super::{Transport, tcp};
 use crate::drives::Drives;
 use crate::options::Address;
 
+pub use alarm::Alarm;
 pub use file::ForeignFile;
 
 thread_local! {
