@@ -100,7 +100,9 @@ impl Body {
         if self.bytes.len() <= READ_AHEAD {
             return Vec::from(std::mem::take(&mut self.bytes));
         }
-        self.bytes.drain(..READ_AHEAD).collect()
+        let mut first = vec![0; READ_AHEAD];
+        self.read(&mut first);
+        first
     }
 
     /// `cbTotalBytes` for a body whose first `available` bytes are in `lpbData` (the table of ISAPI.md §2.3).

@@ -1,7 +1,10 @@
 //! The sending side of a connection. Whoever has something to send appends it; one of them writes, for all, everything
 //! that has gathered by then: under load many answers leave in one system call.
 
+use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fastcgi_protocol::{HEADER_LEN, RecordType, encode};
 
 use crate::bell::Bell;
 use crate::link::Gone;
@@ -70,6 +73,28 @@ impl Outgoing {
         if state.broken { Err(Gone) } else { Ok(()) }
     }
 
+    /// Sends bytes of a stream as records. Many of them are written from where they are, if nobody is writing.
+    ///
+    /// # Errors
+    /// When the other end does not read any more.
+    pub fn send_stream(
+        &self,
+        wait: Wait,
+        kind: RecordType,
+        id: u16,
+        bytes: &[u8],
+    ) -> Result<(), Gone> {
+        if bytes.len() >= DIRECT {
+            let state = self.lock();
+            if !state.writing {
+                let parts: Vec<_> = encode::stream_parts(kind, id, bytes).collect();
+                let state = self.write(state, &parts);
+                return if state.broken { Err(Gone) } else { Ok(()) };
+            }
+        }
+        self.send(wait, |out| encode::stream(out, kind, id, bytes))
+    }
+
     /// Until [`Self::release`], what may wait waits for what else there is to be sent.
     pub fn hold(&self) {
         self.lock().holding = true;
@@ -94,13 +119,25 @@ impl Outgoing {
         self.transport.finish();
     }
 
-    fn write_pending<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn write_pending<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.write(state, &[])
+    }
+
+    /// Writes what is pending, then these records, then what has gathered meanwhile.
+    fn write<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        mut records: &[Parts<'_>],
+    ) -> MutexGuard<'a, State> {
         state.writing = true;
-        while !state.pending.is_empty() && !state.broken {
+        while (!state.pending.is_empty() || !records.is_empty()) && !state.broken {
             let spare = std::mem::take(&mut state.spare);
             let mut batch = std::mem::replace(&mut state.pending, spare);
             drop(state);
-            let result = self.transport.write_all(&batch);
+            let result = match std::mem::take(&mut records) {
+                [] => self.transport.write_all(&batch),
+                records => self.transport.write_slices(&mut slices(&batch, records)),
+            };
             state = self.lock();
             state.done += batch.len() as u64;
             state.broken |= result.is_err();
@@ -121,6 +158,22 @@ impl Outgoing {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The header, the content and the padding of a record.
+type Parts<'a> = ([u8; HEADER_LEN], &'a [u8], &'static [u8]);
+
+/// Records that follow a batch, to be written together.
+fn slices<'a>(batch: &'a [u8], records: &'a [Parts<'a>]) -> Vec<IoSlice<'a>> {
+    let parts = |(header, content, padding): &'a Parts<'a>| [&header[..], content, padding];
+    let records = records.iter().flat_map(parts);
+    std::iter::once(batch)
+        .chain(records)
+        .map(IoSlice::new)
+        .collect()
+}
+
+/// Bytes of a stream that are not worth a copy.
+const DIRECT: usize = 8 * 1024;
 
 /// Bytes that wait at most.
 const HELD: usize = 32 * 1024;
@@ -176,6 +229,27 @@ mod tests {
         assert_eq!(received(&mut stream), b"4");
         send(&outgoing, Wait::Held, b"5");
         assert_eq!(received(&mut stream), b"5");
+    }
+
+    #[test]
+    fn many_bytes_keep_their_place_and_come_whole() {
+        let (outgoing, mut stream) = pair();
+        stream.set_nonblocking(false).unwrap();
+        let bytes: Vec<u8> = (0..=255).cycle().take(300_001).collect();
+        let mut expected = b"12345678".to_vec();
+        encode::stream(&mut expected, RecordType::Stdout, 7, &bytes);
+        let reader = std::thread::spawn(move || {
+            let mut received = Vec::new();
+            stream.read_to_end(&mut received).unwrap();
+            received
+        });
+        outgoing.hold();
+        send(&outgoing, Wait::Held, b"12345678");
+        outgoing
+            .send_stream(Wait::No, RecordType::Stdout, 7, &bytes)
+            .unwrap();
+        outgoing.close();
+        assert!(reader.join().unwrap() == expected);
     }
 
     #[test]

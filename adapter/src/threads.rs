@@ -8,8 +8,8 @@ mod state;
 mod watch;
 
 use std::cell::Cell;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{Builder, Thread};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use crate::bell::Bell;
@@ -19,7 +19,8 @@ use crate::ecb;
 use crate::extension::Extension;
 use crate::os;
 use crate::session::Session;
-use state::{State, Turn};
+use state::{State, Turn, Watch};
+use watch::PATIENCE;
 
 /// Threads at most, as many as IIS's PoolThreadLimit (ISAPI.md §7.3).
 pub const MOST_THREADS: usize = 256;
@@ -59,8 +60,8 @@ pub struct Threads {
     work: Bell,
     /// A request is over.
     quiet: Bell,
-    /// The thread that watches over the others.
-    watch: OnceLock<Thread>,
+    /// Wakes the thread that watches over the others.
+    alarm: os::Alarm,
 }
 
 impl Threads {
@@ -76,14 +77,12 @@ impl Threads {
             state: Mutex::default(),
             work: Bell::default(),
             quiet: Bell::default(),
-            watch: OnceLock::new(),
+            alarm: os::Alarm::new()?,
         });
         let shared = Arc::clone(&threads);
-        let watch = Builder::new()
+        Builder::new()
             .name("watch".into())
             .spawn(move || shared.watch())?;
-        // Set once, here.
-        let _ = threads.watch.set(watch.thread().clone());
         threads.spawn(&mut threads.lock())?;
         Ok(threads)
     }
@@ -167,12 +166,22 @@ impl Threads {
         }
     }
 
-    /// Lets the watch look closely.
+    /// Has the watch look before long.
     fn rouse(&self, state: &mut State) {
-        if std::mem::take(&mut state.unwatched)
-            && let Some(watch) = self.watch.get()
+        if state.watch == Watch::Rests {
+            state.watch = Watch::Alarmed;
+            self.alarm.set(PATIENCE);
+        }
+    }
+
+    /// Spares the watch a look that would find nothing. Where requests follow each other closely, it looks by itself: to
+    /// set an alarm for each would cost more.
+    fn calm(&self, state: &mut State) {
+        if state.watch == Watch::Alarmed
+            && state.is_calm(Instant::now(), PATIENCE)
+            && self.alarm.clear()
         {
-            watch.unpark();
+            state.watch = Watch::Rests;
         }
     }
 
@@ -239,6 +248,7 @@ impl Threads {
             if !state.come_back(turn) {
                 return state;
             }
+            self.calm(&mut state);
         }
     }
 

@@ -41,6 +41,19 @@ pub fn stream(out: &mut Vec<u8>, kind: RecordType, id: u16, bytes: &[u8]) {
     }
 }
 
+/// What [`stream`] appends, for who writes the bytes from where they are: of each record its header, its content and its
+/// padding.
+pub fn stream_parts(
+    kind: RecordType,
+    id: u16,
+    bytes: &[u8],
+) -> impl Iterator<Item = ([u8; HEADER_LEN], &[u8], &'static [u8])> {
+    bytes.chunks(CHUNK).map(move |chunk| {
+        let padding = &[0; 7][..chunk.len().wrapping_neg() & 7];
+        (header(kind, id, chunk.len()), chunk, padding)
+    })
+}
+
 /// Appends the empty record that ends a stream.
 #[inline]
 pub fn end_stream(out: &mut Vec<u8>, kind: RecordType, id: u16) {

@@ -25,9 +25,8 @@ impl Link for Connection {
     }
 
     fn send(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
-        self.outgoing.send(self.patience(), |out| {
-            encode::stream(out, stream.into(), id, bytes);
-        })
+        self.outgoing
+            .send_stream(self.patience(), stream.into(), id, bytes)
     }
 
     fn end_stream(&self, id: u16, stream: Stream) {

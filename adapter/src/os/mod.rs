@@ -11,7 +11,7 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-use std::io;
+use std::io::{self, IoSlice, Write};
 
 #[cfg(unix)]
 pub use image::Images;
@@ -56,9 +56,33 @@ pub trait Transport: Send + Sync {
     /// When the other end does not read any more.
     fn write_all(&self, bytes: &[u8]) -> io::Result<()>;
 
+    /// Writes all bytes of several buffers, one after the other; the slices are used up.
+    ///
+    /// # Errors
+    /// When the other end does not read any more.
+    fn write_slices(&self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        // In one write all the same, for systems that write one buffer at a time.
+        let slices: Vec<&[u8]> = slices.iter().map(|slice| &**slice).collect();
+        self.write_all(&slices.concat())
+    }
+
     /// Whether a few kilobytes could be written without waiting.
     fn is_writable(&self) -> bool;
 
     /// Says that nothing more comes. The other end is given a moment to end its direction.
     fn finish(&self);
+}
+
+/// Writes all bytes of these slices.
+fn write_slices(mut stream: impl Write, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    IoSlice::advance_slices(&mut slices, 0);
+    while !slices.is_empty() {
+        match stream.write_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => IoSlice::advance_slices(&mut slices, count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! TCP connections are alike on all systems.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,10 @@ impl Transport for TcpStream {
 
     fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         (&mut &*self).write_all(bytes)
+    }
+
+    fn write_slices(&self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        super::write_slices(self, slices)
     }
 
     fn is_writable(&self) -> bool {

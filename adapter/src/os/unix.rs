@@ -1,11 +1,12 @@
 //! Unix.
 
+mod alarm;
 mod file;
 
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
 use std::os::fd::{AsFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -20,6 +21,7 @@ use super::{Transport, tcp};
 use crate::drives::Drives;
 use crate::options::Address;
 
+pub use alarm::Alarm;
 pub use file::ForeignFile;
 
 thread_local! {
@@ -216,6 +218,10 @@ impl Transport for Streams {
         (&self.output).write_all(bytes)
     }
 
+    fn write_slices(&self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        super::write_slices(&self.output, slices)
+    }
+
     fn is_writable(&self) -> bool {
         is_writable(&self.output)
     }
@@ -233,6 +239,10 @@ impl Transport for UnixStream {
 
     fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         (&mut &*self).write_all(bytes)
+    }
+
+    fn write_slices(&self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        super::write_slices(self, slices)
     }
 
     fn is_writable(&self) -> bool {

@@ -13,6 +13,8 @@ use std::os::windows::io::{
 };
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
 
 use isapi_abi::types::HANDLE;
 use libloading::Library;
@@ -388,4 +390,35 @@ pub(super) fn is_writable(stream: &TcpStream) -> bool {
     };
     // SAFETY: one valid structure.
     unsafe { WSAPoll(&raw mut polled, 1, 0) > 0 }
+}
+
+/// An alarm: set by some threads, waited for by one. Timers cost more here than to look a few times.
+pub struct Alarm(OnceLock<Thread>);
+
+impl Alarm {
+    /// An alarm that is not set.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self(OnceLock::new()))
+    }
+
+    /// It rings after this time or sooner.
+    pub fn set(&self, _: Duration) {
+        if let Some(thread) = self.0.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Nothing is cleared here.
+    pub fn clear(&self) -> bool {
+        false
+    }
+
+    /// Waits until it rings, but no longer than `limit`.
+    pub fn wait(&self, limit: Duration) {
+        self.0.get_or_init(std::thread::current);
+        std::thread::park_timeout(limit);
+    }
 }

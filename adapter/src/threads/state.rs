@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::Source;
 use crate::session::Session;
@@ -29,8 +30,10 @@ pub(super) struct State {
     pub(super) running: Vec<Option<Arc<Session>>>,
     /// The threads themselves.
     pub(super) handles: Vec<JoinHandle<()>>,
-    /// The watch does not look closely: there was nothing to be seen.
-    pub(super) unwatched: bool,
+    /// What the watch does.
+    pub(super) watch: Watch,
+    /// When a reader last went on reading.
+    pub(super) back: Option<Instant>,
 }
 
 /// A connection and the thread that reads it.
@@ -44,6 +47,18 @@ pub(super) struct Station {
     turns: u64,
     /// What that was at the watch's last look.
     seen: u64,
+}
+
+/// What the watch does meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// It looks closely.
+    #[default]
+    Looks,
+    /// It waits for its alarm, which is set.
+    Alarmed,
+    /// It looks now and then. Its alarm is not set.
+    Rests,
 }
 
 /// A reader's going to work.
@@ -135,11 +150,11 @@ impl State {
     /// other threads. For requests that have waited since then, twice as many threads are to be woken each time, or a
     /// hundred slow requests would start one after the other.
     pub(super) fn look(&mut self, limit: usize) -> Look {
-        let mut busy = false;
+        let mut moves = false;
         for index in 0..self.stations.len() {
             let station = &mut self.stations[index];
             let same = std::mem::replace(&mut station.seen, station.turns) == station.turns;
-            busy |= !same || station.away;
+            moves |= !same;
             let turn = Turn {
                 station: index,
                 number: station.turns,
@@ -156,8 +171,23 @@ impl State {
         };
         Look {
             help: self.help,
-            busy: busy || !self.waiting.is_empty() || !self.unread.is_empty(),
+            busy: moves || self.is_held_up(),
         }
+    }
+
+    /// Whether the watch's alarm need not ring: nothing is to be seen, and nothing is likely to be soon, as nothing was
+    /// for `patience`. Requests inside the extension want to be looked at in any case.
+    pub(super) fn is_calm(&mut self, now: Instant, patience: Duration) -> bool {
+        let before = self.back.replace(now);
+        let is_rare = before.is_none_or(|before| now.saturating_duration_since(before) > patience);
+        is_rare && self.inside == 0 && !self.is_held_up()
+    }
+
+    /// Whether something waits, or would if it came now, for a thread that is at work.
+    fn is_held_up(&self) -> bool {
+        self.stations.iter().any(|station| station.away)
+            || !self.waiting.is_empty()
+            || !self.unread.is_empty()
     }
 
     /// Whether no request waits or runs.

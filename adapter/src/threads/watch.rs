@@ -1,12 +1,11 @@
 //! The watch: a thread that sees to it that nothing waits for a thread that is held up.
 
-use std::thread::{park_timeout, sleep};
 use std::time::{Duration, Instant};
 
 use super::*;
 
 /// How long a request may wait for a thread that is at work before another one is woken, about.
-const PATIENCE: Duration = Duration::from_micros(200);
+pub(super) const PATIENCE: Duration = Duration::from_micros(200);
 
 /// Looks without anything to be seen until the watch rests.
 const CALM: u32 = 3;
@@ -26,12 +25,12 @@ impl Threads {
             let mut state = self.lock();
             let look = state.look(self.limit);
             calm = if look.busy { 0 } else { calm + 1 };
-            let rest = match (calm < CALM, state.inside) {
-                (true, _) => PATIENCE,
-                (false, 0) => LOOK,
-                (false, _) => TICK,
+            let (watch, rest) = match (calm < CALM, state.inside) {
+                (true, _) => (Watch::Looks, PATIENCE),
+                (false, 0) => (Watch::Rests, LOOK),
+                (false, _) => (Watch::Rests, TICK),
             };
-            state.unwatched = rest > PATIENCE;
+            state.watch = watch;
             let tick = ticked.elapsed() >= TICK;
             if tick {
                 running.extend(state.running.iter().flatten().cloned());
@@ -49,11 +48,7 @@ impl Threads {
                 self.look_after_threads();
                 looked = Instant::now();
             }
-            match rest {
-                // A token that is left over would let this one be too short.
-                PATIENCE => sleep(rest),
-                _ => park_timeout(rest),
-            }
+            self.alarm.wait(rest);
         }
     }
 

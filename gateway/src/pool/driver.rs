@@ -1,16 +1,15 @@
 //! The task that moves a lane's bytes: reads in bulk, and writes at once everything that has gathered.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use fastcgi_protocol::RecordBuffer;
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::time::Sleep;
 
-use super::lane::Lane;
+use super::lane::{Incoming, Lane};
 use crate::os::{self, Connection};
 
 /// Drives the lane over this connection until the worker's end of it is closed and everything has been read. Returns how
@@ -30,7 +29,7 @@ pub async fn drive(
     let mut driver = Driver {
         lane,
         stream,
-        buffer: RecordBuffer::new(),
+        incoming: Incoming::default(),
         write_ended: false,
         request_timeout,
         alarm: None,
@@ -43,7 +42,7 @@ pub async fn drive(
 struct Driver {
     lane: Arc<Lane>,
     stream: Connection,
-    buffer: RecordBuffer,
+    incoming: Incoming,
     write_ended: bool,
     request_timeout: Option<Duration>,
     /// Rings when the oldest request may have run too long; `None` while there is none.
@@ -60,34 +59,28 @@ impl Driver {
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Option<String>> {
         loop {
-            let mut space = ReadBuf::new(self.buffer.space());
-            let read = Pin::new(&mut self.stream).poll_read(context, &mut space);
-            let count = space.filled().len();
+            // What has been read when this is dropped is in the buffer.
+            let read = pin!(self.stream.read_buf(self.incoming.space())).poll(context);
             match read {
                 Poll::Pending => return Poll::Pending,
                 // A worker that died with unread bytes resets the connection; what it had sent comes first.
-                Poll::Ready(Err(_)) => return Poll::Ready(None),
-                Poll::Ready(Ok(())) if count == 0 => return Poll::Ready(None),
-                Poll::Ready(Ok(())) => self.buffer.advance(count),
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
+                Poll::Ready(Ok(_)) => {}
             }
-            if let Err(fault) = self.take_records() {
+            let mut receiving = self.lane.receiving();
+            let taken = self
+                .incoming
+                .take(|record, whole| receiving.take(record, whole));
+            if let Err(fault) = taken {
                 return Poll::Ready(Some(fault));
             }
         }
     }
 
-    fn take_records(&mut self) -> Result<(), String> {
-        let mut receiving = self.lane.receiving();
-        while let Some(record) = self.buffer.next().map_err(|error| error.to_string())? {
-            receiving.take(record)?;
-        }
-        Ok(())
-    }
-
     fn poll_write(&mut self, context: &mut Context<'_>) {
         let stream = &mut self.stream;
-        let end = self.lane.poll_write(context, |context, bytes| {
-            Pin::new(&mut *stream).poll_write(context, bytes)
+        let end = self.lane.poll_write(context, |context, slices| {
+            Pin::new(&mut *stream).poll_write_vectored(context, slices)
         });
         if end && !self.write_ended {
             // This is done at once; an error means that the other end has gone already.

@@ -1,5 +1,7 @@
 //! One request on a lane: what has arrived of its answer, what may be sent of its body, and how it ended.
 
+mod arrived;
+
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -8,11 +10,15 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use fastcgi_protocol::{ChildRequest, Grant, ProtocolError, Window};
 use http::StatusCode;
 
+use arrived::Arrived;
+
 use super::lock;
 use crate::body::BodyError;
 use crate::error::Error;
 use crate::observe::Journal;
 use crate::observe::crash_report::content::Outcome;
+
+pub use arrived::SHARED;
 
 /// How the worker's part of a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +117,7 @@ pub struct Exchange {
 #[derive(Debug)]
 struct Streams {
     /// STDOUT that has arrived and not been read, at most the window.
-    output: BytesMut,
+    output: Arrived,
     /// What comes behind the output: the worker sends nothing more before it has been dealt with.
     next: Option<Part>,
     entity: Entity,
@@ -141,7 +147,7 @@ impl Exchange {
         Self {
             id,
             streams: Mutex::new(Streams {
-                output: BytesMut::new(),
+                output: Arrived::default(),
                 next: None,
                 entity: Entity::default(),
                 grant: Grant::new(stdout_window),
@@ -185,17 +191,17 @@ impl Exchange {
         }
     }
 
-    /// Bytes of the answer have arrived. Returns credit to send at once, for bytes that nobody will read.
+    /// Bytes of the answer have arrived, as a part of `whole`. Returns credit to send at once, for bytes that nobody will read.
     ///
     /// # Errors
     /// When the worker had no credit for them.
-    pub fn receive(&self, data: &[u8]) -> Result<Option<u32>, ProtocolError> {
+    pub fn receive(&self, data: &[u8], whole: &Bytes) -> Result<Option<u32>, ProtocolError> {
         let mut streams = lock(&self.streams);
         streams.grant.received(data.len())?;
         if streams.abandoned || streams.ending.is_some() {
             return Ok(streams.grant.consumed(data.len()));
         }
-        streams.output.extend_from_slice(data);
+        streams.output.push(data, whole);
         wake(&mut streams.reader);
         Ok(None)
     }
@@ -280,8 +286,7 @@ impl Exchange {
     /// The next part of the answer that has arrived; the ending once all has been read.
     pub fn poll_read(&self, context: &mut Context<'_>) -> Poll<Result<Part, Ending>> {
         let mut streams = lock(&self.streams);
-        if !streams.output.is_empty() {
-            let bytes = streams.output.split().freeze();
+        if let Some(bytes) = streams.output.pop() {
             let credit = streams.grant.consumed(bytes.len());
             return Poll::Ready(Ok(Part::Bytes((bytes, credit))));
         }

@@ -4,8 +4,11 @@
 //! Each runtime thread has a lane of its own to each worker, and its requests use that one only: the lock is hardly
 //! ever contended, and what many requests have appended in one turn of the runtime leaves in one write.
 
+mod incoming;
+mod outbox;
 mod receive;
 
+use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -13,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fastcgi_protocol::{ExecStatus, HELLO_VERSION, Hello, RecordType, Role, Server, encode};
+use outbox::Outbox;
 use tokio::sync::oneshot;
 
 use super::crash::Blame;
@@ -32,7 +36,7 @@ use crate::site::Target;
 const STDOUT_WINDOW: u32 = 256 * 1024;
 /// Bytes of a body that may be sent before the extension takes them. More than the 48 KiB that a worker gathers
 /// before it calls the extension (ISAPI.md §2.2), or both would wait for ever.
-const STDIN_WINDOW: u32 = 128 * 1024;
+const STDIN_WINDOW: u32 = 256 * 1024;
 /// Bytes waiting to be written above which the lane takes no more requests and bodies: the worker does not keep up.
 const CONGESTED: usize = 256 * 1024;
 /// What a worker is told of a child request whose own request has been given up (ERROR_OPERATION_ABORTED).
@@ -41,6 +45,8 @@ const ABORTED: ExecStatus = ExecStatus {
     sub_status: 0,
     error: 995,
 };
+
+pub use incoming::Incoming;
 
 /// One connection to a worker.
 pub struct Lane {
@@ -59,7 +65,7 @@ pub struct Lane {
 struct Table {
     server: Server,
     /// Records to be written.
-    out: Vec<u8>,
+    out: Outbox,
     entries: Entries,
     stdin_window: u32,
     stdout_window: u32,
@@ -89,8 +95,8 @@ impl Lane {
             max_requests,
             fields: pool.greeting.clone(),
         };
-        let mut out = Vec::new();
-        encode::hello(&mut out, &offer);
+        let mut out = Outbox::default();
+        encode::hello(out.records(), &offer);
         let (greeting, greeted) = oneshot::channel();
         let lane = Self {
             pool,
@@ -143,19 +149,22 @@ impl Lane {
             return Ok(None);
         }
         table.wake_driver();
-        let Some(id) = table.server.begin(&mut table.out, Role::Responder, true) else {
+        let Some(id) = table
+            .server
+            .begin(table.out.records(), Role::Responder, true)
+        else {
             return Err(Error::Overloaded(
                 "the worker takes no more requests".into(),
             ));
         };
-        let begun = table.out.len();
-        let written = variables::write(&mut table.out, id, &self.pool, head, target);
+        let begun = table.out.records().len();
+        let written = variables::write(table.out.records(), id, &self.pool, head, target);
         if written.is_err() {
             // An abort before the end of the parameters: the worker ends the request by itself.
-            table.out.truncate(begun);
-            encode::abort_request(&mut table.out, id);
+            table.out.records().truncate(begun);
+            encode::abort_request(table.out.records(), id);
         } else if !has_body {
-            encode::end_stream(&mut table.out, RecordType::Stdin, id);
+            encode::end_stream(table.out.records(), RecordType::Stdin, id);
         }
         let exchange = Arc::new(Exchange::new(id, table.stdin_window, table.stdout_window));
         if written.is_err() {
@@ -190,7 +199,7 @@ impl Lane {
         let blocked = table.out.len() >= CONGESTED;
         exchange.poll_take(body, blocked, context).map(|now| {
             table.wake_driver();
-            encode::stream(&mut table.out, RecordType::Stdin, exchange.id, &now);
+            table.out.stream(RecordType::Stdin, exchange.id, &now);
             self.note_congestion(table.out.len());
             true
         })
@@ -214,7 +223,9 @@ impl Lane {
         let table = &mut *guard;
         if table.entries.of(exchange).is_some() {
             table.wake_driver();
-            table.server.end_exec(&mut table.out, exchange.id, status);
+            table
+                .server
+                .end_exec(table.out.records(), exchange.id, status);
         }
     }
 
@@ -235,12 +246,14 @@ impl Lane {
         };
         if !std::mem::replace(&mut entry.aborted, true) {
             table.wake_driver();
-            encode::abort_request(&mut table.out, exchange.id);
-            table.server.end_exec(&mut table.out, exchange.id, ABORTED);
+            encode::abort_request(table.out.records(), exchange.id);
+            table
+                .server
+                .end_exec(table.out.records(), exchange.id, ABORTED);
         }
         if let Some(bytes) = credit {
             table.wake_driver();
-            encode::credit(&mut table.out, exchange.id, bytes);
+            encode::credit(table.out.records(), exchange.id, bytes);
         }
     }
 
@@ -255,7 +268,7 @@ impl Lane {
                 table.pinged = Some(now);
                 table.ponged = false;
                 table.wake_driver();
-                encode::get_values(&mut table.out, [&b"FCGI_MAX_REQS"[..]]);
+                encode::get_values(table.out.records(), [&b"FCGI_MAX_REQS"[..]]);
                 Duration::ZERO
             }
         }
@@ -269,12 +282,12 @@ impl Lane {
         table.wake_driver();
     }
 
-    /// Lets the driver write. `write` takes what it can from the front and says how much, or that the connection
+    /// Lets the driver write. `write` takes what it can from the front of the buffers and says how much, or that the connection
     /// takes nothing any more. Returns whether the sending side shall now be ended.
     pub fn poll_write(
         &self,
         context: &mut Context<'_>,
-        mut write: impl FnMut(&mut Context<'_>, &[u8]) -> Poll<std::io::Result<usize>>,
+        write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> bool {
         let mut table = lock(&self.table);
         if !table
@@ -284,16 +297,7 @@ impl Lane {
         {
             table.driver = Some(context.waker().clone());
         }
-        let mut written = 0;
-        while written < table.out.len() {
-            match write(context, &table.out[written..]) {
-                Poll::Ready(Ok(count)) if count > 0 => written += count,
-                // The worker does not read any more: it is dying, and the reading side will say so.
-                Poll::Ready(_) => written = table.out.len(),
-                Poll::Pending => break,
-            }
-        }
-        table.out.drain(..written);
+        table.out.poll_write(context, write);
         let relieved = table.out.len() < CONGESTED && self.congested.swap(false, SeqCst);
         if relieved {
             for entry in table.entries.iter() {
@@ -339,8 +343,8 @@ impl Lane {
             if !std::mem::replace(&mut entry.aborted, true) {
                 // The driver, which calls this, writes afterwards.
                 let id = entry.exchange.id;
-                encode::abort_request(&mut table.out, id);
-                table.server.end_exec(&mut table.out, id, ABORTED);
+                encode::abort_request(table.out.records(), id);
+                table.server.end_exec(table.out.records(), id, ABORTED);
             }
             let due = limited + grace;
             next = Some(next.map_or(due, |other| other.min(due)));
@@ -385,7 +389,7 @@ impl Lane {
         self.open.store(false, SeqCst);
         let entries = {
             let mut table = lock(&self.table);
-            table.out = Vec::new();
+            table.out.clear();
             std::mem::take(&mut table.entries)
         };
         let now = Instant::now();
@@ -408,7 +412,7 @@ impl Lane {
         let mut table = lock(&self.table);
         if table.entries.of(exchange).is_some() {
             table.wake_driver();
-            encode(&mut table.out, exchange.id);
+            encode(table.out.records(), exchange.id);
         }
     }
 

@@ -106,6 +106,29 @@ fn who_moves_on_keeps_the_connection() {
 }
 
 #[test]
+fn the_watch_is_spared_where_requests_are_rare() {
+    const PATIENCE: Duration = Duration::from_micros(200);
+    let mut state = read_by_one();
+    let begun = Instant::now();
+    let mut is_calm = |work: &mut dyn FnMut(&mut State), after: u64| {
+        let turn = state.leave(0, &mut sessions(1..2));
+        assert_eq!(run(&mut state, turn), [1]);
+        work(&mut state);
+        assert!(state.come_back(turn));
+        state.is_calm(begun + Duration::from_micros(after), PATIENCE)
+    };
+    assert!(is_calm(&mut |_| {}, 1000));
+    assert!(is_calm(&mut |_| {}, 2000));
+    assert!(!is_calm(&mut |_| {}, 2100), "they follow each other");
+    assert!(!is_calm(&mut |state| state.inside = 1, 3000));
+    let mut wait = |state: &mut State| {
+        state.inside = 0;
+        state.waiting.extend(sessions(5..6));
+    };
+    assert!(!is_calm(&mut wait, 4000));
+}
+
+#[test]
 fn what_too_many_leave_is_for_all() {
     let mut state = read_by_one();
     let turn = state.leave(0, &mut sessions(1..3));

@@ -29,11 +29,11 @@ impl Lane {
 }
 
 impl Receiving<'_> {
-    /// Takes one record of the worker.
+    /// Takes one record of the worker, a part of `whole`.
     ///
     /// # Errors
     /// How the worker broke the protocol.
-    pub fn take(&mut self, record: Record<'_>) -> Result<(), String> {
+    pub fn take(&mut self, record: Record<'_>, whole: &Bytes) -> Result<(), String> {
         let table = &mut *self.table;
         let broken = |error: ProtocolError| error.to_string();
         let Some(event) = table.server.receive(record).map_err(broken)? else {
@@ -43,16 +43,16 @@ impl Receiving<'_> {
             ServerEvent::Hello(hello) => self.greet(hello)?,
             ServerEvent::Stdout { id, data } => {
                 if let Some(entry) = table.entries.get(id)
-                    && let Some(bytes) = entry.exchange.receive(data).map_err(broken)?
+                    && let Some(bytes) = entry.exchange.receive(data, whole).map_err(broken)?
                 {
-                    encode::credit(&mut table.out, id, bytes);
+                    encode::credit(table.out.records(), id, bytes);
                 }
             }
             ServerEvent::ExecParams { id, len } => {
                 if let Some(entry) = table.entries.get(id)
                     && let Some(bytes) = entry.exchange.receive_params(len).map_err(broken)?
                 {
-                    encode::credit(&mut table.out, id, bytes);
+                    encode::credit(table.out.records(), id, bytes);
                 }
             }
             ServerEvent::Exec { id, child } => {
@@ -64,7 +64,7 @@ impl Receiving<'_> {
                 if let Some(entry) = table.entries.get(id)
                     && let Some(bytes) = entry.exchange.receive_entity(data).map_err(broken)?
                 {
-                    encode::credit(&mut table.out, id, bytes);
+                    encode::credit(table.out.records(), id, bytes);
                 }
             }
             ServerEvent::ExecStdinEnd { id } => {
