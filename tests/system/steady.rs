@@ -13,6 +13,13 @@ pub fn native(keys: &str) -> Gateway {
     compiled(&[], keys)
 }
 
+/// The same with these lines in `[server]`.
+pub fn listening(server: &str, keys: &str) -> Gateway {
+    let folder = TempDir::new().unwrap();
+    let file = extension("steady", &[], folder.path());
+    serve(server, &file, keys, folder)
+}
+
 /// The same with options for the compiler.
 pub fn compiled(options: &[&str], keys: &str) -> Gateway {
     let folder = TempDir::new().unwrap();

@@ -84,14 +84,17 @@ pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
     if let Some(verdict) = process.group.verdict() {
         end.cause = format!("{} ({verdict})", end.cause);
     }
+    let is_failure = blame(&worker, &end);
     let victims = bury(&pool, &worker, &end, started);
     let extension = pool.extension.display();
     let reason = format!("the worker of {extension} {}", end.cause);
     if let Some(death) = end.into_death(&worker, victims) {
         death.report(&pool, &worker, process.scene);
     }
-    let failure = Failure::new(&pool.extension, reason);
-    pool.report(Event::Exited(worker.id, failure));
+    pool.report(match is_failure {
+        true => Event::Exited(worker.id, Failure::new(&pool.extension, reason)),
+        false => Event::Felled(worker.id),
+    });
 }
 
 impl End {
@@ -260,6 +263,17 @@ fn welcome(pool: &Pool, worker: &Worker, started: Result<(), String>) {
             pool.report(Event::StartFailed(worker.id, failure));
         }
     }
+}
+
+/// Tells the circuit of the request that has brought down a worker which served. Returns whether the pool has failed with
+/// it.
+fn blame(worker: &Worker, end: &End) -> bool {
+    let culprit = end.crash.as_ref().and_then(|crash| crash.culprit);
+    let Some(culprit) = culprit.filter(|_| end.loaded == Some(Ok(()))) else {
+        return true;
+    };
+    let lane = worker.lanes.get(culprit.lane);
+    lane.is_none_or(|lane| lane.blame(culprit.id))
 }
 
 /// Tells the requests that were left in the worker, and the log. Returns who they were.
