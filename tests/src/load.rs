@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crate::{Client, Reply};
+use crate::{Client, Reply, wait_until};
 
 /// What came of the requests.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Outcome {
 pub struct Load {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicUsize>,
+    /// Answers that each client has had.
+    answered: Vec<Arc<AtomicUsize>>,
     outcome: Arc<Mutex<Outcome>>,
     clients: Vec<JoinHandle<()>>,
 }
@@ -35,6 +37,7 @@ impl Load {
         let mut load = Self {
             stop: Arc::default(),
             sent: Arc::default(),
+            answered: Vec::new(),
             outcome: Arc::default(),
             clients: Vec::new(),
         };
@@ -42,6 +45,8 @@ impl Load {
         for _ in 0..clients {
             let (stop, sent) = (load.stop.clone(), load.sent.clone());
             let (outcome, path) = (load.outcome.clone(), path.clone());
+            let answered = Arc::<AtomicUsize>::default();
+            load.answered.push(answered.clone());
             load.clients.push(std::thread::spawn(move || {
                 let mut client = Client::connect(address);
                 while !stop.load(Ordering::Relaxed) {
@@ -49,6 +54,7 @@ impl Load {
                     client.request("GET", &path(number), &[], b"");
                     let reply = client.reply("GET");
                     outcome.lock().unwrap().note(&reply);
+                    answered.fetch_add(1, Ordering::Relaxed);
                     if !reply.complete {
                         client = Client::connect(address);
                     }
@@ -61,6 +67,18 @@ impl Load {
     /// Requests that have been sent.
     pub fn sent(&self) -> usize {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Waits until every client has had one more answer: then everything that was under way has been answered.
+    pub fn wait_for_answers(&self) {
+        let answered = || {
+            let clients = self.answered.iter();
+            clients.map(|client| client.load(Ordering::Relaxed))
+        };
+        let before: Vec<usize> = answered().collect();
+        wait_until("an answer for every client", || {
+            answered().zip(&before).all(|(now, before)| now > *before)
+        });
     }
 
     /// Lets each client finish its request; fails when one of them did.

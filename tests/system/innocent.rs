@@ -127,6 +127,8 @@ fn workers_are_killed_at_random_and_nobody_fails() {
             let mut victim = 0;
             while !done.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(100));
+                // What has lost its worker once must come through before the next one goes: it runs again only once.
+                load.wait_for_answers();
                 let alive: Vec<Process> = gateway
                     .processes()
                     .into_iter()
