@@ -17,11 +17,12 @@ use super::launch::Scene;
 use super::state::{Cause, Event, Failure};
 use super::worker::Worker;
 use super::{Pool, warmup};
+use crate::observe::crash_report::content::Kind;
 use crate::os::{self, Group};
 use crate::process::exit;
 
-/// How long a process may live whose connection has ended: long enough to write a core file's first half, and short
-/// enough for the requests that wait to hear what happened.
+/// How long a process may live whose connection has ended, or that was asked where it hangs: long enough to write a core
+/// file's first half, and short enough for the requests that wait to hear what happened.
 const EXIT_TIME: Duration = Duration::from_secs(2);
 /// How long what a dead process has said may take to be read. It lies in our sockets; only a child that left the
 /// process group and holds them open makes this wait.
@@ -164,7 +165,12 @@ async fn live(
             }
             cause = worker.must_be_killed(), if fault.is_none() => {
                 fault = Some(cause.to_string());
-                process.group.kill();
+                let asks = cause == Cause::Stuck && !process.is_windows;
+                if asks && process.group.ask_where_it_hangs() {
+                    impatience = Some(tokio::time::Instant::now() + EXIT_TIME);
+                } else {
+                    process.group.kill();
+                }
             }
             () = impatient => {
                 impatience = None;
@@ -268,8 +274,10 @@ fn welcome(pool: &Pool, worker: &Worker, started: Result<(), String>) {
 /// Tells the circuit of the request that has brought down a worker which served. Returns whether the pool has failed with
 /// it.
 fn blame(worker: &Worker, end: &End) -> bool {
-    let culprit = end.crash.as_ref().and_then(|crash| crash.culprit);
-    let Some(culprit) = culprit.filter(|_| end.loaded == Some(Ok(()))) else {
+    let crash = end.crash.as_ref();
+    // One that hangs has been blamed when it was given up.
+    let crash = crash.filter(|crash| crash.kind() != Kind::Hang && end.loaded == Some(Ok(())));
+    let Some(culprit) = crash.and_then(|crash| crash.culprit) else {
         return true;
     };
     let lane = worker.lanes.get(culprit.lane);
