@@ -107,17 +107,17 @@ fn requests_whose_client_has_gone_do_not_run() {
 
 #[test]
 fn a_late_request_that_ends_by_itself_does_not_cost_its_worker() {
-    let gateway = steady("request_timeout = '200ms'\nrequest_grace = '60s'\n", &[]);
+    let gateway = steady("request_timeout = '2s'\nrequest_grace = '60s'\n", &[]);
     let first = gateway.get("/").process();
-    assert_eq!(gateway.get("/?sleep=400").status(), 502);
-    gateway.log().wait_for(&["ran longer than 200ms"]);
+    assert_eq!(gateway.get("/?sleep=3000").status(), 502);
+    gateway.log().wait_for(&["ran longer than 2s"]);
     assert_eq!(gateway.get("/").process(), first);
     gateway.stop();
 }
 
 #[test]
 fn a_request_that_hangs_costs_its_worker_after_the_grace() {
-    let gateway = steady("request_timeout = '200ms'\nrequest_grace = '200ms'\n", &[]);
+    let gateway = steady("request_timeout = '2s'\nrequest_grace = '200ms'\n", &[]);
     let first = gateway.get("/").process();
     let process = Process::find(first).unwrap();
     assert_eq!(gateway.get("/?sleep=600000").status(), 502);
