@@ -1,5 +1,7 @@
 //! Every refusal and failure in one table: what the client gets, what the log says, what the metric is called.
 
+use std::time::Duration;
+
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tracing::Level;
@@ -47,7 +49,7 @@ pub enum Error {
     BadAnswer(String),
     /// The request ran longer than the pool allows.
     #[error("the request ran longer than {0:?} and was ended")]
-    RequestTimeout(std::time::Duration),
+    RequestTimeout(Duration),
     /// The extension or program cannot be started or loaded.
     #[error("{0}")]
     CannotStart(String),
@@ -60,7 +62,15 @@ pub enum Error {
         /// How the last one died.
         reason: String,
         /// Until the next one is tried.
-        left: std::time::Duration,
+        left: Duration,
+    },
+    /// Requests of this kind have brought workers down too often, and are kept from them for a while.
+    #[error("{pattern} has brought workers down too often, the next one is tried in {left:?}")]
+    CircuitOpen {
+        /// Method and path.
+        pattern: String,
+        /// Until the next one is tried.
+        left: Duration,
     },
     /// The operator has stopped the pool.
     #[error("{0}")]
@@ -125,6 +135,7 @@ impl Error {
             label,
             retry_after: Some(5),
         };
+        let seconds = |left: &Duration| u32::try_from(left.as_secs().saturating_add(1)).ok();
         match self {
             Error::NotFound => row(StatusCode::NOT_FOUND, Level::DEBUG, "not_found"),
             Error::BadUrl(_) => row(StatusCode::BAD_REQUEST, Level::INFO, "bad_url"),
@@ -149,8 +160,17 @@ impl Error {
             ),
             Error::FileMissing(_) => row(StatusCode::NOT_FOUND, Level::ERROR, "file_missing"),
             Error::PoolOff { left, .. } => Outcome {
-                retry_after: u32::try_from(left.as_secs().saturating_add(1)).ok(),
+                retry_after: seconds(left),
                 ..row(StatusCode::SERVICE_UNAVAILABLE, Level::WARN, "pool_off")
+            },
+            // The log has told of the circuit.
+            Error::CircuitOpen { left, .. } => Outcome {
+                retry_after: seconds(left),
+                ..row(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    Level::DEBUG,
+                    "circuit_open",
+                )
             },
             Error::PoolStopped(_) => {
                 row(StatusCode::SERVICE_UNAVAILABLE, Level::INFO, "pool_stopped")
@@ -187,10 +207,11 @@ impl Error {
             Error::RequestTimeout(_) => 1460,             // ERROR_TIMEOUT
             Error::CannotStart(_) => 1114,                // ERROR_DLL_INIT_FAILED
             Error::Overloaded(_) => 170,                  // ERROR_BUSY
-            Error::PoolOff { .. } | Error::PoolStopped(_) => 1062, // ERROR_SERVICE_NOT_ACTIVE
-            Error::Stopping => 1115,                      // ERROR_SHUTDOWN_IN_PROGRESS
-            Error::ClientGone => 995,                     // ERROR_OPERATION_ABORTED
-            Error::Panicked => 1359,                      // ERROR_INTERNAL_ERROR
+            // ERROR_SERVICE_NOT_ACTIVE
+            Error::PoolOff { .. } | Error::CircuitOpen { .. } | Error::PoolStopped(_) => 1062,
+            Error::Stopping => 1115,  // ERROR_SHUTDOWN_IN_PROGRESS
+            Error::ClientGone => 995, // ERROR_OPERATION_ABORTED
+            Error::Panicked => 1359,  // ERROR_INTERNAL_ERROR
         }
     }
 

@@ -21,8 +21,8 @@ pub struct Outcome {
 pub struct Load {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicUsize>,
-    /// Requests that each client has sent.
-    each: Vec<Arc<AtomicUsize>>,
+    /// Answers that each client has had.
+    answered: Vec<Arc<AtomicUsize>>,
     outcome: Arc<Mutex<Outcome>>,
     clients: Vec<JoinHandle<()>>,
 }
@@ -37,7 +37,7 @@ impl Load {
         let mut load = Self {
             stop: Arc::default(),
             sent: Arc::default(),
-            each: Vec::new(),
+            answered: Vec::new(),
             outcome: Arc::default(),
             clients: Vec::new(),
         };
@@ -45,16 +45,16 @@ impl Load {
         for _ in 0..clients {
             let (stop, sent) = (load.stop.clone(), load.sent.clone());
             let (outcome, path) = (load.outcome.clone(), path.clone());
-            let own = Arc::<AtomicUsize>::default();
-            load.each.push(own.clone());
+            let answered = Arc::<AtomicUsize>::default();
+            load.answered.push(answered.clone());
             load.clients.push(std::thread::spawn(move || {
                 let mut client = Client::connect(address);
                 while !stop.load(Ordering::Relaxed) {
                     let number = sent.fetch_add(1, Ordering::Relaxed);
                     client.request("GET", &path(number), &[], b"");
-                    own.fetch_add(1, Ordering::Relaxed);
                     let reply = client.reply("GET");
                     outcome.lock().unwrap().note(&reply);
+                    answered.fetch_add(1, Ordering::Relaxed);
                     if !reply.complete {
                         client = Client::connect(address);
                     }
@@ -69,13 +69,15 @@ impl Load {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Waits until no client waits for an answer that it waited for when this was called.
-    pub fn round(&self) {
-        let sent = |own: &Arc<AtomicUsize>| own.load(Ordering::Relaxed);
-        let before: Vec<usize> = self.each.iter().map(sent).collect();
-        wait_until("every client has sent another request", || {
-            let mut clients = self.each.iter().zip(&before);
-            clients.all(|(own, before)| sent(own) > *before)
+    /// Waits until every client has had one more answer: then everything that was under way has been answered.
+    pub fn wait_for_answers(&self) {
+        let answered = || {
+            let clients = self.answered.iter();
+            clients.map(|client| client.load(Ordering::Relaxed))
+        };
+        let before: Vec<usize> = answered().collect();
+        wait_until("an answer for every client", || {
+            answered().zip(&before).all(|(now, before)| now > *before)
         });
     }
 

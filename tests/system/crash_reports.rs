@@ -283,11 +283,46 @@ fn a_hang_is_reported() {
     assert_eq!(gateway.get("/?how=hang").status(), 502);
     let report = report(&gateway, &gateway.folder().join("reports"));
     assert_eq!(report["kind"], "hang");
-    assert_eq!(report["cause"], "was killed: a request in it ran too long");
+    let cause = report["cause"].as_str().unwrap();
+    let beginning = "was killed: a request in it ran too long: the request hangs at ";
+    assert!(cause.starts_with(beginning), "{cause}");
     assert_eq!(report["worker"]["signal_name"], "SIGKILL");
-    assert_eq!(report["fault"], Value::Null);
-    assert_eq!(report["others"][0]["outcome"], "timed_out");
+    assert_eq!(report["fault"]["name"], "the request hangs");
+    assert_eq!(report["culprit"]["path"], "/");
+    assert_eq!(report["culprit"]["outcome"], "timed_out");
+    // It sleeps somewhere in the system's libraries.
+    let frames = report["backtrace"].as_array().unwrap();
+    let is_in = |module| frames.iter().any(|frame| frame["module"] == module);
+    assert!(is_in("crash.so") && is_in("isapi-worker"), "{frames:#?}");
     assert_eq!(report["limits"]["request_timeout"], 0.5);
+    gateway.stop();
+}
+
+#[test]
+fn of_several_that_hang_the_first_is_reported() {
+    let gateway = steady(&[], "request_timeout = \"5s\"\nrequest_grace = \"100ms\"\n");
+    let gate = Gate::new(gateway.folder());
+    let waits = || count_of(&gateway, "steady: waiting");
+    let hangs: Vec<Client> = ["/first", "/second"]
+        .into_iter()
+        .zip(1..)
+        .map(|(path, count)| {
+            let mut client = Client::connect(gateway.address());
+            let target = format!("{path}?wait={}", gate.path());
+            client.request("GET", &target, &[], b"");
+            wait_until("it waits", || waits() == count);
+            client
+        })
+        .collect();
+    let report = report(
+        &gateway,
+        &gateway.folder().join("state/isapi-gateway/crash"),
+    );
+    assert_eq!(report["kind"], "hang");
+    assert_eq!(report["culprit"]["path"], "/first");
+    assert_eq!(report["others"][0]["path"], "/second");
+    assert_eq!(gateway.get("/").text(), "version 1");
+    drop(hangs);
     gateway.stop();
 }
 

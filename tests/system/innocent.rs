@@ -122,7 +122,7 @@ fn workers_are_killed_at_random_and_nobody_fails() {
     let mut victim = 0;
     while load.sent() < 5_000 || victim < 20 {
         // Each request is lost once at most.
-        load.round();
+        load.wait_for_answers();
         let alive: Vec<Process> = gateway
             .processes()
             .into_iter()

@@ -13,6 +13,7 @@ mod async_io;
 mod bad_input;
 mod bench;
 mod cgi;
+mod circuit;
 mod client_gone;
 mod concurrency;
 mod config;

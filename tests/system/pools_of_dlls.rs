@@ -13,9 +13,11 @@ on_both_machines! {
     a_new_file_takes_over_and_one_that_is_no_good_does_not
     nothing_is_lost_while_workers_are_replaced_all_the_time
     every_other_reason_replaces_a_worker
+    a_worker_is_replaced_when_its_time_has_come
     a_worker_that_takes_too_much_or_is_silent_is_killed
     a_hang_costs_its_worker_and_nobody_else
     one_percent_crash_and_nobody_else_fails
+    a_path_that_always_crashes_is_kept_out_and_the_pool_goes_on
     workers_are_killed_and_nobody_fails
 }
 
@@ -108,6 +110,16 @@ mod checks {
         gateway.stop();
     }
 
+    pub fn a_worker_is_replaced_when_its_time_has_come(machine: Machine) {
+        let gateway = steady::scheduled(Some(machine));
+        let load = Load::start(gateway.address(), 4, |_| "/".into());
+        let told = ["takes no more requests", "it is time by the schedule"];
+        gateway.log().wait_for(&told);
+        replaced(&gateway, 2);
+        load.stop().only(&["200 version 1"]);
+        gateway.stop();
+    }
+
     pub fn a_worker_that_takes_too_much_or_is_silent_is_killed(machine: Machine) {
         let keys = "memory_limit = '150MiB'\nping_interval = '100ms'\nping_timeout = '2s'\n";
         let gateway = steady(machine, keys);
@@ -146,13 +158,27 @@ mod checks {
         gateway.stop();
     }
 
+    pub fn a_path_that_always_crashes_is_kept_out_and_the_pool_goes_on(machine: Machine) {
+        let keys = "processes = 2\nrapid_fail.failures = 2\n\
+                    circuit = { delay = '1h', max_delay = '1h' }\n";
+        let gateway = steady(machine, keys);
+        let load = Load::start(gateway.address(), 4, |_| "/good".into());
+        for _ in 0..3 {
+            assert_eq!(gateway.get("/bad?crash").status(), 502);
+        }
+        gateway.log().wait_for(&["circuit open: GET /bad"]);
+        assert_eq!(gateway.get("/bad").status(), 503);
+        load.stop().only(&["200 version 1"]);
+        gateway.stop();
+    }
+
     pub fn workers_are_killed_and_nobody_fails(machine: Machine) {
         let gateway = steady(machine, "processes = 2\nrapid_fail.failures = 0\n");
         let load = Load::start(gateway.address(), 8, |_| "/".into());
         let mut victim = 0;
         while started(&gateway) < 6 {
-            // Each request is lost once at most.
-            load.round();
+            // A request runs again only once.
+            load.wait_for_answers();
             let alive = workers(&gateway);
             victim += 1;
             if let Some(process) = alive.get(victim % 2) {

@@ -1,14 +1,14 @@
 //! Workers are replaced for many reasons, and nobody notices.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use system_tests::{
     Client, Gate, Gateway, Load, Process, Signal, extension, extension_as, send, wait_until,
 };
 use tempfile::TempDir;
 
-use crate::steady::started;
+use crate::steady::{self, started};
 
 /// A gateway that serves the fixture, with these keys for its pool.
 fn steady(keys: &str) -> Gateway {
@@ -261,20 +261,7 @@ fn a_worker_whose_threads_all_hang_answers_pings() {
 
 #[test]
 fn a_worker_is_replaced_when_its_time_has_come() {
-    let folder = TempDir::new().unwrap();
-    extension("steady", &[], folder.path());
-    // A time zone in which it is a little before half past three: time enough to start.
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let wanted = 3 * 3600 + 30 * 60 - 15;
-    let behind = (now.unwrap().as_secs() % 86_400 + 86_400 - wanted) % 86_400;
-    let zone = format!(
-        "TEST{}:{:02}:{:02}",
-        behind / 3600,
-        behind / 60 % 60,
-        behind % 60
-    );
-    let keys = "recycle.schedule = ['15:00', '03:30']\n";
-    let gateway = Gateway::with_environment(folder, &config(keys), &[("TZ", &zone)]);
+    let gateway = steady::scheduled(None);
     let first = gateway.get("/").process();
     gateway
         .log()

@@ -66,6 +66,41 @@ fn command(gateway: &Gateway, words: &[&str]) -> Output {
 }
 
 #[test]
+fn what_is_kept_out_is_told() {
+    let gateway = steady("circuit = { failures = 1, delay = '1h', max_delay = '1h' }");
+    assert_eq!(gateway.get("/bad?crash").status(), 502);
+    assert_eq!(gateway.get("/bad").status(), 503);
+    let json: serde_json::Value = serde_json::from_str(&status(&gateway)).unwrap();
+    let pool = &json["pools"][0];
+    let circuit = &pool["circuits"][0];
+    assert_eq!(
+        (&circuit["request"], &circuit["state"]),
+        (&"GET /bad".into(), &"open".into())
+    );
+    assert_eq!(
+        (&circuit["failures"], &circuit["refused"]),
+        (&1.into(), &1.into())
+    );
+    assert!(circuit["seconds"].as_f64().unwrap() > 3000.0, "{circuit}");
+    assert_eq!(pool["circuits"].as_array().unwrap().len(), 1);
+    let metrics = ask(&gateway, "GET", "/metrics", &[]).text();
+    for sample in [
+        "isapi_pool_circuits{pool=\"steady\",state=\"open\"} 1",
+        "isapi_pool_circuits{pool=\"steady\",state=\"half_open\"} 0",
+        "isapi_pool_circuit_openings_total{pool=\"steady\"} 1",
+        "isapi_pool_request_failures_total{pool=\"steady\",error=\"circuit_open\"} 1",
+    ] {
+        assert!(metrics.contains(sample), "{sample}\n{metrics}");
+    }
+    let page = ask(&gateway, "GET", "/status", &["Accept: text/html"]).text();
+    assert!(page.contains("<code>GET /bad</code>"), "{page}");
+    let shown = command(&gateway, &["status"]).out;
+    let line = "kept out: GET /bad, circuit open for";
+    assert!(shown.contains(line), "{shown}");
+    gateway.stop();
+}
+
+#[test]
 fn everything_is_answered_at_once_when_every_worker_hangs() {
     let gateway = steady("processes = 2\nthreads = 2\nping_interval = '0'");
     let gate = Gate::new(gateway.folder());

@@ -1,9 +1,11 @@
 //! Crash reports: an extension that brings its process down leaves one line on standard error, and behind it the last
-//! calls of the request whose thread it was, and the function calls that led to the crash.
+//! calls of the request whose thread it was, and the function calls that led to the crash. So does one that hangs and is
+//! killed for that, where the system has a way to ask its thread.
 //!
 //! ```text
 //! isapi-worker: crash: EXCEPTION_ACCESS_VIOLATION (0xC0000005) reading 0x0 at foo.dll+0x1234 in thread 52, request 0:17 GET /x
 //! isapi-worker: crash: SIGSEGV (11) writing 0x0 at foo.so+0x1234 in thread 4711, no request
+//! isapi-worker: crash: the request hangs at libc.so.6+0x1234 in thread 4711, request 0:17 GET /x
 //! isapi-worker: crash: call 3: WriteClient 1024 bytes = TRUE at 12 µs
 //! isapi-worker: crash: frame 1: 0x7f30115c6180 foo.so+0x1180
 //! ```
@@ -28,7 +30,9 @@ mod windows;
 use std::cell::Cell;
 use std::fmt;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
+};
 
 pub use calls::{Calls, Running};
 #[cfg(unix)]
@@ -63,6 +67,8 @@ struct Note {
     name: AtomicU32,
     length: AtomicUsize,
     text: [AtomicU8; TEXT],
+    /// When the request began.
+    began: AtomicU64,
     /// The calls of the request, or NULL.
     calls: AtomicPtr<Calls>,
 }
@@ -79,6 +85,7 @@ impl Note {
             name: AtomicU32::new(0),
             length: AtomicUsize::new(0),
             text: [const { AtomicU8::new(0) }; TEXT],
+            began: AtomicU64::new(0),
             calls: AtomicPtr::new(null_mut()),
         }
     }
@@ -120,6 +127,7 @@ pub fn request_begins(number: usize, name: Option<(u16, u16)>, method: &[u8], pa
     }
     let name = name.map_or(0, |(lane, id)| u32::from(lane) << 16 | u32::from(id));
     note.name.store(name, Relaxed);
+    note.began.store(ticks::now(), Relaxed);
     note.length.store(length, Relaxed);
 }
 
@@ -268,6 +276,14 @@ fn busy_with(thread: u32) -> Option<(&'static Note, usize)> {
     Some((note, note.length.load(Relaxed)))
 }
 
+/// The thread that has been busy with one request for longest.
+#[cfg(unix)]
+fn longest_busy(notes: &[Note]) -> Option<u32> {
+    let busy = notes.iter().filter(|note| note.length.load(Relaxed) > 0);
+    let longest = busy.min_by_key(|note| note.began.load(Relaxed));
+    longest.map(|note| note.thread.load(Relaxed))
+}
+
 /// A byte from outside: nothing that could look like another line.
 fn visible(byte: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let byte = if byte.is_ascii_graphic() || byte == b' ' {
@@ -347,6 +363,21 @@ mod tests {
         };
         let path = "x".repeat(TEXT - 4);
         assert!(report.to_string().ends_with(&format!("request GET {path}")));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_thread_that_is_busy_for_longest_is_found() {
+        let notes = [const { Note::new() }; 4];
+        for (number, (note, began)) in (1..).zip(notes.iter().zip([5, 30, 10, 20])) {
+            note.thread.store(number, Relaxed);
+            note.began.store(began, Relaxed);
+        }
+        assert_eq!(longest_busy(&notes), None);
+        for (busy, longest) in [(1, 2), (3, 4), (2, 3)] {
+            notes[busy].length.store(1, Relaxed);
+            assert_eq!(longest_busy(&notes), Some(longest));
+        }
     }
 
     #[test]

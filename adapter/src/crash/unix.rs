@@ -1,4 +1,4 @@
-//! Signals of faults: reported, and then left to do what they would have done.
+//! Signals of faults: reported, and then left to do what they would have done. SIGQUIT: the request that hangs is reported.
 
 mod stack;
 
@@ -43,14 +43,21 @@ pub(super) fn install() {
     // SAFETY: the function may be called at any time. Without it there is no report.
     unsafe { libc::atexit(on_exit) };
     for (signal, _) in SIGNALS {
-        // SAFETY: the handler is one for SA_SIGINFO and does only what a signal handler may. Without it there is no
-        // report, which is all that can be done about an error.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = handler as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
-        }
+        handle(signal, on_fault);
+    }
+    handle(libc::SIGQUIT, on_quit);
+}
+
+type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
+fn handle(signal: c_int, handler: Handler) {
+    // SAFETY: the handlers are for SA_SIGINFO and do only what a signal handler may. Without them there is no report,
+    // which is all that can be done about an error.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        libc::sigaction(signal, &raw const action, std::ptr::null_mut());
     }
 }
 
@@ -94,7 +101,7 @@ pub(super) fn write_to_stderr(line: &[u8]) {
 }
 
 /// Reports and dies of the same signal. Only async-signal-safe calls, nothing that allocates.
-unsafe extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+unsafe extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let name = SIGNALS
         .iter()
         .find_map(|(number, name)| (*number == signal).then_some(*name))
@@ -121,6 +128,49 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context:
         thread: thread_id(),
     }
     .send();
+    tell_calls(context);
+    // SAFETY: a plain call. The signal waits until this handler has returned.
+    unsafe { libc::raise(signal) };
+}
+
+/// The process is about to be killed because a request in it hangs. Wherever this arrives, the thread of the request that
+/// has run for longest reports, and the process dies. Only async-signal-safe calls, nothing that allocates.
+unsafe extern "C" fn on_quit(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+    let thread = thread_id();
+    match super::longest_busy(&super::NOTES) {
+        Some(busy) if busy == thread => {
+            // SAFETY: the kernel hands the structure to handlers with SA_SIGINFO.
+            let context = unsafe { &*context.cast::<libc::ucontext_t>() };
+            let address = instruction(context);
+            let finder = find(address);
+            Report {
+                what: format_args!("the request hangs"),
+                access: None,
+                place: Some(Place {
+                    address,
+                    module: finder.found(),
+                }),
+                thread,
+            }
+            .send();
+            tell_calls(context);
+        }
+        Some(busy) if pass_on(busy) => return,
+        _ => {}
+    }
+    // SAFETY: a plain call.
+    unsafe { libc::raise(libc::SIGKILL) };
+}
+
+/// Has SIGQUIT handled by another thread of this process; false if it has gone.
+fn pass_on(thread: u32) -> bool {
+    // SAFETY: plain calls.
+    let done = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGQUIT) };
+    done == 0
+}
+
+/// Tells the calls that led to where this thread was interrupted, which takes a second at most.
+fn tell_calls(context: &libc::ucontext_t) {
     // SAFETY: plain calls. From here on another fault ends the process, and so does a walk that never ends.
     unsafe {
         for (signal, _) in SIGNALS {
@@ -133,12 +183,9 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut libc::siginfo_t, context:
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const alarm, std::ptr::null_mut());
         libc::alarm(WALK_TIME);
     }
-    tell_stack(Some(address), || return_address(context));
-    // SAFETY: plain calls. The signal waits until this handler has returned.
-    unsafe {
-        libc::alarm(0);
-        libc::raise(signal);
-    }
+    tell_stack(Some(instruction(context)), || return_address(context));
+    // SAFETY: a plain call.
+    unsafe { libc::alarm(0) };
 }
 
 /// How long the calls may be looked for, seconds.

@@ -109,6 +109,16 @@ fn show_pool(pool: &PoolStatus, text: &mut String) {
     if let Some(trace) = &pool.trace {
         *text += &format!("  traced: {trace}\n");
     }
+    for circuit in &pool.circuits {
+        *text += &format!(
+            "  kept out: {}, circuit {} for {}, {} failed, {} refused\n",
+            circuit.request,
+            circuit.state,
+            span(circuit.seconds),
+            circuit.failures,
+            circuit.refused,
+        );
+    }
     if pool.workers.is_empty() {
         return;
     }

@@ -6,6 +6,7 @@ mod access_log;
 mod account;
 pub mod admin;
 pub mod cgroup;
+mod circuit;
 mod crash;
 mod diagnostic;
 mod error_page;
@@ -38,6 +39,7 @@ use http::Method;
 
 pub use access_log::{AccessLog, LogFormat};
 pub use admin::Admin;
+pub use circuit::Circuit;
 pub use crash::Crash;
 pub use diagnostic::{ConfigErrors, Diagnostic};
 use diagnostic::{Findings, Source};

@@ -132,6 +132,7 @@ fn reads_everything() {
         limits = { open_files = 1024, core_size = 0, cpu_time = "1h", address_space = "4GiB" }
         recycle = { requests = 10000, age = 0, schedule = ["03:30"], memory = "512 MiB", file_changed = false }
         rapid_fail = { failures = 0, interval = "1m", delay = "2s", max_delay = "4s" }
+        circuit = { failures = 7, delay = "5s", max_delay = "6s" }
         threads = 5
         concurrency = 6
         queue_length = 0
@@ -281,6 +282,12 @@ fn reads_everything() {
                 interval: Duration::from_secs(60),
                 delay: Duration::from_secs(2),
                 max_delay: Duration::from_secs(4),
+            },
+            circuit: Circuit {
+                failures: 7,
+                interval: Duration::from_secs(60),
+                delay: Duration::from_secs(5),
+                max_delay: Duration::from_secs(6),
             },
         },
         limits: Limits {

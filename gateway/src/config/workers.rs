@@ -9,10 +9,10 @@ use toml::de::DeValue;
 
 use super::diagnostic::{Findings, Wrong};
 use super::section::Section;
-use super::{Sticky, sticky, value};
+use super::{Circuit, Sticky, circuit, sticky, value};
 
 /// Keys of `[pool.NAME]` that are read here.
-pub const KEYS: [&str; 16] = [
+pub const KEYS: [&str; 17] = [
     "start",
     "min_spare",
     "max_spare",
@@ -28,11 +28,13 @@ pub const KEYS: [&str; 16] = [
     "retry_body",
     "recycle",
     "rapid_fail",
+    "circuit",
     "sticky_drain",
 ];
 
 const FROM_ZERO: RangeInclusive<Duration> = Duration::ZERO..=value::LONGEST;
-const FROM_A_MOMENT: RangeInclusive<Duration> = Duration::from_millis(1)..=value::LONGEST;
+/// Times that must not be zero.
+pub const FROM_A_MOMENT: RangeInclusive<Duration> = Duration::from_millis(1)..=value::LONGEST;
 /// The number of processes is at most 64, that of spare ones cannot be more.
 const MOST_SPARE: usize = 64;
 
@@ -73,6 +75,8 @@ pub struct Workers {
     pub recycle: Recycle,
     /// When workers that fail are not replaced at once any more.
     pub rapid_fail: RapidFail,
+    /// When the requests that bring workers down are kept from them.
+    pub circuit: Circuit,
 }
 
 /// `start`: how many workers run (php-fpm's `pm`; IIS startMode).
@@ -133,6 +137,12 @@ impl Start {
 impl Default for Workers {
     fn default() -> Self {
         let minutes = |count: u64| Duration::from_secs(count * 60);
+        let rapid_fail = RapidFail {
+            failures: 5,
+            interval: minutes(5),
+            delay: Duration::from_secs(1),
+            max_delay: minutes(5),
+        };
         Self {
             start: Start::Always,
             idle_timeout: minutes(20),
@@ -154,12 +164,8 @@ impl Default for Workers {
                 memory: 0,
                 file_changed: true,
             },
-            rapid_fail: RapidFail {
-                failures: 5,
-                interval: minutes(5),
-                delay: Duration::from_secs(1),
-                max_delay: minutes(5),
-            },
+            circuit: Circuit::beside(&rapid_fail),
+            rapid_fail,
         }
     }
 }
@@ -169,6 +175,7 @@ pub fn read(section: &mut Section, processes: usize, findings: &mut Findings) ->
     let default = Workers::default();
     let overlap = overlap(section, processes, findings);
     let (sticky, sticky_drain) = affinity(section, overlap, findings);
+    let rapid_fail = rapid_fail(section, default.rapid_fail, findings);
     Workers {
         sticky,
         sticky_drain,
@@ -220,7 +227,8 @@ pub fn read(section: &mut Section, processes: usize, findings: &mut Findings) ->
             .get(findings, "retry_body", value::bytes)
             .unwrap_or(default.retry_body),
         recycle: recycle(section, default.recycle, findings),
-        rapid_fail: rapid_fail(section, default.rapid_fail, findings),
+        circuit: circuit::read(section, &rapid_fail, findings),
+        rapid_fail,
     }
 }
 
@@ -392,7 +400,8 @@ fn rapid_fail(section: &mut Section, default: RapidFail, findings: &mut Findings
     rapid_fail
 }
 
-fn span(
+/// A time in this range, or the default.
+pub fn span(
     section: &mut Section,
     findings: &mut Findings,
     key: &'static str,

@@ -153,7 +153,27 @@ impl Metrics {
             "isapi_pool_worker_exits",
             "Workers that have gone, by the reason; died: nobody had told them to",
         )
-        .counters(exits)
+        .counters(exits)?;
+        let circuits = pools().flat_map(|pool| {
+            ["open", "half_open"].map(|state| {
+                let circuits = pool.circuits.iter();
+                let some = circuits.filter(|circuit| circuit.state == state).count();
+                (with(named(pool), "state", state), count(some))
+            })
+        });
+        family(
+            encoder,
+            "isapi_pool_circuits",
+            "Kinds of requests that are kept from the workers because they bring them down",
+        )
+        .gauges(circuits)?;
+        let openings = pools().map(|pool| (named(pool), pool.circuit_openings));
+        family(
+            encoder,
+            "isapi_pool_circuit_openings",
+            "How often a kind of requests has begun to be kept from the workers",
+        )
+        .counters(openings)
     }
 
     fn traffic(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {

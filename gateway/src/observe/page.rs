@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 
-use super::status::{PoolStatus, RequestStatus, Status, TrafficStatus, WorkerStatus};
+use super::status::{
+    CircuitStatus, PoolStatus, RequestStatus, Status, TrafficStatus, WorkerStatus,
+};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -54,13 +56,35 @@ fn pool(pool: &PoolStatus) -> String {
         facts.push(fact("trace", escape(trace)));
     }
     format!(
-        "<section>\n<header><h2>{}</h2>{}<span><code>{}</code></span></header>{reason}\n{}{}{}</section>\n",
+        "<section>\n<header><h2>{}</h2>{}<span><code>{}</code></span></header>{reason}\n{}{}{}{}</section>\n",
         escape(&pool.name),
         state(pool.state.name()),
         escape(&pool.program),
         facts_of(&pool.traffic, &facts),
+        circuits(&pool.circuits),
         workers(&pool.workers),
         requests(&pool.workers),
+    )
+}
+
+fn circuits(circuits: &[CircuitStatus]) -> String {
+    let row = |circuit: &CircuitStatus| {
+        format!(
+            "<tr><td class=\"text long\"><code>{}</code></td><td class=\"text\">{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+            escape(&circuit.request),
+            state(&circuit.state),
+            circuit.failures,
+            circuit.refused,
+            span(circuit.seconds),
+        )
+    };
+    let rows: String = circuits.iter().map(row).collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    format!(
+        "<div class=\"wide\"><table>\n<tr><th class=\"text\">requests kept out</th><th class=\"text\">circuit</th>\
+         <th>failed</th><th>refused</th><th>for</th></tr>\n{rows}</table></div>\n"
     )
 }
 
@@ -229,8 +253,16 @@ mod tests {
             description: "<i>".into(),
             requests: vec![request],
         };
-        let html = workers(std::slice::from_ref(&worker)) + &requests(&[worker]);
-        for markup in ["<script>", "<b>", "<i>"] {
+        let circuit = CircuitStatus {
+            request: "GET /<u>".into(),
+            state: "half_open".into(),
+            failures: 3,
+            refused: 0,
+            seconds: 1.0,
+        };
+        let html =
+            circuits(&[circuit]) + &workers(std::slice::from_ref(&worker)) + &requests(&[worker]);
+        for markup in ["<script>", "<b>", "<i>", "<u>"] {
             assert!(!html.contains(markup), "{markup}");
         }
         assert!(html.contains("GET /&lt;script&gt;&amp;&quot;&#39;"));

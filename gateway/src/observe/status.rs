@@ -67,8 +67,27 @@ pub struct PoolStatus {
     pub traffic: TrafficStatus,
     /// Workers that have gone, by the reason.
     pub exits: BTreeMap<String, u64>,
+    /// Kinds of requests that are kept from its workers.
+    pub circuits: Vec<CircuitStatus>,
+    /// How often a kind of requests has begun to be.
+    pub circuit_openings: u64,
     /// Workers whose process has not gone.
     pub workers: Vec<WorkerStatus>,
+}
+
+/// A kind of requests that are kept from the workers because they bring them down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CircuitStatus {
+    /// Method and path.
+    pub request: String,
+    /// `open`: none is let through; `half_open`: one is being tried.
+    pub state: String,
+    /// How many have crashed or hung.
+    pub failures: u64,
+    /// How many have been answered with 503 instead.
+    pub refused: u64,
+    /// For how long it stays so at most.
+    pub seconds: f64,
 }
 
 impl PoolStatus {
@@ -85,6 +104,8 @@ impl PoolStatus {
             trace: None,
             traffic: TrafficStatus::default(),
             exits: BTreeMap::new(),
+            circuits: Vec::new(),
+            circuit_openings: 0,
             workers: Vec::new(),
         }
     }

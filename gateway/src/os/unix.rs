@@ -18,7 +18,7 @@ use std::process::ExitStatus;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{self, SignalKind};
@@ -84,6 +84,11 @@ impl Group {
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();
         }
+    }
+
+    /// Has the leader, a worker, say where its longest request is, and die. False if it cannot be asked.
+    pub fn ask_where_it_hangs(&self) -> bool {
+        kill_process(self.leader, Signal::QUIT).is_ok()
     }
 
     fn signal(&self, signal: Signal) {

@@ -81,6 +81,11 @@ impl Group {
         self.kill();
     }
 
+    /// Windows has no signals: a worker cannot be asked.
+    pub fn ask_where_it_hangs(&self) -> bool {
+        false
+    }
+
     /// Why the system has killed processes of the group: it does not tell.
     pub fn verdict(&self) -> Option<String> {
         None

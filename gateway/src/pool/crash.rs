@@ -112,6 +112,8 @@ impl Crash {
             Kind::Exit
         } else if self.text.starts_with("the thread has ended") {
             Kind::ThreadGone
+        } else if self.text.starts_with("the request hangs") {
+            Kind::Hang
         } else {
             Kind::Crash
         }

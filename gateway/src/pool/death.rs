@@ -62,6 +62,8 @@ pub struct Victim {
     age: Duration,
     sent: u64,
     last_call: Option<String>,
+    /// What the circuit of its kind does.
+    circuit: Option<&'static str>,
     /// What had become of it before.
     before: Option<Outcome>,
     lane: usize,
@@ -69,7 +71,12 @@ pub struct Victim {
 
 impl Victim {
     /// A request of a lane, before it is told.
-    pub fn new(entry: &Entry, is_culprit: bool, now: Instant) -> Self {
+    pub fn new(
+        entry: &Entry,
+        is_culprit: bool,
+        circuit: Option<&'static str>,
+        now: Instant,
+    ) -> Self {
         let before = match entry {
             Entry { late: true, .. } => Some(Outcome::TimedOut),
             Entry { aborted: true, .. } => Some(Outcome::ClientGone),
@@ -83,6 +90,7 @@ impl Victim {
             age: now.saturating_duration_since(entry.begun),
             sent: entry.exchange.sent(),
             last_call: entry.last_call.clone(),
+            circuit,
             before,
             lane: 0,
         }
@@ -107,6 +115,7 @@ impl Victim {
             sent_bytes: self.sent,
             last_call: self.last_call.clone(),
             outcome: self.outcome().unwrap_or(Outcome::Unknown),
+            circuit: self.circuit,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use http::{Method, Uri};
 
+use super::circuits::Trial;
 use super::exchange::Exchange;
 use super::worker::Slot;
 use crate::observe::status::RequestStatus;
@@ -15,6 +16,8 @@ pub struct Entry {
     pub exchange: Arc<Exchange>,
     /// Its room in the worker.
     pub slot: Slot,
+    /// What it shows of others like it.
+    pub trial: Option<Trial>,
     /// When it was given to the worker.
     pub begun: Instant,
     /// Its method, for the log.

@@ -19,6 +19,7 @@ use fastcgi_protocol::{ExecStatus, HELLO_VERSION, Hello, RecordType, Role, Serve
 use outbox::Outbox;
 use tokio::sync::oneshot;
 
+use super::circuits::{Fault, Trial};
 use super::crash::Blame;
 use super::death::Victim;
 use super::entries::{Entries, Entry};
@@ -139,6 +140,7 @@ impl Lane {
     pub fn begin(
         &self,
         slot: Slot,
+        trial: Option<Trial>,
         head: &RequestHead,
         target: &Target,
         has_body: bool,
@@ -173,6 +175,7 @@ impl Lane {
         table.entries.insert(Entry {
             exchange: exchange.clone(),
             slot,
+            trial,
             begun: Instant::now(),
             method: head.method.clone(),
             uri: head.uri.clone(),
@@ -331,6 +334,8 @@ impl Lane {
             }
             if std::mem::replace(&mut entry.late, true) {
                 entry.slot.give_up();
+                let circuits = &self.pool.circuits;
+                circuits.blame(&entry.method, &entry.uri, Fault::Hang);
                 continue;
             }
             let (pool, extension) = (&self.pool.name, self.pool.extension.display());
@@ -383,6 +388,17 @@ impl Lane {
         late.collect()
     }
 
+    /// The request with this number has brought the worker down: its circuit is told. Returns whether that counts as a
+    /// failure of the pool.
+    pub fn blame(&self, id: u16) -> bool {
+        let request = {
+            let mut table = lock(&self.table);
+            let entry = table.entries.get(id);
+            entry.map(|entry| (entry.method.clone(), entry.uri.clone()))
+        };
+        request.is_none_or(|(method, uri)| self.pool.circuits.blame(&method, &uri, Fault::Crash))
+    }
+
     /// Ends all requests that are still in the lane, with this reason: one of them may be to blame for it, the others
     /// may try again. Returns who they were.
     pub fn fail(&self, reason: &str, blame: Blame) -> Vec<Victim> {
@@ -403,7 +419,8 @@ impl Lane {
                     innocent: blame != Blame::Unknown,
                 },
             });
-            Victim::new(entry, is_culprit, now)
+            let circuit = self.pool.circuits.state(&entry.method, &entry.uri);
+            Victim::new(entry, is_culprit, circuit, now)
         };
         entries.iter().map(fail).collect()
     }

@@ -3,9 +3,11 @@
 //! `state` decides which processes there should be, `supervisor` carries it out, `launch` and `process` know how one
 //! is started and watched. To a request a pool is a set of workers (`worker`), each with one connection for every
 //! runtime thread (`lane`, moved by `driver`); on it the request is an `exchange`, whose body comes from a `pump` and
-//! whose answer is a `reply`, with the answers of its `child` requests in it. Requests for which there is no room wait in the `queue`.
+//! whose answer is a `reply`, with the answers of its `child` requests in it. Requests for which there is no room wait in the `queue`;
+//! those of a kind that brings workers down are kept from them by `circuits`.
 
 mod child;
+mod circuits;
 mod crash;
 mod death;
 mod driver;
@@ -55,6 +57,7 @@ use crate::observe::crash_report::content::Limits;
 use crate::request::RequestHead;
 use crate::runtime::{self, Runtimes};
 use crate::site::{Target, Warmup};
+use circuits::Circuits;
 use launch::Plan;
 use queue::{Queue, Ticket};
 use snapshot::Member;
@@ -88,6 +91,7 @@ pub struct Pool {
     /// Makes tokens that nobody can guess.
     keys: RandomState,
     queue: Queue<Slot>,
+    circuits: Arc<Circuits>,
     /// Looked at while lanes are locked, so no lane may be locked while it is.
     roster: watch::Sender<Roster>,
     /// The supervisor has been told of the load and has not looked yet.
@@ -189,10 +193,13 @@ impl Pool {
     ) -> Result<(Arc<Lane>, Arc<Exchange>), Error> {
         let index = runtime::current_index().unwrap_or(0);
         loop {
+            self.circuits.check(&head.method, &head.uri)?;
             let slot = self.take(index, bound).await?;
+            // Requests that waited with it may have brought workers down meanwhile.
+            let trial = self.circuits.admit(&head.method, &head.uri)?;
             // There is none only when the worker has ended meanwhile.
             if let Some(lane) = slot.lane(index).cloned()
-                && let Some(exchange) = lane.begin(slot, head, target, has_body)?
+                && let Some(exchange) = lane.begin(slot, trial, head, target, has_body)?
             {
                 return Ok((lane, exchange));
             }
@@ -273,6 +280,7 @@ impl Pool {
             allowed: Limits::new(config),
             keys: RandomState::new(),
             queue: Queue::new(config.queue_length),
+            circuits: Circuits::new(&config.name, config.workers.circuit),
             roster: watch::Sender::default(),
             load_told: AtomicBool::new(false),
             exits: Mutex::default(),

@@ -17,11 +17,12 @@ use super::launch::Scene;
 use super::state::{Cause, Event, Failure};
 use super::worker::Worker;
 use super::{Pool, warmup};
+use crate::observe::crash_report::content::Kind;
 use crate::os::{self, Group};
 use crate::process::exit;
 
-/// How long a process may live whose connection has ended: long enough to write a core file's first half, and short
-/// enough for the requests that wait to hear what happened.
+/// How long a process may live whose connection has ended, or that was asked where it hangs: long enough to write a core
+/// file's first half, and short enough for the requests that wait to hear what happened.
 const EXIT_TIME: Duration = Duration::from_secs(2);
 /// How long what a dead process has said may take to be read. It lies in our sockets; only a child that left the
 /// process group and holds them open makes this wait.
@@ -84,14 +85,17 @@ pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
     if let Some(verdict) = process.group.verdict() {
         end.cause = format!("{} ({verdict})", end.cause);
     }
+    let is_failure = blame(&worker, &end);
     let victims = bury(&pool, &worker, &end, started);
     let extension = pool.extension.display();
     let reason = format!("the worker of {extension} {}", end.cause);
     if let Some(death) = end.into_death(&worker, victims) {
         death.report(&pool, &worker, process.scene);
     }
-    let failure = Failure::new(&pool.extension, reason);
-    pool.report(Event::Exited(worker.id, failure));
+    pool.report(match is_failure {
+        true => Event::Exited(worker.id, Failure::new(&pool.extension, reason)),
+        false => Event::Felled(worker.id),
+    });
 }
 
 impl End {
@@ -161,7 +165,12 @@ async fn live(
             }
             cause = worker.must_be_killed(), if fault.is_none() => {
                 fault = Some(cause.to_string());
-                process.group.kill();
+                let asks = cause == Cause::Stuck && !process.is_windows;
+                if asks && process.group.ask_where_it_hangs() {
+                    impatience = Some(tokio::time::Instant::now() + EXIT_TIME);
+                } else {
+                    process.group.kill();
+                }
             }
             () = impatient => {
                 impatience = None;
@@ -260,6 +269,19 @@ fn welcome(pool: &Pool, worker: &Worker, started: Result<(), String>) {
             pool.report(Event::StartFailed(worker.id, failure));
         }
     }
+}
+
+/// Tells the circuit of the request that has brought down a worker which served. Returns whether the pool has failed with
+/// it.
+fn blame(worker: &Worker, end: &End) -> bool {
+    let crash = end.crash.as_ref();
+    // One that hangs has been blamed when it was given up.
+    let crash = crash.filter(|crash| crash.kind() != Kind::Hang && end.loaded == Some(Ok(())));
+    let Some(culprit) = crash.and_then(|crash| crash.culprit) else {
+        return true;
+    };
+    let lane = worker.lanes.get(culprit.lane);
+    lane.is_none_or(|lane| lane.blame(culprit.id))
 }
 
 /// Tells the requests that were left in the worker, and the log. Returns who they were.

@@ -44,6 +44,8 @@ impl Pool {
                 .iter()
                 .map(|(reason, count)| ((*reason).to_owned(), *count))
                 .collect(),
+            circuits: self.circuits.status(),
+            circuit_openings: self.circuits.openings(),
             workers: roster.members.iter().map(worker_status).collect(),
             ..PoolStatus::new(&self.name, "extension")
         }

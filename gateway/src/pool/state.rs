@@ -163,6 +163,9 @@ impl State {
                 }
                 Some(Phase::Closing { .. } | Phase::Killed) | None => {}
             },
+            Event::Felled(id) => {
+                self.workers.remove(&id);
+            }
             Event::Condemned(id) => self.condemn(now, id, actions),
             Event::Broken(id, cause) => {
                 if let Some(worker) = self.workers.get_mut(&id)

@@ -18,7 +18,7 @@ use super::lane::Lane;
 use super::launch::{Plan, Scene};
 use super::process::{self, Process};
 use super::snapshot::Member;
-use super::state::{Action, Event, Failure, State, WorkerId};
+use super::state::{Action, Event, Failure, Reason, State, WorkerId};
 use super::version::Versions;
 use super::worker::Worker;
 use super::{Pool, Roster, rounds};
@@ -67,10 +67,13 @@ impl Supervisor {
         let mut event = Event::Tick;
         loop {
             match &mut event {
-                Event::Exited(id, _) => {
+                Event::Exited(id, _) | Event::Felled(id) => {
                     if let Some(worker) = self.workers.remove(id) {
                         self.pool.count_exit(worker.end_reason());
                     }
+                }
+                Event::Resume | Event::RecycleAll(Reason::FileChanged) => {
+                    self.pool.circuits.forgive();
                 }
                 Event::Load(load) => {
                     self.pool.load_told.store(false, SeqCst);

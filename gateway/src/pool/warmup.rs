@@ -54,7 +54,7 @@ async fn begin(
     let lane = slot.lane(runtime::current_index().unwrap_or(0)).cloned();
     let lane = lane.ok_or("the worker has no connection")?;
     let exchange = lane
-        .begin(slot, &warmup.head, &target, false)
+        .begin(slot, None, &warmup.head, &target, false)
         .map_err(|error| error.to_string())?
         .ok_or("the worker has closed its connection")?;
     // It never runs again.

@@ -82,6 +82,16 @@ fn tells_each_mistake_about_workers() {
             "rapid_fail = { delay = '2s', max_delay = '1s' }",
             "3:30: `max_delay` is shorter than `delay`",
         ),
+        ("circuit.failures = -1", "3:20: -1 is not a whole number"),
+        ("circuit.delay = 0", "3:17: 0 is not between 1ms and"),
+        (
+            "circuit = { max_delay = '1s' }",
+            "3:13: `max_delay` is shorter than `delay`",
+        ),
+        (
+            "circuit.interval = '1m'",
+            "3:9: unknown key `interval` in [pool.x.circuit]",
+        ),
     ] {
         let site = "[[site]]\n[[site.handler]]\npath = '/x'\npool = 'x'\n";
         let text = format!("[pool.x]\nextension = 'x.so'\n{keys}\n{site}");

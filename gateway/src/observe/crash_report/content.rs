@@ -207,6 +207,8 @@ pub struct Request {
     pub last_call: Option<String>,
     /// What has become of it.
     pub outcome: Outcome,
+    /// `closed`, `open` or `half_open`: what the circuit of its method and path does, if one of them has failed.
+    pub circuit: Option<&'static str>,
 }
 
 /// What becomes of a request whose worker has died.

@@ -101,6 +101,12 @@ impl Receiving<'_> {
                         ProtocolStatus::Overloaded => Ending::Refused,
                         other => Ending::Cut(format!("the worker refused the request: {other:?}")),
                     });
+                    if let Some(trial) = entry.trial
+                        && status == ProtocolStatus::RequestComplete
+                        && !entry.aborted
+                    {
+                        trial.pass();
+                    }
                     entry.slot.finish();
                 }
             }

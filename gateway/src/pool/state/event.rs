@@ -18,6 +18,9 @@ pub enum Event {
     StartFailed(WorkerId, Failure),
     /// The process has gone, and everything it said has been read.
     Exited(WorkerId, Failure),
+    /// The same of a worker that served and was brought down by requests of a kind that has done so before: they have a
+    /// circuit of their own, and it is no failure of the pool.
+    Felled(WorkerId),
     /// The worker must not take new requests any more: a request in it has run too long.
     Condemned(WorkerId),
     /// The worker must not live on.

@@ -419,6 +419,22 @@ fn workers_that_die_again_and_again_turn_the_pool_off() {
 }
 
 #[test]
+fn a_worker_that_is_felled_is_replaced_and_no_failure() {
+    let (mut state, now) = started(Policy {
+        processes: 1,
+        rapid_fail: RapidFail {
+            failures: 1,
+            ..POLICY.rapid_fail
+        },
+        ..POLICY
+    });
+    state.step(now, Event::Tick);
+    state.step(now, Event::Started(A));
+    assert_eq!(state.step(now, Event::Felled(A)), [Action::Spawn(B)]);
+    assert_eq!(state.failure(), None);
+}
+
+#[test]
 fn too_much_memory_is_no_failure() {
     let (mut state, now) = started(Policy {
         processes: 1,

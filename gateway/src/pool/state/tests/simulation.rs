@@ -296,7 +296,11 @@ impl Simulation {
                 self.end(request);
             }
         }
-        self.step(Event::Exited(id, failure("died")));
+        let is_felled = culprit_is_known && worker.ready && self.random.one_in(2);
+        self.step(match is_felled {
+            true => Event::Felled(id),
+            false => Event::Exited(id, failure("died")),
+        });
         for request in again {
             self.place(request);
         }
