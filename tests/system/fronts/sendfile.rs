@@ -7,7 +7,8 @@ use std::rc::Rc;
 use system_tests::{Gateway, Lines, Reply, extension, peer, script};
 use tempfile::TempDir;
 
-use super::server::{Changed, Front, Places, free_port, lone_worker, open};
+use super::server::{Changed, Front, Places, free_port, open};
+use crate::worker::Worker;
 
 /// Where nginx finds the files, as docs/fronts/nginx.conf has it.
 const LOCATION: &str = "        # location /isapi-files/ {\n        #     internal;\n        #     alias /srv/files/;\n        # }\n";
@@ -67,7 +68,7 @@ cgi = "redirect"
     let line = gateway.out().wait_for(&["listening on fastcgi://"]);
     let port = line.rsplit_once(':').unwrap().1.parse().unwrap();
     let places = Places {
-        socket: gateway.folder().join("fastcgi.sock"),
+        socket: Some(gateway.folder().join("fastcgi.sock")),
         port,
         port_without_users: port,
         root: "/srv/www".into(),
@@ -207,11 +208,8 @@ fn lighttpd_sends_files() {
 fn nginx_sends_files_of_a_worker_alone() {
     let folder = folder();
     let path = folder.path().canonicalize().unwrap();
-    let (worker, places) = lone_worker(
-        Rc::new(folder),
-        &path.join("sendfile.so"),
-        Path::new("/srv/www"),
-    );
+    let worker = Worker::listening_in(Rc::new(folder), &path.join("sendfile.so"));
+    let places = Places::of_worker(&worker, Path::new("/srv/www"));
     let files = path.join("files");
     let line = format!(
         "fastcgi_param ISAPI_SENDFILE \"X-Accel-Redirect /isapi-files={}\";",

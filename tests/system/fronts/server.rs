@@ -5,12 +5,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::rc::Rc;
 
 use system_tests::{Client, Gateway, Lines, Running, Signal, peer, send, wait_until};
 use tempfile::TempDir;
 
-use crate::worker::Worker;
+use crate::worker::{self, Worker};
 
 /// Which web server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,9 +85,9 @@ pub struct Front {
     _folder: TempDir,
 }
 
-/// Where the gateway listens: both addresses of docs/fronts/gateway.toml.
+/// Where the gateway listens: the addresses of docs/fronts/gateway.toml. Or a worker alone, which has one of them.
 pub struct Places {
-    pub socket: PathBuf,
+    pub socket: Option<PathBuf>,
     pub port: u16,
     pub port_without_users: u16,
     /// DOCUMENT_ROOT for nginx.
@@ -124,7 +123,7 @@ pub fn gateway(folder: TempDir, sites: &str) -> (Gateway, Places) {
         ports.len() == 2
     });
     let places = Places {
-        socket,
+        socket: Some(socket),
         port: ports[0],
         port_without_users: ports[1],
         root: "/srv/www".into(),
@@ -132,32 +131,30 @@ pub fn gateway(folder: TempDir, sites: &str) -> (Gateway, Places) {
     (gateway, places)
 }
 
-/// A worker alone for an extension, with its socket in this folder, and a web server before it.
-pub fn before_worker(
-    kind: Kind,
-    folder: Rc<TempDir>,
-    extension: &Path,
-    root: &Path,
-) -> (Worker, Front) {
-    let (worker, places) = lone_worker(folder, extension, root);
-    let front = Front::start(kind, &places);
-    (worker, front)
-}
+impl Places {
+    /// Where a worker alone listens: from now on a web server may connect to it.
+    pub fn of_worker(worker: &Worker, root: &Path) -> Self {
+        open(worker.folder());
+        drop(worker.connect());
+        let (socket, port) = match worker.address() {
+            worker::Address::Socket(path) => {
+                // Whoever may write to the socket may connect: that it is the web server's user is the operator's business.
+                std::fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap();
+                (Some(path.clone()), 0)
+            }
+            worker::Address::Port(port) => (None, *port),
+        };
+        Self {
+            socket,
+            port,
+            port_without_users: port,
+            root: root.to_owned(),
+        }
+    }
 
-/// A worker alone that listens in this folder, where a web server may connect to it.
-pub fn lone_worker(folder: Rc<TempDir>, extension: &Path, root: &Path) -> (Worker, Places) {
-    open(folder.path());
-    let worker = Worker::listening_in(folder, extension);
-    drop(worker.connect());
-    // Whoever may write to the socket may connect: that it is the web server's user is the operator's business.
-    std::fs::set_permissions(worker.socket(), Permissions::from_mode(0o666)).unwrap();
-    let places = Places {
-        socket: worker.socket(),
-        port: 0,
-        port_without_users: 0,
-        root: root.to_owned(),
-    };
-    (worker, places)
+    fn socket(&self) -> &Path {
+        self.socket.as_ref().expect("it has a socket")
+    }
 }
 
 impl Front {
@@ -268,7 +265,7 @@ fn haproxy(folder: &Path, port: u16, places: &Places) -> Command {
 fn caddy(folder: &Path, port: u16, places: &Places) -> Command {
     let mut text = Changed::document("Caddyfile");
     text.change(":80 {", &format!("http://:{port} {{\n\tbind 127.0.0.1"));
-    text.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
+    text.change_path("/run/isapi-gateway/fastcgi.sock", places.socket());
     text.change_path("/srv/www", folder);
     let mut command = Command::new(peer("caddy"));
     let file = text.write(folder, "Caddyfile");
@@ -305,7 +302,11 @@ impl Changed {
 
     /// What all configurations of nginx name.
     pub fn nginx(&mut self, folder: &Path, places: &Places) {
-        self.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
+        let address = match &places.socket {
+            Some(path) => format!("unix:{}", path.display()),
+            None => format!("127.0.0.1:{}", places.port),
+        };
+        self.change("unix:/run/isapi-gateway/fastcgi.sock", &address);
         self.change_path("/run/nginx.pid", &folder.join("pid"));
         self.change("/var/log/nginx/error.log", "stderr");
         // Its folders for bodies, which are those of the system otherwise.
@@ -333,7 +334,7 @@ impl Changed {
 
     /// What all configurations of Apache name.
     pub fn apache(&mut self, folder: &Path, places: &Places) {
-        self.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
+        self.change_path("/run/isapi-gateway/fastcgi.sock", places.socket());
         self.change_path("/run/apache2/apache2.pid", &folder.join("pid"));
         self.change_path("/run/apache2", folder);
         self.change_path("/srv/www", folder);
