@@ -101,6 +101,16 @@ fn alone_behind_nginx_under_spawn_fcgi() {
     alone_behind_nginx_by(Way::Spawned);
 }
 
+#[test]
+fn alone_behind_nginx_under_wine_64() {
+    alone_behind_nginx_by(Way::UnderWine(Machine::X86_64));
+}
+
+#[test]
+fn alone_behind_nginx_under_wine_32() {
+    alone_behind_nginx_by(Way::UnderWine(Machine::I686));
+}
+
 fn alone_behind_nginx_by(way: Way) {
     behind::keeps_all(Kind::Nginx, Stage::alone_behind(Kind::Nginx, way));
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::rc::Rc;
 
-use system_tests::{Reply, extension, get, sample};
+use system_tests::{Machine, Reply, extension, get, sample};
 use tempfile::TempDir;
 
 use super::server::{Front, Kind, Places};
@@ -65,6 +65,16 @@ fn it_passes_the_table() {
 #[test]
 fn it_passes_the_table_under_spawn_fcgi() {
     passes_the_table(Way::Spawned);
+}
+
+#[test]
+fn it_passes_the_table_under_wine_64() {
+    passes_the_table(Way::UnderWine(Machine::X86_64));
+}
+
+#[test]
+fn it_passes_the_table_under_wine_32() {
+    passes_the_table(Way::UnderWine(Machine::I686));
 }
 
 #[test]
