@@ -103,9 +103,10 @@ pub fn keeps_all(kind: Kind, stage: Stage) {
         });
     }
     let outcomes: Vec<Outcome> = rules.iter().map(|rule| run(rule, &stage)).collect();
-    stage.stop();
     let broken = broken(&rules, &outcomes);
+    // What still runs when this fails shows its log.
     assert!(broken.is_empty(), "{kind:?}: {broken}");
+    stage.stop();
 }
 
 fn makes_sense(rule: &Rule, kind: Kind) -> bool {

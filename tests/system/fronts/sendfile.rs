@@ -1,13 +1,12 @@
 //! Files that nginx and lighttpd send in the place of the gateway, or of a worker alone.
 
 use std::path::Path;
-use std::process::Command;
 use std::rc::Rc;
 
-use system_tests::{Gateway, Lines, Reply, extension, peer, script};
+use system_tests::{Gateway, Lines, Reply, extension, script};
 use tempfile::TempDir;
 
-use super::server::{Changed, Front, Places, free_port, open};
+use super::server::{Changed, Front, Kind, Places, free_port, open};
 use crate::worker::Worker;
 
 /// Where nginx finds the files, as docs/fronts/nginx.conf has it.
@@ -91,23 +90,18 @@ fn nginx(places: &Places, files: &Path, line: &str) -> Front {
         "fastcgi_param HTTP_HOST ",
         &format!("{line} fastcgi_param HTTP_HOST "),
     );
-    let mut command = Command::new(peer("nginx"));
-    let file = text.write(folder.path(), "nginx.conf");
-    command.args(["-g", "daemon off;", "-c"]).arg(file);
-    Front::run(command, port, folder)
+    Front::run(Kind::Nginx, &text, port, folder)
 }
 
 fn lighttpd(places: &Places, files: &Path) -> Front {
     let (folder, port) = (TempDir::new().unwrap(), free_port());
     let mut text = Changed::document("lighttpd.conf");
-    text.lighttpd(folder.path(), port, places);
+    text.change("= 80", &format!("= {port}"));
+    text.lighttpd(folder.path(), places);
     text.change("# \"x-sendfile\"", "\"x-sendfile\"");
     text.change("# \"x-sendfile-docroot\"", "\"x-sendfile-docroot\"");
     text.change_path("/srv/files", files);
-    let mut command = Command::new(peer("lighttpd"));
-    let file = text.write(folder.path(), "lighttpd.conf");
-    command.args(["-D", "-f"]).arg(file);
-    Front::run(command, port, folder)
+    Front::run(Kind::Lighttpd, &text, port, folder)
 }
 
 fn ask(front: &Front, method: &str, target: &str, headers: &[&str]) -> Reply {

@@ -74,6 +74,26 @@ impl Kind {
             Kind::Lighttpd | Kind::Caddy => 1024,
         }
     }
+
+    /// Runs it with this configuration. Caddy puts files of its own beside it.
+    fn command(self, file: &Path) -> Command {
+        let (program, options): (_, &[&str]) = match self {
+            Kind::Nginx => ("nginx", &["-g", "daemon off;", "-c"]),
+            Kind::Apache => ("apache2", &["-D", "FOREGROUND", "-f"]),
+            Kind::Lighttpd => ("lighttpd", &["-D", "-f"]),
+            Kind::Haproxy => ("haproxy", &["-db", "-f"]),
+            Kind::Caddy => ("caddy", &["run", "--adapter", "caddyfile", "--config"]),
+        };
+        let mut command = Command::new(peer(program));
+        command.args(options).arg(file);
+        if self == Kind::Caddy {
+            let folder = file.parent().unwrap();
+            for variable in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+                command.env(variable, folder);
+            }
+        }
+        command
+    }
 }
 
 /// A web server, which ends when dropped.
@@ -162,19 +182,22 @@ impl Front {
     pub fn start(kind: Kind, places: &Places) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();
-        let command = match kind {
+        let text = match kind {
             Kind::Nginx => nginx(folder.path(), port, places),
             Kind::Apache => apache(folder.path(), port, places),
             Kind::Lighttpd => lighttpd(folder.path(), port, places),
-            Kind::Haproxy => haproxy(folder.path(), port, places),
+            Kind::Haproxy => haproxy(port, places),
             Kind::Caddy => caddy(folder.path(), port, places),
         };
-        Self::run(command, port, folder)
+        Self::run(kind, &text, port, folder)
     }
 
-    /// Starts it with this command, which makes it listen on this port. The folder holds its files.
-    pub fn run(mut command: Command, port: u16, folder: TempDir) -> Self {
+    /// Starts it with this configuration, which makes it listen on this port. The folder holds its files.
+    pub fn run(kind: Kind, text: &Changed, port: u16, folder: TempDir) -> Self {
+        let file = folder.path().join("configuration");
+        std::fs::write(&file, &text.0).unwrap();
         open(folder.path());
+        let mut command = kind.command(&file);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = Running(command.stderr(Stdio::piped()).spawn().unwrap());
         let log = Lines::of(child.stderr.take().unwrap());
@@ -219,63 +242,43 @@ impl Drop for Front {
     }
 }
 
-fn nginx(folder: &Path, port: u16, places: &Places) -> Command {
+fn nginx(folder: &Path, port: u16, places: &Places) -> Changed {
     let mut text = Changed::document("nginx.conf");
     text.change("listen 80;", &format!("listen 127.0.0.1:{port};"));
     text.nginx(folder, places);
     text.change_path("/srv/www", &places.root);
-    let mut command = Command::new(peer("nginx"));
-    let file = text.write(folder, "nginx.conf");
-    command.args(["-g", "daemon off;", "-c"]).arg(file);
-    command
+    text
 }
 
-fn apache(folder: &Path, port: u16, places: &Places) -> Command {
+fn apache(folder: &Path, port: u16, places: &Places) -> Changed {
     let mut text = Changed::document("apache2.conf");
     text.change("Listen 80", &format!("Listen 127.0.0.1:{port}"));
     text.apache(folder, places);
     // Each answer that is cut off costs so much.
     text.change("KeepAliveTimeout    2", "KeepAliveTimeout 200ms");
-    let mut command = Command::new(peer("apache2"));
-    let file = text.write(folder, "apache2.conf");
-    command.args(["-D", "FOREGROUND", "-f"]).arg(file);
-    command
+    text
 }
 
-fn lighttpd(folder: &Path, port: u16, places: &Places) -> Command {
+fn lighttpd(folder: &Path, port: u16, places: &Places) -> Changed {
     let mut text = Changed::document("lighttpd.conf");
-    text.lighttpd(folder, port, places);
-    let mut command = Command::new(peer("lighttpd"));
-    let file = text.write(folder, "lighttpd.conf");
-    command.args(["-D", "-f"]).arg(file);
-    command
+    text.change("= 80", &format!("= {port}"));
+    text.lighttpd(folder, places);
+    text
 }
 
-fn haproxy(folder: &Path, port: u16, places: &Places) -> Command {
+fn haproxy(port: u16, places: &Places) -> Changed {
     let mut text = Changed::document("haproxy.cfg");
     text.change("bind :80", &format!("bind 127.0.0.1:{port}"));
     let port = places.port_without_users;
     text.change("127.0.0.1:9001", &format!("127.0.0.1:{port}"));
-    let mut command = Command::new(peer("haproxy"));
-    let file = text.write(folder, "haproxy.cfg");
-    command.args(["-db", "-f"]).arg(file);
-    command
+    text
 }
 
-fn caddy(folder: &Path, port: u16, places: &Places) -> Command {
+fn caddy(folder: &Path, port: u16, places: &Places) -> Changed {
     let mut text = Changed::document("Caddyfile");
     text.change(":80 {", &format!("http://:{port} {{\n\tbind 127.0.0.1"));
-    text.change_path("/run/isapi-gateway/fastcgi.sock", places.socket());
-    text.change_path("/srv/www", folder);
-    let mut command = Command::new(peer("caddy"));
-    let file = text.write(folder, "Caddyfile");
-    command
-        .args(["run", "--adapter", "caddyfile", "--config"])
-        .arg(file)
-        .env("HOME", folder)
-        .env("XDG_CONFIG_HOME", folder)
-        .env("XDG_DATA_HOME", folder);
-    command
+    text.caddy(folder, places);
+    text
 }
 
 /// A file of docs/fronts in which a few words are replaced.
@@ -319,8 +322,7 @@ impl Changed {
     }
 
     /// What all configurations of lighttpd name.
-    pub fn lighttpd(&mut self, folder: &Path, port: u16, places: &Places) {
-        self.change("= 80", &format!("= {port}"));
+    pub fn lighttpd(&mut self, folder: &Path, places: &Places) {
         self.change("0.0.0.0", "127.0.0.1");
         self.change("9000", &places.port.to_string());
         self.change_path("/run/lighttpd.pid", &folder.join("pid"));
@@ -341,10 +343,10 @@ impl Changed {
         self.change("/var/log/apache2/error.log", "/dev/stderr");
     }
 
-    pub fn write(&self, folder: &Path, name: &str) -> PathBuf {
-        let file = folder.join(name);
-        std::fs::write(&file, &self.0).unwrap();
-        file
+    /// What all configurations of Caddy name.
+    pub fn caddy(&mut self, folder: &Path, places: &Places) {
+        self.change_path("/run/isapi-gateway/fastcgi.sock", places.socket());
+        self.change_path("/srv/www", folder);
     }
 }
 
