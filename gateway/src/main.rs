@@ -1,32 +1,6 @@
-//! The server that people start: HTTP in front, ISAPI extensions in worker processes and CGI programs behind.
+//! `isapi-gateway`: see [`isapi_gateway`].
 #![forbid(unsafe_code)]
 
-mod admin;
-mod backend;
-#[cfg(unix)]
-mod bench;
-mod body;
-mod command;
-mod config;
-mod dispatch;
-mod error;
-mod file;
-mod front;
-mod front_takes;
-mod library;
-mod observe;
-mod os;
-mod pool;
-mod process;
-mod request;
-mod response;
-mod runtime;
-#[cfg(test)]
-mod sample;
-mod shutdown;
-mod site;
-mod wine;
-
 fn main() -> std::process::ExitCode {
-    command::run()
+    isapi_gateway::run()
 }

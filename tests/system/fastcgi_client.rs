@@ -98,7 +98,7 @@ fn gets_from_the_gateway() {
 #[test]
 fn gets_from_a_worker_alone() {
     let worker = worker("hello");
-    says_hello(&worker.socket());
+    says_hello(worker.socket());
     worker.stop();
 }
 
@@ -112,6 +112,6 @@ fn posts_to_the_gateway_on_one_connection() {
 #[test]
 fn posts_to_a_worker_alone_on_one_connection() {
     let worker = worker("echo");
-    echoes_on_one_connection(&worker.socket());
+    echoes_on_one_connection(worker.socket());
     worker.stop();
 }

@@ -6,13 +6,12 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 use command_fds::{CommandFdExt as _, FdMapping};
-use system_tests::{Lines, Machine, Output, Running, Signal, free_port, mentioning, run, send};
+use system_tests::{Lines, Machine, Output, Running, run};
 use tempfile::TempDir;
 
-use crate::fastcgi::Connection;
 use crate::gateway_side::Gateway;
 use crate::trace::{CRASHES, crash_calls};
-use crate::worker::{self, GET, text, with};
+use crate::worker::{self, GET, Way, text, with};
 
 /// A worker on a socket.
 struct Worker {
@@ -306,25 +305,15 @@ fn listens_on_a_tcp_port() {
     for machine in Machine::ALL {
         let folder = Rc::new(TempDir::new().unwrap());
         let witness = machine.extension("witness", folder.path());
-        let port = free_port();
-        let mut command = machine.worker(&witness);
-        command
-            .args(["--listen", &format!("127.0.0.1:{port}")])
-            .stdin(Stdio::null());
-        let mut worker = worker::Worker::start(command, Rc::clone(&folder));
-        let mut connection = Connection::tcp(port);
+        let worker = worker::Worker::start(Way::UnderWine(machine), folder, &witness);
+        let mut connection = worker.connect();
         for _ in 0..2 {
             let answer = connection.request(&GET, b"", true);
             assert!(answer.ends_with(b"witnessed"), "{machine:?}");
         }
-        // The first of the two is start.exe, for a 32-bit program.
-        let first = worker.child.id();
-        let mut others = mentioning(folder.path()).into_iter();
-        let own = others.find(|pid| *pid != first).unwrap_or(first);
-        // Wine makes Ctrl+C of it.
-        send(own, Signal::INT);
-        worker.ends_well();
-        worker.log.wait_for(&["witness: terminated"]);
+        let log = worker.log.clone();
+        worker.stop();
+        log.wait_for(&["witness: terminated"]);
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
-use system_tests::{Lines, Output, Running, Signal, binary, peer, run, send};
+use system_tests::{
+    Lines, Machine, Output, Running, Signal, binary, free_port, mentioning, peer, run, send,
+};
 use tempfile::TempDir;
 
 use crate::fastcgi::Connection;
@@ -22,60 +24,133 @@ pub const GET: [(&str, &str); 5] = [
 pub struct Worker {
     pub child: Running,
     pub log: Lines,
+    way: Way,
+    address: Address,
     folder: Rc<TempDir>,
 }
 
-impl Worker {
-    pub fn start(mut command: Command, folder: Rc<TempDir>) -> Self {
-        let mut child = Running(command.stderr(Stdio::piped()).spawn().unwrap());
-        let log = Lines::of(child.stderr.take().unwrap());
-        Self { child, log, folder }
-    }
+/// How it is started.
+#[derive(Clone, Copy, Debug)]
+pub enum Way {
+    /// `isapi-worker EXTENSION --listen unix:…/socket`
+    Listening,
+    /// The same with a port.
+    OnPort,
+    /// `spawn-fcgi -n -s …/socket -- isapi-worker EXTENSION`: the worker takes the place of spawn-fcgi.
+    Spawned,
+    /// `isapi-worker.exe EXTENSION --listen 127.0.0.1:PORT` under Wine. The extension lies in the worker's folder.
+    UnderWine(Machine),
+}
 
-    /// `isapi-worker --listen unix:…/socket EXTENSION`.
+/// Where it listens.
+#[derive(Clone, Debug)]
+pub enum Address {
+    Socket(PathBuf),
+    /// Of 127.0.0.1.
+    Port(u16),
+}
+
+impl Worker {
     pub fn listening(extension: &Path) -> Self {
         Self::listening_in(Rc::new(TempDir::new().unwrap()), extension)
     }
 
     pub fn listening_in(folder: Rc<TempDir>, extension: &Path) -> Self {
-        let mut command = Command::new(binary("isapi-worker"));
-        let address = format!("unix:{}", folder.path().join("socket").display());
-        command
-            .args(["--listen", &address])
-            .arg(extension)
-            .stdin(Stdio::null());
-        Self::start(command, folder)
+        Self::start(Way::Listening, folder, extension)
     }
 
-    /// `spawn-fcgi -n -s …/socket -- isapi-worker EXTENSION`: the worker takes the place of spawn-fcgi.
     pub fn spawned(extension: &Path) -> Self {
-        let folder = Rc::new(TempDir::new().unwrap());
-        let mut command = Command::new(peer("spawn-fcgi"));
-        command
-            .args(["-n", "-s"])
-            .arg(folder.path().join("socket"))
-            .arg("--")
-            .arg(binary("isapi-worker"))
-            .arg(extension);
-        Self::start(command, folder)
+        Self::start(Way::Spawned, Rc::new(TempDir::new().unwrap()), extension)
     }
 
-    pub fn socket(&self) -> PathBuf {
-        self.folder.path().join("socket")
+    /// With its socket in this folder, if it has one.
+    pub fn start(way: Way, folder: Rc<TempDir>, extension: &Path) -> Self {
+        let address = match way {
+            Way::Listening | Way::Spawned => Address::Socket(folder.path().join("socket")),
+            Way::OnPort | Way::UnderWine(_) => Address::Port(free_port()),
+        };
+        let mut command = way.command(extension, &address);
+        let mut child = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+        let log = Lines::of(child.stderr.take().unwrap());
+        Self {
+            child,
+            log,
+            way,
+            address,
+            folder,
+        }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The path of its socket.
+    pub fn socket(&self) -> &Path {
+        match &self.address {
+            Address::Socket(path) => path,
+            Address::Port(port) => panic!("it listens on port {port}"),
+        }
     }
 
     pub fn connect(&self) -> Connection {
-        Connection::unix(&self.socket())
+        match &self.address {
+            Address::Socket(path) => Connection::unix(path),
+            Address::Port(port) => Connection::tcp(*port),
+        }
     }
 
     pub fn stop(mut self) {
-        send(self.child.id(), Signal::TERM);
+        self.ask_to_end();
         self.ends_well();
+    }
+
+    fn ask_to_end(&self) {
+        let first = self.child.id();
+        match self.way {
+            Way::Listening | Way::OnPort | Way::Spawned => send(first, Signal::TERM),
+            Way::UnderWine(_) => {
+                // The first of the two is start.exe, for a 32-bit program.
+                let mut others = mentioning(self.folder()).into_iter();
+                let own = others.find(|pid| *pid != first).unwrap_or(first);
+                // Wine makes Ctrl+C of it.
+                send(own, Signal::INT);
+            }
+        }
     }
 
     pub fn ends_well(&mut self) {
         let status = self.child.wait_end();
         assert!(status.success(), "{status}");
+    }
+}
+
+impl Way {
+    fn command(self, extension: &Path, address: &Address) -> Command {
+        let mut command = match (self, address) {
+            (Way::UnderWine(machine), _) => machine.worker(extension),
+            (Way::Spawned, Address::Socket(path)) => {
+                let mut command = Command::new(peer("spawn-fcgi"));
+                command.args(["-n", "-s"]).arg(path).arg("--");
+                command.arg(binary("isapi-worker")).arg(extension);
+                return command;
+            }
+            _ => {
+                let mut command = Command::new(binary("isapi-worker"));
+                command.arg(extension);
+                command
+            }
+        };
+        let listen = match address {
+            Address::Socket(path) => format!("unix:{}", path.display()),
+            Address::Port(port) => format!("127.0.0.1:{port}"),
+        };
+        command.args(["--listen", &listen]).stdin(Stdio::null());
+        command
     }
 }
 

@@ -5,11 +5,11 @@ use std::process::Command;
 use std::rc::Rc;
 
 use fastcgi_protocol::{ProtocolStatus, Role, encode};
-use system_tests::{Process, Signal, binary, extension, free_port, peer, sample, send, wait_until};
+use system_tests::{Process, Signal, binary, extension, peer, sample, send, wait_until};
 use tempfile::TempDir;
 
-use crate::fastcgi::{Connection, Event};
-use crate::worker::{GET, Worker, cgi_fcgi, run_with, text, with};
+use crate::fastcgi::Event;
+use crate::worker::{GET, Way, Worker, cgi_fcgi, run_with, text, with};
 
 #[test]
 fn answers_cgi_fcgi_under_spawn_fcgi() {
@@ -82,13 +82,9 @@ fn refuses_a_path_that_leaves_the_root() {
 
 #[test]
 fn listens_on_a_tcp_port() {
-    let port = free_port();
-    let mut command = Command::new(binary("isapi-worker"));
-    command
-        .args(["--listen", &format!("127.0.0.1:{port}")])
-        .arg(sample("hello"));
-    let worker = Worker::start(command, Rc::new(TempDir::new().unwrap()));
-    let answer = Connection::tcp(port).request(&GET, b"", false);
+    let folder = Rc::new(TempDir::new().unwrap());
+    let worker = Worker::start(Way::OnPort, folder, &sample("hello"));
+    let answer = worker.connect().request(&GET, b"", false);
     assert!(answer.ends_with(b"Hello, world!"));
     worker.stop();
 }
@@ -252,7 +248,7 @@ fn finishes_a_running_request_before_it_ends() {
     let id = connection.begin(&upload, true);
     connection.stdin(id, &[b'x'; 60_000]);
     worker.log.wait_for(&["witness: uploading"]);
-    let socket = worker.socket();
+    let socket = worker.socket().to_owned();
     send(worker.child.id(), Signal::TERM);
     wait_until("the socket is removed", || !socket.exists());
     connection.stdin(id, &[b'x'; 40_000]);

@@ -38,6 +38,7 @@ use system_tests::{Lines, Machine};
 
 use crate::fronts::server::Kind;
 use crate::samples::Column;
+use crate::worker::Way;
 use rule::Rule;
 use run::{Outcome, run};
 pub use stage::Native;
@@ -92,7 +93,26 @@ fn behind_caddy() {
 
 #[test]
 fn alone_behind_nginx() {
-    behind::keeps_all(Kind::Nginx, Stage::alone_behind(Kind::Nginx));
+    alone_behind_nginx_by(Way::Listening);
+}
+
+#[test]
+fn alone_behind_nginx_under_spawn_fcgi() {
+    alone_behind_nginx_by(Way::Spawned);
+}
+
+#[test]
+fn alone_behind_nginx_under_wine_64() {
+    alone_behind_nginx_by(Way::UnderWine(Machine::X86_64));
+}
+
+#[test]
+fn alone_behind_nginx_under_wine_32() {
+    alone_behind_nginx_by(Way::UnderWine(Machine::I686));
+}
+
+fn alone_behind_nginx_by(way: Way) {
+    behind::keeps_all(Kind::Nginx, Stage::alone_behind(Kind::Nginx, way));
 }
 
 #[test]

@@ -8,9 +8,9 @@ use system_tests::{Gateway, conformance, script};
 use tempfile::TempDir;
 
 use super::rule::pattern;
-use crate::fronts::server::{self, Front, Kind};
+use crate::fronts::server::{self, Front, Kind, Places};
 use crate::samples::Column;
-use crate::worker::Worker;
+use crate::worker::{Way, Worker};
 
 /// Where rules are run.
 pub struct Stage {
@@ -129,21 +129,30 @@ impl Stage {
         }
     }
 
-    /// A worker alone behind a web server.
-    pub fn alone_behind(kind: Kind) -> Self {
+    /// A worker alone, started in this way, behind a web server.
+    pub fn alone_behind(kind: Kind, way: Way) -> Self {
         let folder = folder();
         let path = folder.path().to_owned();
         // A worker divides URLs by the name of its file.
         let file = path.join("conformance.dll");
-        std::fs::rename(conformance(OPTIONS, &path), &file).unwrap();
-        let (worker, front) =
-            server::before_worker(kind, Rc::new(folder), &file, &path.join("www"));
+        let column = match way {
+            Way::UnderWine(machine) => {
+                machine.conformance(&path);
+                Column::Windows(machine)
+            }
+            Way::Listening | Way::OnPort | Way::Spawned => {
+                std::fs::rename(conformance(OPTIONS, &path), &file).unwrap();
+                Column::Native
+            }
+        };
+        let worker = Worker::start(way, Rc::new(folder), &file);
+        let places = Places::of_worker(&worker, &path.join("www"));
         Self {
             server: Server::Worker(worker),
-            front: Some((kind, front)),
+            front: Some((kind, Front::start(kind, &places))),
             extension: file.to_str().unwrap().to_owned(),
             folder: path,
-            column: Column::Native,
+            column,
         }
     }
 

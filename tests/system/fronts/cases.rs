@@ -69,7 +69,11 @@ pub fn variables(kind: Kind) {
     ] {
         assert_eq!(found.get(name), Some(&expected), "{name} of\n{text}");
     }
-    for header in ["HTTP_X_MINE:yes\\n", "HTTP_COOKIE:a=b\\n"] {
+    for header in [
+        "HTTP_X_MINE:yes\\n",
+        "HTTP_COOKIE:a=b\\n",
+        "HTTP_AUTHORIZATION:Basic eDp5\\n",
+    ] {
         assert!(found["ALL_HTTP"].contains(header), "{header} in\n{text}");
     }
     drop(client);

@@ -7,11 +7,14 @@ use std::process::{Command, Stdio};
 use system_tests::{Output, free_port, peer, run};
 use tempfile::TempDir;
 
-use super::server::{Changed, Front, gateway, open};
+use super::server::{Changed, Front, Kind, Places, gateway, open};
 
 const SITES: &str = "[[site]]\n[[site.handler]]\npath = \"/dumpvars.so\"\npool = \"dumpvars\"\n\
     [[site.handler]]\npath = \"/private/dumpvars.so\"\npool = \"dumpvars\"\n\
     [pool.dumpvars]\nextension = \"{samples}/dumpvars.so\"\n";
+
+/// What is in the certificate of the client that is known (RFC 2253).
+const NAME: &str = "CN=ann,O=Example";
 
 /// The keys and passwords of a test, in a folder of its own.
 struct Secrets(TempDir);
@@ -22,8 +25,11 @@ impl Secrets {
         secrets.certificate("server", "localhost", "1");
         secrets.certificate("ann", "ann", "42");
         secrets.certificate("eve", "eve", "43");
-        let password = run(openssl().args(["passwd", "-apr1", "secret"])).out;
+        let password = openssl(&["passwd", "-apr1", "secret"]);
         std::fs::write(secrets.path("passwords"), format!("ann:{password}\n")).unwrap();
+        let parts =
+            ["server.pem", "server.key"].map(|name| std::fs::read(secrets.path(name)).unwrap());
+        std::fs::write(secrets.path("both.pem"), parts.concat()).unwrap();
         open(secrets.0.path());
         secrets
     }
@@ -34,25 +40,36 @@ impl Secrets {
 
     /// A certificate that vouches for itself, `NAME.pem`, and its key, `NAME.key`.
     fn certificate(&self, name: &str, subject: &str, serial: &str) {
-        let output = run(openssl()
-            .args(["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt"])
-            .args(["ec_paramgen_curve:P-256", "-days", "2"])
-            .args(["-subj", &format!("/CN={subject}"), "-set_serial", serial])
-            .args(["-addext", "subjectAltName=DNS:localhost", "-keyout"])
-            .arg(self.path(&format!("{name}.key")))
-            .arg("-out")
-            .arg(self.path(&format!("{name}.pem"))));
-        assert!(output.status.success(), "{output:?}");
+        let path = |ending| self.path(&format!("{name}.{ending}"));
+        let (key, certificate) = (path("key"), path("pem"));
+        let options = "req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 2 \
+            -addext subjectAltName=DNS:localhost";
+        let options = options.split_whitespace();
+        let subject = format!("/O=Example/CN={subject}");
+        let own = ["-subj", &subject, "-set_serial", serial];
+        let files = [
+            "-keyout",
+            key.to_str().unwrap(),
+            "-out",
+            certificate.to_str().unwrap(),
+        ];
+        openssl(&options.chain(own).chain(files).collect::<Vec<_>>());
     }
 
     /// Puts them in the place of those of a configuration.
-    fn apply(&self, text: &mut Changed, folder: &str) {
-        for (from, to) in [
+    fn apply(&self, kind: Kind, text: &mut Changed, folder: &str) {
+        let mut files = vec![
             ("tls/server.pem", "server.pem"),
-            ("tls/server.key", "server.key"),
             ("tls/issuers.pem", "ann.pem"),
-            ("passwords", "passwords"),
-        ] {
+        ];
+        match kind {
+            Kind::Haproxy => files[0].1 = "both.pem",
+            Kind::Caddy => files.push(("tls/server.key", "server.key")),
+            Kind::Nginx | Kind::Apache | Kind::Lighttpd => {
+                files.extend([("tls/server.key", "server.key"), ("passwords", "passwords")]);
+            }
+        }
+        for (from, to) in files {
             text.change_path(&format!("{folder}/{from}"), &self.path(to));
         }
     }
@@ -76,10 +93,16 @@ impl Secrets {
     }
 }
 
-fn openssl() -> Command {
-    let mut command = Command::new(peer("openssl"));
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+/// What `openssl` prints.
+fn openssl(arguments: &[&str]) -> String {
+    output(Command::new(peer("openssl")).args(arguments))
+}
+
+/// What a program prints that has to succeed.
+fn output(command: &mut Command) -> String {
+    let output = run(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    assert!(output.status.success(), "{output:?}");
+    output.out
 }
 
 /// What the extension was told, or how curl has failed.
@@ -105,8 +128,11 @@ impl Variables {
     }
 }
 
-/// The same for both: what a web server has found out reaches the extension, what a client merely claims does not.
-fn tells_who_asks(secrets: &Secrets, front: &Front) {
+/// What a web server has found out reaches the extension, what a client merely claims does not.
+fn tells_who_asks(kind: Kind) {
+    let (gateway, places) = gateway(TempDir::new().unwrap(), SITES);
+    let secrets = Secrets::new();
+    let front = start(kind, &secrets, &places);
     let nobody = [
         ("REMOTE_USER", ""),
         ("AUTH_USER", ""),
@@ -127,11 +153,18 @@ fn tells_who_asks(secrets: &Secrets, front: &Front) {
         ("CERT_SERIALNUMBER", ""),
         ("CERT_COOKIE", ""),
     ];
-    let plain = secrets.ask(front, "/dumpvars.so", None, &[]);
+    let (subject, issuer, serial, key_size) = match kind {
+        // lighttpd does not tell the issuer.
+        Kind::Lighttpd => ("O = Example, CN = ann", "", "2A", "256"),
+        // Go's order of ciphers, and decimal numbers.
+        Kind::Caddy => (NAME, NAME, "42", "128"),
+        Kind::Nginx | Kind::Apache | Kind::Haproxy => (NAME, NAME, "2A", "256"),
+    };
+    let plain = secrets.ask(&front, "/dumpvars.so", None, &[]);
     plain.are(&[
         ("HTTPS", "on"),
         ("SERVER_PORT_SECURE", "1"),
-        ("HTTPS_KEYSIZE", "256"),
+        ("HTTPS_KEYSIZE", key_size),
         ("SERVER_NAME", "localhost"),
     ]);
     plain.are(&nobody);
@@ -143,17 +176,17 @@ fn tells_who_asks(secrets: &Secrets, front: &Front) {
         "--header",
         "X-SSL-Client-S-DN: CN=ann",
     ];
-    let claimed = secrets.ask(front, "/dumpvars.so", None, &claims);
+    let claimed = secrets.ask(&front, "/dumpvars.so", None, &claims);
     claimed.are(&nobody);
     claimed.are(&no_certificate);
 
-    let known = secrets.ask(front, "/private/dumpvars.so", Some("ann"), &claims);
+    let known = secrets.ask(&front, "/private/dumpvars.so", Some("ann"), &claims);
     known.are(&ann);
     known.are(&[
         ("CERT_FLAGS", "1"),
-        ("CERT_SUBJECT", "CN=ann"),
-        ("CERT_ISSUER", "CN=ann"),
-        ("CERT_SERIALNUMBER", "2A"),
+        ("CERT_SUBJECT", subject),
+        ("CERT_ISSUER", issuer),
+        ("CERT_SERIALNUMBER", serial),
     ]);
     let cookie = known.0.unwrap()["CERT_COOKIE"].clone();
     assert!(
@@ -162,48 +195,89 @@ fn tells_who_asks(secrets: &Secrets, front: &Front) {
     );
 
     let wrong = secrets.ask(
-        front,
+        &front,
         "/private/dumpvars.so",
         Some("ann"),
         &["--user", "ann:guess"],
     );
     assert!(wrong.0.unwrap_err().contains("401"));
-    let other = secrets.ask(front, "/dumpvars.so", Some("eve"), &[]);
-    assert!(other.0.is_err(), "a certificate that nobody vouches for");
+    let stranger = secrets.ask(&front, "/dumpvars.so", Some("eve"), &[]);
+    if kind == Kind::Lighttpd {
+        stranger.are(&[("CERT_FLAGS", "3")]);
+    } else {
+        assert!(stranger.0.is_err(), "a certificate that nobody vouches for");
+    }
+    front.stop();
+    gateway.stop();
+}
+
+/// Starts it with its file for TLS.
+fn start(kind: Kind, secrets: &Secrets, places: &Places) -> Front {
+    let (folder, port) = (TempDir::new().unwrap(), free_port());
+    let path = folder.path();
+    let (mut text, own) = match kind {
+        Kind::Nginx => {
+            let mut text = Changed::document("nginx-tls.conf");
+            text.nginx(path, places);
+            text.change("listen 443 ssl;", &format!("listen 127.0.0.1:{port} ssl;"));
+            (text, "/etc/nginx")
+        }
+        Kind::Apache => {
+            let mut text = Changed::document("apache2-tls.conf");
+            text.apache(path, places);
+            text.change("Listen 443", &format!("Listen 127.0.0.1:{port}"));
+            (text, "/etc/apache2")
+        }
+        Kind::Lighttpd => {
+            let mut text = Changed::document("lighttpd-tls.conf");
+            text.lighttpd(path, places);
+            text.change("= 443", &format!("= {port}"));
+            (text, "/etc/lighttpd")
+        }
+        Kind::Haproxy => {
+            let mut text = Changed::document("haproxy-tls.cfg");
+            text.change("bind :443", &format!("bind 127.0.0.1:{port}"));
+            text.change("127.0.0.1:9000", &format!("127.0.0.1:{}", places.port));
+            let password = openssl(&["passwd", "-6", "secret"]);
+            text.change("$6$CHANGE$ME", password.trim());
+            (text, "/etc/haproxy")
+        }
+        Kind::Caddy => {
+            let mut text = Changed::document("Caddyfile-tls");
+            text.caddy(path, places);
+            let address = format!("https://:{port} {{\n\tbind 127.0.0.1");
+            text.change(":443 {", &address);
+            let mut hash = Command::new(peer("caddy"));
+            let password = output(hash.args(["hash-password", "--plaintext", "secret"]));
+            text.change("CHANGEME", password.trim());
+            (text, "/etc/caddy")
+        }
+    };
+    secrets.apply(kind, &mut text, own);
+    Front::run(kind, &text, port, folder)
 }
 
 #[test]
 fn nginx_tells_of_passwords_and_certificates() {
-    let (gateway, places) = gateway(TempDir::new().unwrap(), SITES);
-    let secrets = Secrets::new();
-    let (folder, port) = (TempDir::new().unwrap(), free_port());
-    let mut text = Changed::document("nginx-tls.conf");
-    text.nginx(folder.path(), &places);
-    text.change("listen 443 ssl;", &format!("listen 127.0.0.1:{port} ssl;"));
-    secrets.apply(&mut text, "/etc/nginx");
-    let mut command = Command::new(peer("nginx"));
-    let file = text.write(folder.path(), "nginx.conf");
-    command.args(["-g", "daemon off;", "-c"]).arg(file);
-    let front = Front::run(command, port, folder);
-    tells_who_asks(&secrets, &front);
-    front.stop();
-    gateway.stop();
+    tells_who_asks(Kind::Nginx);
 }
 
 #[test]
 fn apache_tells_of_passwords_and_certificates() {
-    let (gateway, places) = gateway(TempDir::new().unwrap(), SITES);
-    let secrets = Secrets::new();
-    let (folder, port) = (TempDir::new().unwrap(), free_port());
-    let mut text = Changed::document("apache2-tls.conf");
-    text.apache(folder.path(), &places);
-    text.change("Listen 443", &format!("Listen 127.0.0.1:{port}"));
-    secrets.apply(&mut text, "/etc/apache2");
-    let mut command = Command::new(peer("apache2"));
-    let file = text.write(folder.path(), "apache2.conf");
-    command.args(["-D", "FOREGROUND", "-f"]).arg(file);
-    let front = Front::run(command, port, folder);
-    tells_who_asks(&secrets, &front);
-    front.stop();
-    gateway.stop();
+    tells_who_asks(Kind::Apache);
+}
+
+#[test]
+fn lighttpd_tells_of_passwords_and_certificates() {
+    tells_who_asks(Kind::Lighttpd);
+}
+
+#[test]
+fn haproxy_tells_of_passwords_and_certificates() {
+    tells_who_asks(Kind::Haproxy);
+}
+
+#[test]
+fn caddy_tells_of_passwords_and_certificates() {
+    tells_who_asks(Kind::Caddy);
 }

@@ -1,13 +1,13 @@
 //! Files that nginx and lighttpd send in the place of the gateway, or of a worker alone.
 
 use std::path::Path;
-use std::process::Command;
 use std::rc::Rc;
 
-use system_tests::{Gateway, Lines, Reply, extension, free_port, peer, script};
+use system_tests::{Gateway, Lines, Reply, extension, free_port, script};
 use tempfile::TempDir;
 
-use super::server::{Changed, Front, Places, lone_worker, open};
+use super::server::{Changed, Front, Kind, Places, open};
+use crate::worker::Worker;
 
 /// Where nginx finds the files, as docs/fronts/nginx.conf has it.
 const LOCATION: &str = "        # location /isapi-files/ {\n        #     internal;\n        #     alias /srv/files/;\n        # }\n";
@@ -67,7 +67,7 @@ cgi = "redirect"
     let line = gateway.out().wait_for(&["listening on fastcgi://"]);
     let port = line.rsplit_once(':').unwrap().1.parse().unwrap();
     let places = Places {
-        socket: gateway.folder().join("fastcgi.sock"),
+        socket: Some(gateway.folder().join("fastcgi.sock")),
         port,
         port_without_users: port,
         root: "/srv/www".into(),
@@ -90,23 +90,18 @@ fn nginx(places: &Places, files: &Path, line: &str) -> Front {
         "fastcgi_param HTTP_HOST ",
         &format!("{line} fastcgi_param HTTP_HOST "),
     );
-    let mut command = Command::new(peer("nginx"));
-    let file = text.write(folder.path(), "nginx.conf");
-    command.args(["-g", "daemon off;", "-c"]).arg(file);
-    Front::run(command, port, folder)
+    Front::run(Kind::Nginx, &text, port, folder)
 }
 
 fn lighttpd(places: &Places, files: &Path) -> Front {
     let (folder, port) = (TempDir::new().unwrap(), free_port());
     let mut text = Changed::document("lighttpd.conf");
-    text.lighttpd(folder.path(), port, places);
+    text.change("= 80", &format!("= {port}"));
+    text.lighttpd(folder.path(), places);
     text.change("# \"x-sendfile\"", "\"x-sendfile\"");
     text.change("# \"x-sendfile-docroot\"", "\"x-sendfile-docroot\"");
     text.change_path("/srv/files", files);
-    let mut command = Command::new(peer("lighttpd"));
-    let file = text.write(folder.path(), "lighttpd.conf");
-    command.args(["-D", "-f"]).arg(file);
-    Front::run(command, port, folder)
+    Front::run(Kind::Lighttpd, &text, port, folder)
 }
 
 fn ask(front: &Front, method: &str, target: &str, headers: &[&str]) -> Reply {
@@ -207,11 +202,8 @@ fn lighttpd_sends_files() {
 fn nginx_sends_files_of_a_worker_alone() {
     let folder = folder();
     let path = folder.path().canonicalize().unwrap();
-    let (worker, places) = lone_worker(
-        Rc::new(folder),
-        &path.join("sendfile.so"),
-        Path::new("/srv/www"),
-    );
+    let worker = Worker::listening_in(Rc::new(folder), &path.join("sendfile.so"));
+    let places = Places::of_worker(&worker, Path::new("/srv/www"));
     let files = path.join("files");
     let line = format!(
         "fastcgi_param ISAPI_SENDFILE \"X-Accel-Redirect /isapi-files={}\";",

@@ -5,12 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::rc::Rc;
 
 use system_tests::{Client, Gateway, Lines, Running, Signal, free_port, peer, send, wait_until};
 use tempfile::TempDir;
 
-use crate::worker::Worker;
+use crate::worker::{self, Worker};
 
 /// Which web server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +74,26 @@ impl Kind {
             Kind::Lighttpd | Kind::Caddy => 1024,
         }
     }
+
+    /// Runs it with this configuration. Caddy puts files of its own beside it.
+    fn command(self, file: &Path) -> Command {
+        let (program, options): (_, &[&str]) = match self {
+            Kind::Nginx => ("nginx", &["-g", "daemon off;", "-c"]),
+            Kind::Apache => ("apache2", &["-D", "FOREGROUND", "-f"]),
+            Kind::Lighttpd => ("lighttpd", &["-D", "-f"]),
+            Kind::Haproxy => ("haproxy", &["-db", "-f"]),
+            Kind::Caddy => ("caddy", &["run", "--adapter", "caddyfile", "--config"]),
+        };
+        let mut command = Command::new(peer(program));
+        command.args(options).arg(file);
+        if self == Kind::Caddy {
+            let folder = file.parent().unwrap();
+            for variable in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+                command.env(variable, folder);
+            }
+        }
+        command
+    }
 }
 
 /// A web server, which ends when dropped.
@@ -86,9 +105,9 @@ pub struct Front {
     _folder: TempDir,
 }
 
-/// Where the gateway listens: both addresses of docs/fronts/gateway.toml.
+/// Where the gateway listens: the addresses of docs/fronts/gateway.toml. Or a worker alone, which has one of them.
 pub struct Places {
-    pub socket: PathBuf,
+    pub socket: Option<PathBuf>,
     pub port: u16,
     pub port_without_users: u16,
     /// DOCUMENT_ROOT for nginx.
@@ -124,7 +143,7 @@ pub fn gateway(folder: TempDir, sites: &str) -> (Gateway, Places) {
         ports.len() == 2
     });
     let places = Places {
-        socket,
+        socket: Some(socket),
         port: ports[0],
         port_without_users: ports[1],
         root: "/srv/www".into(),
@@ -132,32 +151,30 @@ pub fn gateway(folder: TempDir, sites: &str) -> (Gateway, Places) {
     (gateway, places)
 }
 
-/// A worker alone for an extension, with its socket in this folder, and a web server before it.
-pub fn before_worker(
-    kind: Kind,
-    folder: Rc<TempDir>,
-    extension: &Path,
-    root: &Path,
-) -> (Worker, Front) {
-    let (worker, places) = lone_worker(folder, extension, root);
-    let front = Front::start(kind, &places);
-    (worker, front)
-}
+impl Places {
+    /// Where a worker alone listens: from now on a web server may connect to it.
+    pub fn of_worker(worker: &Worker, root: &Path) -> Self {
+        open(worker.folder());
+        drop(worker.connect());
+        let (socket, port) = match worker.address() {
+            worker::Address::Socket(path) => {
+                // Whoever may write to the socket may connect: that it is the web server's user is the operator's business.
+                std::fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap();
+                (Some(path.clone()), 0)
+            }
+            worker::Address::Port(port) => (None, *port),
+        };
+        Self {
+            socket,
+            port,
+            port_without_users: port,
+            root: root.to_owned(),
+        }
+    }
 
-/// A worker alone that listens in this folder, where a web server may connect to it.
-pub fn lone_worker(folder: Rc<TempDir>, extension: &Path, root: &Path) -> (Worker, Places) {
-    open(folder.path());
-    let worker = Worker::listening_in(folder, extension);
-    drop(worker.connect());
-    // Whoever may write to the socket may connect: that it is the web server's user is the operator's business.
-    std::fs::set_permissions(worker.socket(), Permissions::from_mode(0o666)).unwrap();
-    let places = Places {
-        socket: worker.socket(),
-        port: 0,
-        port_without_users: 0,
-        root: root.to_owned(),
-    };
-    (worker, places)
+    fn socket(&self) -> &Path {
+        self.socket.as_ref().expect("it has a socket")
+    }
 }
 
 impl Front {
@@ -165,19 +182,22 @@ impl Front {
     pub fn start(kind: Kind, places: &Places) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();
-        let command = match kind {
+        let text = match kind {
             Kind::Nginx => nginx(folder.path(), port, places),
             Kind::Apache => apache(folder.path(), port, places),
             Kind::Lighttpd => lighttpd(folder.path(), port, places),
-            Kind::Haproxy => haproxy(folder.path(), port, places),
+            Kind::Haproxy => haproxy(port, places),
             Kind::Caddy => caddy(folder.path(), port, places),
         };
-        Self::run(command, port, folder)
+        Self::run(kind, &text, port, folder)
     }
 
-    /// Starts it with this command, which makes it listen on this port. The folder holds its files.
-    pub fn run(mut command: Command, port: u16, folder: TempDir) -> Self {
+    /// Starts it with this configuration, which makes it listen on this port. The folder holds its files.
+    pub fn run(kind: Kind, text: &Changed, port: u16, folder: TempDir) -> Self {
+        let file = folder.path().join("configuration");
+        std::fs::write(&file, &text.0).unwrap();
         open(folder.path());
+        let mut command = kind.command(&file);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = Running(command.stderr(Stdio::piped()).spawn().unwrap());
         let log = Lines::of(child.stderr.take().unwrap());
@@ -222,39 +242,31 @@ impl Drop for Front {
     }
 }
 
-fn nginx(folder: &Path, port: u16, places: &Places) -> Command {
+fn nginx(folder: &Path, port: u16, places: &Places) -> Changed {
     let mut text = Changed::document("nginx.conf");
     text.change("listen 80;", &format!("listen 127.0.0.1:{port};"));
     text.nginx(folder, places);
     text.change_path("/srv/www", &places.root);
-    let mut command = Command::new(peer("nginx"));
-    let file = text.write(folder, "nginx.conf");
-    command.args(["-g", "daemon off;", "-c"]).arg(file);
-    command
+    text
 }
 
-fn apache(folder: &Path, port: u16, places: &Places) -> Command {
+fn apache(folder: &Path, port: u16, places: &Places) -> Changed {
     let mut text = Changed::document("apache2.conf");
     text.change("Listen 80", &format!("Listen 127.0.0.1:{port}"));
     text.apache(folder, places);
     // Each answer that is cut off costs so much.
     text.change("KeepAliveTimeout    2", "KeepAliveTimeout 200ms");
-    let mut command = Command::new(peer("apache2"));
-    let file = text.write(folder, "apache2.conf");
-    command.args(["-D", "FOREGROUND", "-f"]).arg(file);
-    command
+    text
 }
 
-fn lighttpd(folder: &Path, port: u16, places: &Places) -> Command {
+fn lighttpd(folder: &Path, port: u16, places: &Places) -> Changed {
     let mut text = Changed::document("lighttpd.conf");
-    text.lighttpd(folder, port, places);
-    let mut command = Command::new(peer("lighttpd"));
-    let file = text.write(folder, "lighttpd.conf");
-    command.args(["-D", "-f"]).arg(file);
-    command
+    text.change("= 80", &format!("= {port}"));
+    text.lighttpd(folder, places);
+    text
 }
 
-fn haproxy(folder: &Path, port: u16, places: &Places) -> Command {
+fn haproxy(port: u16, places: &Places) -> Changed {
     let mut text = Changed::document("haproxy.cfg");
     text.change("bind :80", &format!("bind 127.0.0.1:{port}"));
     let port = places.port_without_users;
@@ -262,26 +274,14 @@ fn haproxy(folder: &Path, port: u16, places: &Places) -> Command {
     // With a line for each request, for tests that fail.
     text.change("local0 notice", "local0 info");
     text.change("mode http\n", "mode http\n    option httplog\n");
-    let mut command = Command::new(peer("haproxy"));
-    let file = text.write(folder, "haproxy.cfg");
-    command.args(["-db", "-f"]).arg(file);
-    command
+    text
 }
 
-fn caddy(folder: &Path, port: u16, places: &Places) -> Command {
+fn caddy(folder: &Path, port: u16, places: &Places) -> Changed {
     let mut text = Changed::document("Caddyfile");
     text.change(":80 {", &format!("http://:{port} {{\n\tbind 127.0.0.1"));
-    text.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
-    text.change_path("/srv/www", folder);
-    let mut command = Command::new(peer("caddy"));
-    let file = text.write(folder, "Caddyfile");
-    command
-        .args(["run", "--adapter", "caddyfile", "--config"])
-        .arg(file)
-        .env("HOME", folder)
-        .env("XDG_CONFIG_HOME", folder)
-        .env("XDG_DATA_HOME", folder);
-    command
+    text.caddy(folder, places);
+    text
 }
 
 /// A file of docs/fronts in which a few words are replaced.
@@ -308,7 +308,11 @@ impl Changed {
 
     /// What all configurations of nginx name.
     pub fn nginx(&mut self, folder: &Path, places: &Places) {
-        self.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
+        let address = match &places.socket {
+            Some(path) => format!("unix:{}", path.display()),
+            None => format!("127.0.0.1:{}", places.port),
+        };
+        self.change("unix:/run/isapi-gateway/fastcgi.sock", &address);
         self.change_path("/run/nginx.pid", &folder.join("pid"));
         self.change("/var/log/nginx/error.log", "stderr");
         // Its folders for bodies, which are those of the system otherwise.
@@ -321,8 +325,7 @@ impl Changed {
     }
 
     /// What all configurations of lighttpd name.
-    pub fn lighttpd(&mut self, folder: &Path, port: u16, places: &Places) {
-        self.change("= 80", &format!("= {port}"));
+    pub fn lighttpd(&mut self, folder: &Path, places: &Places) {
         self.change("0.0.0.0", "127.0.0.1");
         self.change("9000", &places.port.to_string());
         self.change_path("/run/lighttpd.pid", &folder.join("pid"));
@@ -336,17 +339,17 @@ impl Changed {
 
     /// What all configurations of Apache name.
     pub fn apache(&mut self, folder: &Path, places: &Places) {
-        self.change_path("/run/isapi-gateway/fastcgi.sock", &places.socket);
+        self.change_path("/run/isapi-gateway/fastcgi.sock", places.socket());
         self.change_path("/run/apache2/apache2.pid", &folder.join("pid"));
         self.change_path("/run/apache2", folder);
         self.change_path("/srv/www", folder);
         self.change("/var/log/apache2/error.log", "/dev/stderr");
     }
 
-    pub fn write(&self, folder: &Path, name: &str) -> PathBuf {
-        let file = folder.join(name);
-        std::fs::write(&file, &self.0).unwrap();
-        file
+    /// What all configurations of Caddy name.
+    pub fn caddy(&mut self, folder: &Path, places: &Places) {
+        self.change_path("/run/isapi-gateway/fastcgi.sock", places.socket());
+        self.change_path("/srv/www", folder);
     }
 }
 

@@ -7,6 +7,8 @@
 mod address;
 mod answer;
 mod connection;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod listen;
 mod params;
 mod requests;
