@@ -72,7 +72,12 @@ impl Body {
 
     /// Whether so much of it waits for the extension that a reader without flow control takes no more.
     pub fn is_full(&self) -> bool {
-        self.bytes.len() > ROOM as usize
+        self.holds_more_than(ROOM as usize)
+    }
+
+    /// Whether more than so many bytes of it wait for the extension.
+    pub fn holds_more_than(&self, limit: usize) -> bool {
+        self.bytes.len() > limit
     }
 
     /// Whether all has come that will.

@@ -1,19 +1,23 @@
 //! One FastCGI connection: records in, requests to the threads, records out.
 
 mod greeting;
+#[cfg(unix)]
+mod hub;
 mod link;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Instant;
 
 use fastcgi_protocol::{
     Application, Event, Grant, Hello, Options, Params, ProtocolError, RecordBuffer, Window, encode,
 };
 
 use crate::bell::Bell;
+use crate::body;
 use crate::os::{Transport, uninterrupted};
 use crate::outgoing::{Outgoing, Wait};
-use crate::path;
+use crate::path::Served;
 use crate::session::{Credit, Session};
 use crate::threads::{Source, Threads};
 use crate::trace::Level;
@@ -21,6 +25,8 @@ use crate::variables::Variables;
 use greeting::{MAX_REQUESTS, greeting, told};
 
 pub use greeting::refusal;
+#[cfg(unix)]
+pub use hub::Hub;
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +64,14 @@ pub enum ConnectionError {
 /// A connection, as its requests see it.
 pub struct Connection {
     peer: Peer,
+    /// What the URLs of web servers are taken for.
+    served: Served,
     transport: Arc<dyn Transport>,
     /// Whoever reads has it.
     incoming: Mutex<Incoming>,
     outgoing: Outgoing,
+    /// When we have closed our side.
+    closed: OnceLock<Instant>,
     threads: Arc<Threads>,
     state: Mutex<State>,
     /// The request of a web server that lines for its log may still go to. Locked while one is sent, so that
@@ -93,16 +103,20 @@ struct State {
 ///
 /// # Errors
 /// When the other end broke the protocol or the connection broke.
+#[cfg(windows)]
 pub fn serve(
     transport: Arc<dyn Transport>,
     threads: &Arc<Threads>,
     max_connections: usize,
 ) -> Result<(), ConnectionError> {
-    let connection = Connection::new(transport, Peer::WebServer, threads, max_connections);
+    let connection = Connection::of_web_server(transport, threads, max_connections);
     let mut ready = Vec::new();
     let result = loop {
         match connection.receive(&mut ready) {
-            Ok(true) => threads.submit(&mut ready),
+            Ok(true) => {
+                threads.submit(&mut ready);
+                connection.reply();
+            }
             over => break over.map(|_| ()),
         }
     };
@@ -142,6 +156,14 @@ impl Connection {
         }
     }
 
+    fn of_web_server(
+        transport: Arc<dyn Transport>,
+        threads: &Arc<Threads>,
+        max_connections: usize,
+    ) -> Arc<Self> {
+        Self::new(transport, Peer::WebServer, threads, max_connections)
+    }
+
     fn new(
         transport: Arc<dyn Transport>,
         peer: Peer,
@@ -168,8 +190,10 @@ impl Connection {
         };
         Arc::new_cyclic(|this| Self {
             peer,
+            served: Served::by(threads.extension().path()),
             outgoing: Outgoing::new(Arc::clone(&transport)),
             transport,
+            closed: OnceLock::new(),
             incoming: Mutex::new(Incoming {
                 buffer: RecordBuffer::new(),
                 replies: Vec::new(),
@@ -184,9 +208,9 @@ impl Connection {
     }
 
     /// Waits for something to read and takes in all that is there. Requests that the extension can be called for now go to
-    /// `ready`. `false` at the end of the connection.
+    /// `ready`; [`Self::reply`] is to be called afterwards. `false` at the end of the connection.
     fn receive(&self, ready: &mut Vec<Arc<Session>>) -> Result<bool, ConnectionError> {
-        let mut incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut incoming = self.incoming();
         let Incoming { buffer, replies } = &mut *incoming;
         let count = uninterrupted(|| self.transport.read(buffer.space()))?;
         if count == 0 {
@@ -195,18 +219,33 @@ impl Connection {
         buffer.advance(count);
         while let Some(record) = buffer.next()? {
             let mut state = self.lock();
-            let event = state.application.receive(record, replies)?;
-            let refused = !replies.is_empty();
-            if let Some(event) = event {
+            if let Some(event) = state.application.receive(record, replies)? {
                 self.on(state, event, ready, replies)?;
-            } else if refused && state.application.must_close() {
-                drop(state);
-                self.reply(replies);
-                self.outgoing.close();
             }
         }
-        self.reply(replies);
         Ok(true)
+    }
+
+    /// Sends what is to be answered to what has been read, and closes a connection whose last request was refused.
+    fn reply(&self) {
+        let replies = &mut self.incoming().replies;
+        if replies.is_empty() {
+            return;
+        }
+        // A connection that cannot be written shows by its end.
+        let _ = self
+            .outgoing
+            .send(self.patience(), |out| out.extend_from_slice(replies));
+        replies.clear();
+        if self.lock().application.must_close() {
+            self.close();
+        }
+    }
+
+    /// Says to the other end that nothing more comes.
+    fn close(&self) {
+        self.closed.get_or_init(Instant::now);
+        self.outgoing.close();
     }
 
     /// Carries out one event. Requests that the extension can be called for now go to `ready`.
@@ -243,7 +282,7 @@ impl Connection {
                     return Ok(());
                 };
                 drop(state);
-                if self.peer == Peer::WebServer {
+                if self.peer == Peer::WebServer && session.holds_more_than(body::ROOM as usize) {
                     self.threads.submit(ready);
                     session.wait_for_room();
                 }
@@ -292,7 +331,7 @@ impl Connection {
             (None, Peer::WebServer) => None,
         };
         let refused = if self.peer == Peer::WebServer {
-            split_url(&mut params, &self.threads).err()
+            self.served.apply(&mut params).err()
         } else {
             None
         };
@@ -309,16 +348,6 @@ impl Connection {
             Arc::new(Session::new(id, link, variables, length, credit)),
             refused,
         ))
-    }
-
-    fn reply(&self, replies: &mut Vec<u8>) {
-        if !replies.is_empty() {
-            // A connection that cannot be written shows by its end.
-            let _ = self
-                .outgoing
-                .send(self.patience(), |out| out.extend_from_slice(replies));
-            replies.clear();
-        }
     }
 
     /// The connection is over: what still runs has lost its client.
@@ -342,6 +371,10 @@ impl Connection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn incoming(&self) -> MutexGuard<'_, Incoming> {
+        self.incoming.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn reporting(&self) -> MutexGuard<'_, Option<u16>> {
         self.reporting
             .lock()
@@ -352,7 +385,10 @@ impl Connection {
 impl Source for Connection {
     fn read(&self, ready: &mut Vec<Arc<Session>>) -> bool {
         let result = match self.receive(ready) {
-            Ok(true) => return true,
+            Ok(true) => {
+                self.reply();
+                return true;
+            }
             over => over.map(|_| ()),
         };
         self.lost();
@@ -368,18 +404,4 @@ impl Source for Connection {
     fn release(&self) {
         self.outgoing.release();
     }
-}
-
-/// What a gateway would have done with the URL.
-pub fn split_url(params: &mut Params, threads: &Threads) -> Result<(), &'static str> {
-    let file = threads.extension().path();
-    let name = file
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
-    let folder = file
-        .parent()
-        .map(|folder| folder.to_string_lossy())
-        .unwrap_or_default();
-    path::apply(params, &name, folder.as_bytes())
 }

@@ -1,7 +1,37 @@
 //! What the URL means to the extension when no gateway has split it: behind nginx in listen mode, or as a CGI program
 //! (ISAPI.md §5.4, "From FastCGI").
 
+use std::path::Path;
+
 use fastcgi_protocol::Params;
+
+/// An extension that serves every URL that it gets.
+pub struct Served {
+    /// Its file's name, with ending.
+    file: String,
+    /// Its folder: the root where the front names none.
+    folder: Vec<u8>,
+}
+
+impl Served {
+    /// By the extension in this file.
+    pub fn by(file: &Path) -> Self {
+        let name = file.file_name().unwrap_or_default();
+        let folder = file.parent().unwrap_or(Path::new(""));
+        Self {
+            file: name.to_string_lossy().into_owned(),
+            folder: folder.to_string_lossy().into_owned().into_bytes(),
+        }
+    }
+
+    /// What a gateway would have done with the URL: [`apply`].
+    ///
+    /// # Errors
+    /// When the path is refused for its form.
+    pub fn apply(&self, params: &mut Params) -> Result<(), &'static str> {
+        apply(params, &self.file, &self.folder)
+    }
+}
 
 /// Sets SCRIPT_NAME, PATH_INFO, PATH_TRANSLATED and SCRIPT_FILENAME by ISAPI's rules for a worker that serves
 /// `extension_file` (file name with ending) for every URL it gets.
@@ -12,34 +42,36 @@ use fastcgi_protocol::Params;
 ///
 /// # Errors
 /// When P is refused for its form: NUL, `..`, backslash, stream names, trailing dots or blanks.
-pub fn apply(
+fn apply(
     params: &mut Params,
     extension_file: &str,
     fallback_root: &[u8],
 ) -> Result<(), &'static str> {
-    let script = params.get(b"SCRIPT_NAME").unwrap_or_default().to_vec();
-    let info = params.get(b"PATH_INFO").unwrap_or_default().to_vec();
-    let whole = [script.as_slice(), &info].concat();
+    let script = params.get(b"SCRIPT_NAME").unwrap_or_default();
+    let info = params.get(b"PATH_INFO").unwrap_or_default();
+    let is_split = !info.is_empty() && info != script;
+    let (whole, split) = ([script, info].concat(), script.len());
     refuse(&whole)?;
-    let root = params
-        .get(b"DOCUMENT_ROOT")
-        .filter(|root| !root.is_empty())
-        .unwrap_or(fallback_root)
-        .to_vec();
+    let root = params.get(b"DOCUMENT_ROOT").unwrap_or_default();
+    let has_root = !root.is_empty();
+    let root = if has_root { root } else { fallback_root };
     let (name, info, translated) = match split_at_segment(&whole, extension_file) {
         Some((name, info)) => (name, info, info),
-        None if !info.is_empty() && info != script => (&script[..], &info[..], &info[..]),
+        None if is_split => (&whole[..split], &whole[split..], &whole[split..]),
         None => (&whole[..], &whole[..], &whole[..]),
     };
-    let physical = |url: &[u8]| join(&root, url);
-    let filename = physical(name);
+    let translated = join(root, translated);
+    let filename = params.get(b"SCRIPT_FILENAME").unwrap_or_default();
+    let filename = filename.is_empty().then(|| join(root, name));
     params.set(b"SCRIPT_NAME", name);
     params.set(b"PATH_INFO", info);
-    params.set(b"PATH_TRANSLATED", &physical(translated));
-    if params.get(b"SCRIPT_FILENAME").is_none_or(<[u8]>::is_empty) {
+    params.set(b"PATH_TRANSLATED", &translated);
+    if let Some(filename) = filename {
         params.set(b"SCRIPT_FILENAME", &filename);
     }
-    params.set(b"DOCUMENT_ROOT", &root);
+    if !has_root {
+        params.set(b"DOCUMENT_ROOT", fallback_root);
+    }
     Ok(())
 }
 

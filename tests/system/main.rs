@@ -52,3 +52,4 @@ mod windows;
 mod windows_gateway;
 mod worker;
 mod worker_alone;
+mod worker_readers;

@@ -173,6 +173,13 @@ impl Application {
         self.requests.len()
     }
 
+    /// True when an active request has all its parameters and not all of its body.
+    #[must_use]
+    pub fn awaits_stdin(&self) -> bool {
+        let mut requests = self.requests.values();
+        requests.any(|request| matches!(request.phase, Phase::Stdin))
+    }
+
     /// True when a request without FCGI_KEEP_CONN has been answered or refused and no other is active: write what there
     /// is to write, then close the connection.
     #[must_use]

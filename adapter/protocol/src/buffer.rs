@@ -22,11 +22,14 @@ pub struct RecordBuffer {
 }
 
 impl RecordBuffer {
+    /// The bytes that it holds at most.
+    pub const SIZE: usize = MAX_RECORD + READ_SIZE;
+
     /// An empty buffer.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            buffer: vec![0; MAX_RECORD + READ_SIZE].into_boxed_slice(),
+            buffer: vec![0; Self::SIZE].into_boxed_slice(),
             start: 0,
             end: 0,
         }

@@ -103,6 +103,9 @@ impl Params {
             end: old_end,
             ..
         } = self.pairs[index];
+        if self.bytes[start..old_end] == *value {
+            return;
+        }
         self.bytes.splice(start..old_end, value.iter().copied());
         let new_end = start + value.len();
         self.pairs[index].end = new_end;

@@ -96,7 +96,7 @@ impl Link for Connection {
             encode::end_request(out, id, app_status, ProtocolStatus::RequestComplete);
         });
         if close || result.is_err() || (cut.is_some() && self.peer == Peer::WebServer) {
-            self.outgoing.close();
+            self.close();
         }
     }
 

@@ -18,6 +18,8 @@ pub use image::Images;
 #[cfg(all(windows, target_pointer_width = "64"))]
 pub use low::Low;
 #[cfg(unix)]
+pub use tcp::CLOSE_GRACE;
+#[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
@@ -41,6 +43,10 @@ pub fn uninterrupted(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<
 
 /// A connection's two directions. Reading and writing go on at the same time from several threads.
 pub trait Transport: Send + Sync {
+    /// What is to be waited for until there is something to read.
+    #[cfg(unix)]
+    fn input(&self) -> std::os::fd::BorrowedFd<'_>;
+
     /// Reads what is there, waits for at least one byte; zero at the end.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Transport;
 
 /// How long a client may take to close its side after we have closed ours.
-pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(5);
+pub const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
 pub(super) fn accept(listener: &TcpListener) -> io::Result<Arc<dyn Transport>> {
     let stream = listener.accept()?.0;
@@ -17,6 +17,11 @@ pub(super) fn accept(listener: &TcpListener) -> io::Result<Arc<dyn Transport>> {
 }
 
 impl Transport for TcpStream {
+    #[cfg(unix)]
+    fn input(&self) -> std::os::fd::BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(self)
+    }
+
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&mut &*self).read(buffer)
     }

@@ -2,13 +2,14 @@
 
 mod alarm;
 mod file;
+mod poll;
 
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
-use std::os::fd::{AsFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::options::Address;
 
 pub use alarm::Alarm;
 pub use file::ForeignFile;
+pub use poll::Poll;
 
 thread_local! {
     static LAST_ERROR: Cell<u32> = const { Cell::new(0) };
@@ -204,6 +206,10 @@ pub fn on_termination(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
 }
 
 impl Transport for Streams {
+    fn input(&self) -> BorrowedFd<'_> {
+        self.input.as_fd()
+    }
+
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&self.input).read(buffer)
     }
@@ -233,6 +239,10 @@ impl Transport for Streams {
 }
 
 impl Transport for UnixStream {
+    fn input(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&mut &*self).read(buffer)
     }

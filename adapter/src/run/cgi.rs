@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fastcgi_protocol::Params;
 
 use super::{RunError, start, stop, system};
-use crate::connection::split_url;
 use crate::link::{Gone, Link, Stream};
 use crate::log;
 use crate::options::Options;
 use crate::os::{self, Streams, Transport as _, uninterrupted};
+use crate::path::Served;
 use crate::response::Ending;
 use crate::session::Session;
 use crate::threads::Threads;
@@ -27,7 +27,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
     for (name, value) in std::env::vars_os() {
         params.push(name.as_encoded_bytes(), value.as_encoded_bytes());
     }
-    let refused = split_url(&mut params, &threads).err();
+    let refused = Served::by(threads.extension().path())
+        .apply(&mut params)
+        .err();
     let variables = Variables::new(params);
     // Without CONTENT_LENGTH there is no body, unless the client announced one (RFC 3875 §4.1.2, §4.2).
     let chunked = !variables.param("HTTP_TRANSFER_ENCODING").is_empty();

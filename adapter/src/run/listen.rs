@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use super::{RunError, start, stop, system};
 use crate::bell::Bell;
+#[cfg(windows)]
 use crate::connection;
+#[cfg(unix)]
+use crate::connection::Hub;
 use crate::log;
 use crate::options::{Address, Options};
-use crate::os::{self, Listener};
+use crate::os::{self, Listener, Transport};
+use crate::threads::Threads;
 
 /// Binds the address of `--listen`.
 pub(super) fn bind(address: &Address) -> Result<Listener, RunError> {
@@ -37,18 +41,64 @@ pub(super) fn run(options: &Options, listener: Listener) -> Result<ExitCode, Run
         free: Mutex::new(options.connections),
         freed: Bell::default(),
     });
+    let mut readers = Readers::start(&threads, options.connections)?;
     loop {
         let place = Places::take(&places);
-        let transport = match listener.accept() {
-            Ok(transport) => transport,
+        match listener.accept() {
+            Ok(transport) => readers.serve(transport, place),
             Err(error) => {
                 log::line(format_args!("cannot accept a connection: {error}"));
                 // Out of descriptors or memory: others have to end first.
                 std::thread::sleep(Duration::from_millis(100));
-                continue;
             }
-        };
-        let (threads, connections) = (Arc::clone(&threads), options.connections);
+        }
+    }
+}
+
+/// What reads the connections: hubs in turn, one for each processor.
+#[cfg(unix)]
+struct Readers {
+    hubs: Vec<Arc<Hub>>,
+    next: usize,
+}
+
+#[cfg(unix)]
+impl Readers {
+    fn start(threads: &Arc<Threads>, connections: usize) -> Result<Self, RunError> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let hubs = (0..processors.min(threads.limit())).map(|_| Hub::start(threads, connections));
+        Ok(Self {
+            hubs: hubs
+                .collect::<Result<_, _>>()
+                .map_err(system("cannot start threads"))?,
+            next: 0,
+        })
+    }
+
+    fn serve(&mut self, transport: Arc<dyn Transport>, place: Place) {
+        self.hubs[self.next].serve(transport, Arc::new(place));
+        self.next = (self.next + 1) % self.hubs.len();
+    }
+}
+
+/// What reads the connections: a thread for each.
+#[cfg(windows)]
+struct Readers {
+    threads: Arc<Threads>,
+    connections: usize,
+}
+
+#[cfg(windows)]
+impl Readers {
+    fn start(threads: &Arc<Threads>, connections: usize) -> Result<Self, RunError> {
+        Ok(Self {
+            threads: Arc::clone(threads),
+            connections,
+        })
+    }
+
+    fn serve(&mut self, transport: Arc<dyn Transport>, place: Place) {
+        let (threads, connections) = (Arc::clone(&self.threads), self.connections);
         let serve = move || {
             let _place = place;
             // A client that breaks off or breaks the protocol ends its own connection, nothing else.
@@ -56,10 +106,8 @@ pub(super) fn run(options: &Options, listener: Listener) -> Result<ExitCode, Run
                 log::line(error);
             }
         };
-        if let Err(error) = std::thread::Builder::new()
-            .name("connection".into())
-            .spawn(serve)
-        {
+        let thread = std::thread::Builder::new().name("connection".into());
+        if let Err(error) = thread.spawn(serve) {
             log::line(format_args!(
                 "cannot start a thread for a connection: {error}"
             ));

@@ -44,6 +44,12 @@ impl Session {
         self.lock().becomes_ready()
     }
 
+    /// Whether more bytes of the body wait for the extension, which may still take them.
+    pub fn holds_more_than(&self, limit: usize) -> bool {
+        let state = self.lock();
+        state.body.holds_more_than(limit) && state.takes_body()
+    }
+
     /// Blocks a reader without flow control until the body has room again.
     pub fn wait_for_room(&self) {
         let state = self.lock();
