@@ -97,6 +97,8 @@ pub enum Event<'a> {
 pub struct Application {
     options: Options,
     greeted: bool,
+    /// The server has asked for values.
+    asked: bool,
     /// A request that wanted the connection closed has been answered.
     closing: bool,
     requests: BTreeMap<u16, Request>,
@@ -123,6 +125,7 @@ impl Application {
         Self {
             options,
             greeted: false,
+            asked: false,
             closing: false,
             requests: BTreeMap::new(),
         }
@@ -187,13 +190,25 @@ impl Application {
         self.closing && self.requests.is_empty()
     }
 
+    /// What stands at the end of a connection on which an answer was cut short. nginx takes the mere end of a connection for
+    /// a good end of an answer, but not a record of no version (ISAPI.md §9.8). Whoever asks for values has read the
+    /// specification, and takes an answer without END_REQUEST for what it is: HAProxy, which would go on using a
+    /// connection that ends with such a record (seen with 2.6).
+    #[must_use]
+    pub fn cut_mark(&self) -> &'static [u8] {
+        if self.asked { &[] } else { &[0; 8] }
+    }
+
     fn management<'a>(
         &mut self,
         record: Record<'a>,
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'a>>, ProtocolError> {
         match record.kind {
-            RecordType::GetValues => self.values(record.content, out)?,
+            RecordType::GetValues => {
+                self.asked = true;
+                self.values(record.content, out)?;
+            }
             RecordType::Hello if self.options.private => {
                 return self.hello(record.content).map(Some);
             }

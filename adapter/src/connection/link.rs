@@ -68,6 +68,7 @@ impl Link for Connection {
         let session = state.sessions.remove(&id);
         state.application.finish(id);
         let close = state.application.must_close();
+        let cut_mark = state.application.cut_mark();
         drop(state);
         // If the next request brings the process down, this one runs again. Any other answer would be lost.
         let wait = match session {
@@ -83,8 +84,7 @@ impl Link for Connection {
         let result = self.outgoing.send(wait, |out| {
             encode::stream(out, RecordType::Stdout, id, last);
             match (cut, self.peer) {
-                // nginx takes a plain close for a good end, but not a record of a wrong version (ISAPI.md §9.8).
-                (Some(_), Peer::WebServer) => return out.extend_from_slice(&[0; 8]),
+                (Some(_), Peer::WebServer) => return out.extend_from_slice(cut_mark),
                 (Some(reason), Peer::Gateway { .. }) => encode::cut(out, id, reason),
                 (None, _) => {}
             }

@@ -24,10 +24,6 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How long the end of an answer that is cut by the stop of the gateway may take to be written.
 const CUT_PATIENCE: Duration = Duration::from_secs(1);
 
-/// A record of no version. nginx takes the mere end of a connection for a good end of an answer, but not this
-/// (ISAPI.md §9.8).
-const BREAK: [u8; 8] = [0; 8];
-
 /// Serves one connection to its end, on the current runtime. Its end is the end of its requests: FastCGI knows no
 /// connection that is closed in one direction only.
 ///
@@ -85,7 +81,7 @@ pub async fn serve(
                     Stage::Draining => requests.stop(),
                     Stage::Cut => {
                         // A web server that does not read is not waited for.
-                        let end = [output.rest(), &BREAK].concat();
+                        let end = [output.rest(), requests.cut_mark()].concat();
                         let _ = timeout(CUT_PATIENCE, wire.write(&end)).await;
                         return Err(anyhow!("cut by the stop of the gateway"));
                     }
@@ -96,7 +92,7 @@ pub async fn serve(
     // The stop of the gateway need not wait for what follows.
     drop(stage);
     if requests.are_cut() {
-        wire.write(&BREAK).await?;
+        wire.write(requests.cut_mark()).await?;
     }
     // A web server that does not end by itself is not waited for any longer.
     let _ = timeout(LINGER, wire.finish()).await;

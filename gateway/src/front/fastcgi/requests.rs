@@ -277,6 +277,11 @@ impl Requests {
         });
     }
 
+    /// What shows the web server that an answer is not whole, at the end of the connection.
+    pub fn cut_mark(&self) -> &'static [u8] {
+        self.application.cut_mark()
+    }
+
     /// Answers a request with the page of an error.
     fn refuse(&mut self, id: u16, error: &Error) {
         tracing::info!(label = error.outcome().label, "{error}");
