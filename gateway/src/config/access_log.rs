@@ -57,7 +57,9 @@ pub fn read(root: &mut Section, folder: &Path, findings: &mut Findings) -> Optio
     let mut section = root.section(findings, "access_log")?;
     let file = section.require(findings, "file", |value| parse::path(value, folder));
     let format = section.get(findings, "format", format);
-    let buffer = section.get(findings, "buffer", buffer);
+    let buffer = section.get(findings, "buffer", |value| {
+        value::bytes_within(value, &BUFFERS)
+    });
     let flush_interval = section.get(findings, "flush_interval", |value| {
         value::duration(value, &INTERVALS)
     });
@@ -68,17 +70,6 @@ pub fn read(root: &mut Section, folder: &Path, findings: &mut Findings) -> Optio
         buffer: buffer.unwrap_or(1024 * 1024),
         flush_interval: flush_interval.unwrap_or(Duration::from_secs(1)),
     })
-}
-
-fn buffer(value: &DeValue) -> Result<usize, Wrong> {
-    let bytes = value::bytes(value)?;
-    usize::try_from(bytes)
-        .ok()
-        .filter(|_| BUFFERS.contains(&bytes))
-        .ok_or_else(|| {
-            let message = format!("{bytes} bytes is not between 64KiB and 1GiB");
-            Wrong::new(message)
-        })
 }
 
 fn format(value: &DeValue) -> Result<LogFormat, Wrong> {

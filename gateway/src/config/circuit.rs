@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::diagnostic::{Findings, Wrong};
+use super::parse::FROM_A_MOMENT;
 use super::section::Section;
 use super::value;
-use super::workers::{FROM_A_MOMENT, RapidFail, span};
+use super::workers::{RapidFail, span};
 
 /// When the requests of a pattern, which is a method and a path, are answered without a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,6 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use toml::de::DeValue;
-
 use super::diagnostic::{Findings, Wrong};
 use super::section::Section;
 use super::{parse, value};
@@ -64,7 +62,9 @@ pub fn read(root: &mut Section, folder: &Path, findings: &mut Findings) -> Crash
                 value::integer(value, &(0..=10_000))
             })
             .unwrap_or(default.keep),
-        size: section.get(findings, "size", size).unwrap_or(default.size),
+        size: section
+            .get(findings, "size", |value| value::bytes_within(value, &SIZES))
+            .unwrap_or(default.size),
         hook: hook(&mut section, folder, findings),
         hook_timeout: section
             .get(findings, "hook_timeout", |value| {
@@ -74,15 +74,6 @@ pub fn read(root: &mut Section, folder: &Path, findings: &mut Findings) -> Crash
     };
     section.finish(findings);
     crash
-}
-
-fn size(value: &DeValue) -> Result<u64, Wrong> {
-    let bytes = value::bytes(value)?;
-    if SIZES.contains(&bytes) {
-        return Ok(bytes);
-    }
-    let message = format!("{bytes} bytes is not between 64KiB and 1GiB");
-    Err(Wrong::new(message))
 }
 
 /// The program is a path, or a name that is looked for in PATH.

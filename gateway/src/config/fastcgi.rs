@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::{Sticky, sticky, value};
 use crate::os;
 
 /// Most bytes of a body that are read ahead.
-const MOST_BUFFERED: usize = 1024 * 1024 * 1024;
+const BUFFERED: RangeInclusive<u64> = 0..=1024 * 1024 * 1024;
 
 /// A FastCGI application, and how it is talked to.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,7 +131,9 @@ impl FastCgi {
                 })
                 .unwrap_or(default.fail_timeout),
             buffer_body: section
-                .get(findings, "buffer_body", buffer_size)
+                .get(findings, "buffer_body", |value| {
+                    value::bytes_within(value, &BUFFERED)
+                })
                 .unwrap_or(default.buffer_body),
             sticky: sticky::read(section, findings),
             ..default
@@ -230,11 +233,4 @@ fn host_and_port(text: &str) -> Option<Endpoint> {
         None => crate::site::host::parse(host.as_bytes())?,
     };
     Some(Endpoint::Tcp(host.to_owned(), port))
-}
-
-/// Bytes up to [`MOST_BUFFERED`].
-fn buffer_size(value: &DeValue) -> Result<usize, Wrong> {
-    let size = usize::try_from(value::bytes(value)?).ok();
-    let size = size.filter(|size| *size <= MOST_BUFFERED);
-    size.ok_or_else(|| Wrong::new(format!("it is larger than {MOST_BUFFERED} bytes, 1 GiB")))
 }

@@ -121,6 +121,36 @@ pub fn bytes(value: &DeValue) -> Result<u64, Wrong> {
     }
 }
 
+/// A number of bytes in a range.
+///
+/// # Errors
+/// As for [`bytes`], and numbers outside.
+pub fn bytes_within<T: TryFrom<u64>>(
+    value: &DeValue,
+    range: &RangeInclusive<u64>,
+) -> Result<T, Wrong> {
+    let bytes = bytes(value)?;
+    let fitting = Some(bytes).filter(|bytes| range.contains(bytes));
+    fitting
+        .and_then(|bytes| T::try_from(bytes).ok())
+        .ok_or_else(|| {
+            let [least, most] = [range.start(), range.end()].map(|end| in_units(*end));
+            Wrong::new(format!("{bytes} bytes is not between {least} and {most}"))
+        })
+}
+
+/// With the largest unit that leaves no remainder.
+fn in_units(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let mut fitting = units
+        .iter()
+        .filter(|(power, _)| bytes > 0 && bytes.is_multiple_of(1 << power));
+    fitting.next().map_or_else(
+        || bytes.to_string(),
+        |(power, unit)| format!("{}{unit}", bytes >> power),
+    )
+}
+
 /// Digits and a binary unit.
 fn size(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|char: char| !char.is_ascii_digit());

@@ -8,6 +8,7 @@ use jiff::civil::Time;
 use toml::de::DeValue;
 
 use super::diagnostic::{Findings, Wrong};
+use super::parse::{FROM_A_MOMENT, FROM_ZERO};
 use super::section::Section;
 use super::{Circuit, Sticky, circuit, sticky, value};
 
@@ -32,9 +33,6 @@ pub const KEYS: [&str; 17] = [
     "sticky_drain",
 ];
 
-const FROM_ZERO: RangeInclusive<Duration> = Duration::ZERO..=value::LONGEST;
-/// Times that must not be zero.
-pub const FROM_A_MOMENT: RangeInclusive<Duration> = Duration::from_millis(1)..=value::LONGEST;
 /// The number of processes is at most 64, that of spare ones cannot be more.
 const MOST_SPARE: usize = 64;
 

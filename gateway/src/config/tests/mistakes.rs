@@ -272,7 +272,7 @@ fn tells_each_mistake_with_its_place() {
         ),
         (
             "[pool.x]\nfastcgi = 'php:9000'\nbuffer_body = '2GiB'\n",
-            "3:15: it is larger than 1073741824 bytes, 1 GiB",
+            "3:15: 2147483648 bytes is not between 0 and 1GiB",
         ),
         (
             "[pool.x]\nextension = 'x.so'\nsticky = 'a'\nsticky_header = 'b'\n",
