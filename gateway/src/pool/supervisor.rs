@@ -64,7 +64,8 @@ impl Supervisor {
     pub async fn run(mut self) {
         let mut watching = JoinSet::new();
         watching.spawn(rounds::run(self.pool.clone()));
-        let mut event = Event::Tick;
+        // A pool that was stopped while it waited for its predecessors starts nothing.
+        let mut event = self.events.try_recv().unwrap_or(Event::Tick);
         loop {
             match &mut event {
                 Event::Exited(id, _) | Event::Felled(id) => {

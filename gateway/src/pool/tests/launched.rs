@@ -17,6 +17,15 @@ struct Launched {
 impl Launched {
     /// A pool of `extension`, which need not be one, whose worker is this script.
     fn start(script: &str, extension: Option<&Path>, config: &config::Pool) -> Self {
+        Self::start_after(Predecessors::default(), script, extension, config)
+    }
+
+    fn start_after(
+        before: Predecessors,
+        script: &str,
+        extension: Option<&Path>,
+        config: &config::Pool,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let worker = folder.path().join("worker");
         std::fs::write(&worker, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -29,7 +38,7 @@ impl Launched {
             Launcher::Native(worker.clone()),
             None,
             None,
-            Predecessors::default(),
+            before,
             &runtimes,
         );
         Self {
@@ -72,6 +81,19 @@ async fn a_worker_that_exits_is_described_to_requests_and_to_serve() {
     let told = call(&launched.pool).await;
     assert!(matches!(told, Error::CannotStart(reason) if reason.contains("status 3")));
     launched.pool.stop(LONG).await;
+}
+
+#[tokio::test]
+async fn a_pool_that_is_stopped_before_its_turn_starts_nothing() {
+    let mut before = Predecessors::default();
+    let running = before.add();
+    let launched = Launched::start_after(before, "exit 3", None, &config());
+    let mut stop = Box::pin(launched.pool.stop(LONG));
+    let early = tokio::time::timeout(Duration::from_millis(1), &mut stop).await;
+    assert!(early.is_err());
+    drop(running);
+    stop.await;
+    assert_eq!(launched.pool.status().exits, BTreeMap::new());
 }
 
 #[tokio::test]
