@@ -29,26 +29,14 @@ const CONDITIONS: [HeaderName; 6] = [
     IF_UNMODIFIED_SINCE,
 ];
 
-/// The folders from which an application may have files sent.
-pub struct SendFile {
-    /// Links resolved.
-    folders: Vec<PathBuf>,
-    /// By the URL paths that stand for them; links resolved.
-    internal: Vec<(String, PathBuf)>,
-}
+/// The folders from which an application may have files sent. Links in their paths are resolved for each file: a folder
+/// may be a link to the release that is in use.
+pub struct SendFile(config::SendFile);
 
 impl SendFile {
     /// As the pool says. A folder that is gone allows nothing.
     pub fn new(config: &config::SendFile) -> Self {
-        let folders = config.folders.iter().flat_map(|path| path.canonicalize());
-        let internal = config.internal.iter().filter_map(|(prefix, path)| {
-            let real = path.canonicalize().ok()?;
-            Some((prefix.clone(), real))
-        });
-        Self {
-            folders: folders.collect(),
-            internal: internal.collect(),
-        }
+        Self(config.clone())
     }
 
     /// The answer with the file that it names in place of its body; other answers as they are. A header for which the
@@ -77,16 +65,17 @@ impl SendFile {
 
     /// What the headers name, which are removed.
     fn named(&self, headers: &mut HeaderMap) -> Result<Option<Named>, Error> {
-        if !self.folders.is_empty()
+        if !self.0.folders.is_empty()
             && let Some(value) = headers.remove(X_SENDFILE)
         {
             let path = PathBuf::from(&*os_str(value.as_bytes()));
             return Ok(Some(Named {
+                by: By::Path,
                 path,
-                within: self.folders.clone(),
+                within: self.0.folders.clone(),
             }));
         }
-        if !self.internal.is_empty()
+        if !self.0.internal.is_empty()
             && let Some(value) = headers.remove(X_ACCEL_REDIRECT)
         {
             let refused = || Error::BadAnswer(format!("X-Accel-Redirect to {value:?}"));
@@ -99,6 +88,7 @@ impl SendFile {
                 ))
             })?;
             return Ok(Some(Named {
+                by: By::Url,
                 path: folder.join(os_str(rest)),
                 within: vec![folder.to_owned()],
             }));
@@ -108,7 +98,7 @@ impl SendFile {
 
     /// The folder with the longest prefix, and what of the path is below it.
     fn below<'a>(&self, url: &'a [u8]) -> Option<(&'a [u8], &Path)> {
-        let fitting = self.internal.iter().filter_map(|(prefix, folder)| {
+        let fitting = self.0.internal.iter().filter_map(|(prefix, folder)| {
             let rest = url.strip_prefix(prefix.as_bytes())?.strip_prefix(b"/")?;
             Some((rest, folder.as_path()))
         });
@@ -118,26 +108,55 @@ impl SendFile {
 
 /// A file that an application has named.
 struct Named {
+    by: By,
     path: PathBuf,
+    /// The folders that it may be in.
     within: Vec<PathBuf>,
+}
+
+/// How it was named.
+#[derive(Clone, Copy)]
+enum By {
+    /// `X-Sendfile`.
+    Path,
+    /// `X-Accel-Redirect`.
+    Url,
+}
+
+impl By {
+    fn header(self) -> &'static str {
+        match self {
+            Self::Path => "X-Sendfile",
+            Self::Url => "X-Accel-Redirect",
+        }
+    }
+
+    /// The pool's key that allows it.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Path => "sendfile",
+            Self::Url => "accel_redirect",
+        }
+    }
 }
 
 impl Named {
     /// The file, links resolved.
     fn find(self) -> Result<PathBuf, Error> {
-        let shown = self.path.display();
+        let (header, key, shown) = (self.by.header(), self.by.key(), self.path.display());
         if !self.path.is_absolute() {
             return Err(Error::BadAnswer(format!(
-                "X-Sendfile: {shown} is not an absolute path"
+                "{header}: {shown} is not an absolute path"
             )));
         }
+        let mut within = self.within.iter().flat_map(|path| path.canonicalize());
         let real = self.path.canonicalize().map_err(|error| {
-            tracing::error!("the file {shown} that the application wants to be sent: {error}");
+            tracing::error!("{header}: the file {shown}: {error}");
             Error::NotFound
         })?;
-        if !self.within.iter().any(|folder| real.starts_with(folder)) {
+        if !within.any(|folder| real.starts_with(folder)) {
             return Err(Error::BadAnswer(format!(
-                "the file {shown} that it wants to be sent is in no folder of `sendfile`"
+                "{header}: the file {shown} is in no folder of `{key}`"
             )));
         }
         if real.is_file() {
@@ -284,6 +303,43 @@ mod tests {
         ] {
             assert_eq!(folder.get(name, value).await.unwrap(), expected, "{value}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_folder_may_be_a_link_that_is_switched() {
+        let folder = Folder::new();
+        let path = |name: &str| folder.dir.path().join(name);
+        let config = config::SendFile {
+            folders: vec![path("current")],
+            internal: [("/in".to_owned(), path("current"))].into(),
+        };
+        let folder = Folder {
+            sendfile: SendFile::new(&config),
+            dir: folder.dir,
+        };
+        let path = |name: &str| folder.dir.path().join(name);
+        for release in ["public", "public/deep"] {
+            std::os::unix::fs::symlink(path(release), path("next")).unwrap();
+            std::fs::rename(path("next"), path("current")).unwrap();
+            for (name, value) in [
+                ("x-sendfile", "$/current/a.txt"),
+                ("x-accel-redirect", "/in/a.txt"),
+            ] {
+                let sent = folder.get(name, value).await.unwrap();
+                assert_eq!(sent, format!("file of {release}"));
+            }
+        }
+        let before = folder.get("x-sendfile", "$/public/a.txt").await;
+        let refused = before.unwrap_err().to_string();
+        assert!(refused.contains("in no folder of `sendfile`"), "{refused}");
+        std::os::unix::fs::symlink(path("secret/a.txt"), path("current/link.txt")).unwrap();
+        let outside = folder.get("x-accel-redirect", "/in/link.txt").await;
+        let refused = outside.unwrap_err().to_string();
+        assert!(refused.contains("X-Accel-Redirect: "), "{refused}");
+        assert!(
+            refused.ends_with("in no folder of `accel_redirect`"),
+            "{refused}"
+        );
     }
 
     #[tokio::test]
