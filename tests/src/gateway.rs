@@ -38,7 +38,14 @@ pub struct Output {
 /// The gateway's program with these arguments, not started. Its environment holds an `OPERATORS_SECRET`, and what it keeps
 /// goes below the folder of what is built.
 pub fn gateway_command<A: Into<OsString>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    let mut command = Command::new(binary("isapi-gateway"));
+    command_of(&binary("isapi-gateway"), arguments)
+}
+
+fn command_of<A: Into<OsString>>(
+    program: &Path,
+    arguments: impl IntoIterator<Item = A>,
+) -> Command {
+    let mut command = Command::new(program);
     command
         .args(arguments.into_iter().map(Into::into))
         .env_remove("RUST_LOG")
@@ -98,6 +105,15 @@ impl Gateway {
         command
             .arg(configure(folder.path(), text))
             .envs(variables.iter().copied());
+        Self::start(command, folder)
+    }
+
+    /// As [`Self::with_config_in`], of a copy of the program in the folder, with this name.
+    pub fn of_copy(folder: TempDir, name: &str, text: &str) -> Self {
+        let copy = folder.path().join(name);
+        std::fs::copy(binary("isapi-gateway"), &copy).unwrap();
+        let mut command = command_of(&copy, ["serve", "--http", "127.0.0.1:0", "--config"]);
+        command.arg(configure(folder.path(), text));
         Self::start(command, folder)
     }
 

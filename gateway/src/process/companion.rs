@@ -14,19 +14,19 @@ use tokio::process::Command;
 /// The subcommand by which the executable knows what it is for.
 pub const SUBCOMMAND: &str = "run-program";
 
+/// The gateway's executable, also when its file has been replaced by another version since.
+const OWN_EXECUTABLE: &str = "/proc/self/exe";
+
 /// A command that starts the program. The signal comes also when the thread ends that has spawned it.
-///
-/// # Errors
-/// When the gateway's own executable cannot be found.
-pub fn command(program: &Path, arguments: &[String]) -> io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+pub fn command(program: &Path, arguments: &[String]) -> Command {
+    let mut command = Command::new(OWN_EXECUTABLE);
     command
         .arg(SUBCOMMAND)
         .arg(std::process::id().to_string())
         .arg("--")
         .arg(program)
         .args(arguments);
-    Ok(command)
+    command
 }
 
 /// Becomes the program. Returns only when that fails, with the reason.

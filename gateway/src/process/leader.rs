@@ -2,10 +2,8 @@
 
 use std::io;
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use tokio::process::Child;
-use tokio::time::timeout;
 
 use crate::os::{Exit, Group};
 
@@ -47,11 +45,14 @@ impl Leader {
         self.exit.seen(&mut self.child).await;
     }
 
-    /// Asks the group to end, and gives the leader so much time to do so.
-    pub async fn terminate(&mut self, grace: Duration) {
+    /// Asks the group to end, and gives the leader until `grace_over` to do so.
+    pub async fn terminate(&mut self, grace_over: impl Future<Output = ()>) {
         self.group.terminate();
         // Whether it ended in time or not: what is left of the group is killed when it is reaped.
-        let _ = timeout(grace, self.exited()).await;
+        tokio::select! {
+            () = self.exited() => {}
+            () = grace_over => {}
+        }
     }
 
     /// Kills what is left of the group, and reaps the leader.

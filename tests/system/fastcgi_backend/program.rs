@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use system_tests::{Client, Gateway, Process, Signal, fastcgi_program, script, send, wait_until};
+use system_tests::{
+    Client, Gateway, Process, Signal, fastcgi_program, script, send, wait_until,
+};
 use tempfile::TempDir;
 
-fn gateway(folder: TempDir, extra: &str) -> Gateway {
-    let config = r#"
+const CONFIG: &str = r#"
 [[site]]
 [[site.handler]]
 path = "*"
@@ -15,7 +16,9 @@ pool = "app"
 [pool.app]
 program = "{dir}/application"
 "#;
-    Gateway::with_config_in(folder, &[config, extra].concat())
+
+fn gateway(folder: TempDir, extra: &str) -> Gateway {
+    Gateway::with_config_in(folder, &[CONFIG, extra].concat())
 }
 
 fn application(extra: &str) -> Gateway {
@@ -74,6 +77,23 @@ fn a_process_that_was_killed_is_started_again() {
     gateway
         .log()
         .wait_for(&["was killed by signal 9", "it is started again in 100ms"]);
+    wait_until("another one answers", || gateway.get("/").status() == 200);
+    assert_ne!(pid(&gateway), first);
+    gateway.stop();
+}
+
+#[test]
+fn a_process_is_started_again_also_when_the_gateways_file_has_been_replaced() {
+    let folder = TempDir::new().unwrap();
+    fastcgi_program("application", folder.path());
+    let gateway = Gateway::of_copy(folder, "gateway", CONFIG);
+    let first = pid(&gateway);
+    // As a package manager does it: the name is another file's from now on.
+    let file = gateway.folder().join("gateway");
+    let next = script(gateway.folder(), "gateway.next", "exit 9");
+    std::fs::rename(next, file).unwrap();
+    send(first, Signal::KILL);
+    gateway.log().wait_for(&["it is started again in 100ms"]);
     wait_until("another one answers", || gateway.get("/").status() == 200);
     assert_ne!(pid(&gateway), first);
     gateway.stop();
@@ -155,7 +175,7 @@ fn nothing_of_a_program_is_left() {
         .parse()
         .unwrap();
     let child = Process::find(child).unwrap();
-    let socket = socket(&gateway);
+    let socket = socket(gateway.pid());
     assert!(socket.exists());
     gateway.stop();
     child.wait_gone();
@@ -170,11 +190,11 @@ fn a_program_ends_with_a_gateway_that_is_killed() {
     gateway.signal(Signal::KILL);
     // It waits for the end of the processes, too.
     assert!(!gateway.wait_end().success());
-    std::fs::remove_dir_all(socket(&gateway)).unwrap();
+    std::fs::remove_dir_all(socket(gateway.pid())).unwrap();
 }
 
-/// The folder with the socket of the program.
-fn socket(gateway: &Gateway) -> PathBuf {
-    let name = format!("isapi-gateway-{}-0", gateway.pid());
+/// The folder with the socket of the program, of the gateway with this process number.
+fn socket(gateway: u32) -> PathBuf {
+    let name = format!("isapi-gateway-{gateway}-0");
     std::env::temp_dir().join(name)
 }

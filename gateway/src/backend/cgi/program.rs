@@ -151,7 +151,7 @@ async fn keep(mut leader: Leader, pool: String, body: Option<Body>, orders: Orde
         early = orders.must_end() => Some(early),
     };
     if early.is_some() {
-        leader.terminate(GRACE).await;
+        leader.terminate(sleep(GRACE)).await;
     }
     let status = leader.reap().await;
     if let Some(log) = &mut log

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{self, sleep, sleep_until};
 
 use crate::config::{self, Endpoint};
 use crate::error::Error;
@@ -61,7 +61,7 @@ struct Plan {
 struct Health {
     /// Processes that run.
     running: usize,
-    /// Why the last one ended or could not be started.
+    /// Why the last one failed or could not be started; `None` when it ended in order.
     failure: Option<String>,
 }
 
@@ -157,14 +157,12 @@ impl Program {
     /// # Errors
     /// [`Error::CannotStart`] with the reason when no process runs, and the last one has failed.
     pub fn check(&self) -> Result<(), Error> {
-        let health = self.plan.health();
-        match &health.failure {
-            Some(failure) if health.running == 0 => Err(Error::CannotStart(failure.clone())),
-            _ => Ok(()),
-        }
+        let reason = self.plan.health().reason().map(str::to_owned);
+        reason.map_or(Ok(()), |reason| Err(Error::CannotStart(reason)))
     }
 
-    /// Ends the processes, which have `grace` to do so by themselves, with everything in their groups.
+    /// Ends the processes, which have `grace` to do so by themselves, with everything in their groups. When it is called
+    /// again, the time that is over first counts.
     pub async fn stop(&self, grace: Duration) {
         self.stop.send_replace(Some(grace));
         let keepers = {
@@ -192,7 +190,7 @@ async fn keep(plan: Arc<Plan>, mut stop: watch::Receiver<Option<Duration>>) {
             Err(error) => {
                 let failure = format!("{shown} cannot be started: {error}");
                 tracing::error!(pool, "{failure}");
-                plan.health().failure = Some(failure);
+                plan.health().cannot_begin(failure);
                 let pause = backoff.after(Duration::ZERO, false);
                 if is_stopped_within(&mut stop, pause).await {
                     return;
@@ -202,17 +200,17 @@ async fn keep(plan: Arc<Plan>, mut stop: watch::Receiver<Option<Duration>>) {
         };
         let pid = leader.pid();
         tracing::info!(pool, pid, "started {shown}");
-        plan.health().running += 1;
-        let grace = tokio::select! {
-            () = leader.exited() => None,
-            grace = stopped(&mut stop) => Some(grace),
+        plan.health().begin();
+        let is_stopped = tokio::select! {
+            () = leader.exited() => false,
+            () = stopped(&mut stop) => true,
         };
-        if let Some(grace) = grace {
-            leader.terminate(grace).await;
+        if is_stopped {
+            leader.terminate(grace_over(&mut stop)).await;
         }
         let status = leader.reap().await;
-        plan.health().running -= 1;
-        if grace.is_some() {
+        if is_stopped {
+            plan.health().end(None);
             return;
         }
         let (how, is_well) = match status {
@@ -223,35 +221,73 @@ async fn keep(plan: Arc<Plan>, mut stop: watch::Receiver<Option<Duration>>) {
         let pause = backoff.after(started.elapsed(), is_well);
         if pause.is_zero() {
             tracing::info!(pool, pid, "{failure}");
+            plan.health().end(None);
             continue;
         }
         tracing::error!(pool, pid, "{failure}; it is started again in {pause:?}");
-        plan.health().failure = Some(failure);
+        plan.health().end(Some(failure));
         if is_stopped_within(&mut stop, pause).await {
             return;
         }
     }
 }
 
-/// The time that there is to end, once there is an order to stop.
-async fn stopped(stop: &mut watch::Receiver<Option<Duration>>) -> Duration {
-    match stop.wait_for(Option::is_some).await {
-        Ok(grace) => grace.unwrap_or_default(),
-        // The program was dropped.
-        Err(_) => Duration::ZERO,
+/// Waits for an order to stop. An error means that the program was dropped.
+async fn stopped(stop: &mut watch::Receiver<Option<Duration>>) {
+    let _ = stop.wait_for(Option::is_some).await;
+}
+
+/// Waits until the time is over that there is to end: that of the order to stop, or of a later one if it is over sooner.
+async fn grace_over(stop: &mut watch::Receiver<Option<Duration>>) {
+    let mut deadline = None;
+    loop {
+        let grace = stop.borrow_and_update().unwrap_or_default();
+        let next = time::Instant::now() + grace;
+        let nearest = deadline.map_or(next, |deadline| next.min(deadline));
+        deadline = Some(nearest);
+        tokio::select! {
+            () = sleep_until(nearest) => return,
+            changed = stop.changed() => if changed.is_err() {
+                return;
+            }
+        }
     }
 }
 
 async fn is_stopped_within(stop: &mut watch::Receiver<Option<Duration>>, pause: Duration) -> bool {
     tokio::select! {
-        _ = stopped(stop) => true,
+        () = stopped(stop) => true,
         () = sleep(pause) => false,
+    }
+}
+
+impl Health {
+    /// A process runs.
+    fn begin(&mut self) {
+        self.running += 1;
+    }
+
+    /// None could be started.
+    fn cannot_begin(&mut self, why: String) {
+        self.failure = Some(why);
+    }
+
+    /// A process has ended, in order or not. That is one step, or a request would see what became of an earlier one.
+    fn end(&mut self, failure: Option<String>) {
+        self.running -= 1;
+        self.failure = failure;
+    }
+
+    /// Why there is no process to hope for.
+    fn reason(&self) -> Option<&str> {
+        let failure = self.failure.as_deref();
+        failure.filter(|_| self.running == 0)
     }
 }
 
 impl Plan {
     fn spawn(&self) -> io::Result<Leader> {
-        let mut command = companion::command(&self.file, &self.arguments)?;
+        let mut command = companion::command(&self.file, &self.arguments);
         Group::lead(&mut command)
             .env_clear()
             .envs(environment::inherited())
@@ -324,6 +360,43 @@ mod tests {
                 prop_assert!(pause <= LONGEST_PAUSE);
                 prop_assert_eq!(pause.is_zero(), is_well && life >= LEAST_LIFE);
             }
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_process_failed_of_is_forgotten_when_one_ends_in_order() {
+        let mut health = Health::default();
+        assert_eq!(health.reason(), None, "the first one is being started");
+        health.cannot_begin("missing".into());
+        assert_eq!(health.reason(), Some("missing"));
+        health.begin();
+        assert_eq!(health.reason(), None);
+        health.end(Some("status 7".into()));
+        assert_eq!(health.reason(), Some("status 7"));
+        health.begin();
+        health.end(None);
+        assert_eq!(health.reason(), None);
+        // Another one runs.
+        health.begin();
+        health.begin();
+        health.end(Some("status 7".into()));
+        assert_eq!(health.reason(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_grace_that_is_over_first_counts() {
+        let seconds = Duration::from_secs;
+        for (first, second, over) in [(60, 5, 6), (5, 60, 5)] {
+            let (orders, mut stop) = watch::channel(Some(seconds(first)));
+            let begun = time::Instant::now();
+            let hurry = async {
+                sleep(seconds(1)).await;
+                orders.send_replace(Some(seconds(second)));
+            };
+            tokio::join!(hurry, grace_over(&mut stop));
+            assert_eq!(begun.elapsed(), seconds(over));
+            drop(orders);
+            grace_over(&mut stop).await;
         }
     }
 

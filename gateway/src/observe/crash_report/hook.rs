@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::os::Group;
 use crate::process::leader::Leader;
@@ -83,7 +83,7 @@ impl Hook {
         let end = async {
             let in_time = timeout(self.limit, leader.exited()).await.is_ok();
             if !in_time {
-                leader.terminate(GRACE).await;
+                leader.terminate(sleep(GRACE)).await;
             }
             (leader.reap().await, in_time)
         };
