@@ -29,7 +29,7 @@ pub fn give(overview: &Overview, pool: &str, order: Order) -> Result<String, (St
         return Err((StatusCode::NOT_FOUND, text));
     };
     let Some(workers) = backend.workers() else {
-        let text = format!("the pool \"{pool}\" has no workers: each request starts a program\n");
+        let text = format!("the pool \"{pool}\" has no workers: only those of extensions have\n");
         return Err((StatusCode::CONFLICT, text));
     };
     let done = match order {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::body::Body;
 use crate::dispatch::Origin;
 use crate::error::Error;
-use crate::observe::status::PoolStatus;
+use crate::observe::status::{PoolState, PoolStatus};
 use crate::pool::Pool;
 use crate::response::Answer;
 use crate::site::Target;
@@ -91,6 +91,28 @@ impl Backend {
             Backend::FastCgi(fastcgi) => fastcgi.status(),
             #[cfg(feature = "in-process")]
             Backend::InProcess(inside) => PoolStatus::new(inside.pool(), "extension"),
+        }
+    }
+
+    /// Whether it serves, as the status tells it.
+    pub fn state(&self) -> PoolState {
+        match self {
+            Backend::Isapi(isapi) => isapi.workers().state(),
+            Backend::Cgi(_) => PoolState::Running,
+            Backend::FastCgi(fastcgi) => fastcgi.state(),
+            #[cfg(feature = "in-process")]
+            Backend::InProcess(_) => PoolState::Running,
+        }
+    }
+
+    /// Requests that wait for room in it.
+    pub fn queued(&self) -> usize {
+        match self {
+            Backend::Isapi(isapi) => isapi.workers().queued(),
+            Backend::Cgi(cgi) => cgi.queued(),
+            Backend::FastCgi(fastcgi) => fastcgi.queued(),
+            #[cfg(feature = "in-process")]
+            Backend::InProcess(_) => 0,
         }
     }
 

@@ -81,7 +81,7 @@ impl Overview {
     /// Whether every pool can answer requests.
     pub fn is_ready(&self) -> bool {
         let Parts { backends, .. } = self.parts();
-        let are_ready = || backends.iter().all(|pool| pool.status().state.is_ready());
+        let are_ready = || backends.iter().all(|pool| pool.state().is_ready());
         self.serving.load(Relaxed) && !self.stopping.load(Relaxed) && are_ready()
     }
 

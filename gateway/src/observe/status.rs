@@ -121,7 +121,7 @@ pub enum PoolState {
     Starting,
     /// There is no worker, because no request wants one.
     Idle,
-    /// Workers do not start.
+    /// Workers do not start, or no address of an application answers.
     Failed,
     /// Workers have died too often (rapid-fail protection).
     Off,

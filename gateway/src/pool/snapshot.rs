@@ -38,7 +38,7 @@ impl Pool {
                 .as_ref()
                 .map(|failure| failure.reason.clone()),
             generation: roster.generation,
-            queued: self.queue.len(),
+            queued: self.queued(),
             trace: self.trace().map(|level| level.name().to_owned()),
             exits: exits
                 .iter()
@@ -49,6 +49,16 @@ impl Pool {
             workers: roster.members.iter().map(worker_status).collect(),
             ..PoolStatus::new(&self.name, "extension")
         }
+    }
+
+    /// Whether it serves, as the status tells it.
+    pub fn state(&self) -> PoolState {
+        state(&self.roster.borrow())
+    }
+
+    /// Requests for which no worker has room.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
     }
 
     /// Has all workers replaced, because the operator wants it.

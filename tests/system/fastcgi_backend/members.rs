@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use system_tests::{Application, Client, Gate, Gateway};
+use system_tests::{Application, Client, Gate, Gateway, gateway_command, run};
 use tempfile::TempDir;
 
 /// A gateway before three addresses in its folder: `a`, `b` and `c`.
@@ -91,14 +91,26 @@ fn what_does_not_listen_is_passed_over_and_tried_again() {
 fn without_any_of_them_it_is_502_until_one_is_back() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().to_owned();
-    let gateway = gateway(folder, "max_fails = 1\nfail_timeout = \"1h\"\n");
+    let admin = format!("unix:{}", path.join("admin.sock").display());
+    let extra = format!("max_fails = 1\nfail_timeout = \"1h\"\n[admin]\nlisten = \"{admin}\"\n");
+    let gateway = gateway(folder, &extra);
+    let told = |what: &str| {
+        let status = run(&mut gateway_command([
+            "status", "--json", "--admin", &admin,
+        ]));
+        assert!(status.out.contains(what), "{status:?}");
+    };
+    told("\"state\": \"running\"");
     for _ in 0..3 {
         assert_eq!(gateway.get("/").status(), 502);
     }
+    told("\"state\": \"failed\"");
+    told(": cannot connect: ");
     // All are left out for an hour, and yet each is tried.
     let _back = member(&path, "c");
     assert_eq!(gateway.get("/").text(), "c");
     assert_eq!(gateway.get("/").text(), "c");
+    told("\"state\": \"running\"");
     gateway.stop();
 }
 

@@ -66,9 +66,14 @@ impl Cgi {
     pub fn status(&self) -> PoolStatus {
         PoolStatus {
             program: self.program.display().to_string(),
-            queued: self.waiting.load(Ordering::Relaxed),
+            queued: self.queued(),
             ..PoolStatus::new(self.pool(), "cgi")
         }
+    }
+
+    /// Requests that wait for a process.
+    pub fn queued(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Runs one request in a process of its own. The program is ended when the future or the answer's body is

@@ -11,6 +11,8 @@ struct Member {
     failures: usize,
     /// Until when it is left out.
     out: Option<Instant>,
+    /// Why, if it ever was.
+    reason: String,
 }
 
 /// The addresses of one application, by their numbers from 0.
@@ -52,13 +54,12 @@ impl Balance {
         preferred: Option<usize>,
         tried: &[usize],
     ) -> Option<usize> {
-        let is_out = |member: &Member| member.out.is_some_and(|until| until > now);
         let count = self.members.len();
         let order = (0..count).map(|step| (self.next + step) % count);
         let untried: Vec<usize> = order.filter(|index| !tried.contains(index)).collect();
         let has_room = |index: &usize| self.members[*index].active < self.limits.concurrency;
         let mut well = untried.clone();
-        well.retain(|index| !is_out(&self.members[*index]));
+        well.retain(|index| !self.members[*index].is_out(now));
         let chosen = if well.is_empty() {
             let out = untried.into_iter().filter(has_room);
             out.min_by_key(|index| self.members[*index].out)
@@ -90,9 +91,8 @@ impl Balance {
         member.out = None;
     }
 
-    /// An address has failed. Returns whether it is left out from now on. The only one there is never is.
-    pub fn failed(&mut self, index: usize, now: Instant) -> bool {
-        let is_alone = self.members.len() == 1;
+    /// An address has failed. Returns whether it is left out from now on.
+    pub fn failed(&mut self, index: usize, now: Instant, why: &str) -> bool {
         let Limits {
             max_fails,
             fail_timeout,
@@ -100,12 +100,27 @@ impl Balance {
         } = self.limits;
         let member = &mut self.members[index];
         member.failures = member.failures.saturating_add(1);
-        if is_alone || max_fails == 0 || member.failures < max_fails {
+        if max_fails == 0 || member.failures < max_fails {
             return false;
         }
-        let was_out = member.out.is_some_and(|until| until > now);
+        let was_out = member.is_out(now);
         member.out = Some(now + fail_timeout);
+        why.clone_into(&mut member.reason);
         !was_out
+    }
+
+    /// Why the last address was left out, while all of them are.
+    pub fn failure(&self, now: Instant) -> Option<&str> {
+        let mut members = self.members.iter();
+        let last = self.members.iter().max_by_key(|member| member.out)?;
+        let are_out = members.all(|member| member.is_out(now));
+        are_out.then_some(&last.reason)
+    }
+}
+
+impl Member {
+    fn is_out(&self, now: Instant) -> bool {
+        self.out.is_some_and(|until| until > now)
     }
 }
 
@@ -143,17 +158,20 @@ mod tests {
     fn failures_in_a_row_put_one_out_for_a_time() {
         let now = Instant::now();
         let mut balance = Balance::new(2, LIMITS);
-        assert!(!balance.failed(0, now));
+        assert!(!balance.failed(0, now, "refused"));
         balance.succeeded(0);
-        assert!(!balance.failed(0, now));
-        assert!(balance.failed(0, now));
-        assert!(!balance.failed(0, now), "told once");
+        assert!(!balance.failed(0, now, "refused"));
+        assert!(balance.failed(0, now, "refused"));
+        assert!(!balance.failed(0, now, "refused"), "told once");
         assert_eq!(balance.choose(now, Some(0), &[]), Some(1));
         assert_eq!(balance.choose(now, None, &[]), Some(1));
         assert_eq!(balance.choose(now, None, &[]), None, "full, and 0 is out");
         let later = now + LIMITS.fail_timeout;
         assert_eq!(balance.choose(later, None, &[]), Some(0));
-        assert!(balance.failed(0, later), "one failure more is enough");
+        assert!(
+            balance.failed(0, later, "refused"),
+            "one failure more is enough"
+        );
         assert_eq!(balance.choose(later, None, &[]), None);
     }
 
@@ -163,8 +181,8 @@ mod tests {
         let second = now + Duration::from_secs(1);
         let mut balance = Balance::new(2, LIMITS);
         for (index, at) in [(1, now), (0, second)] {
-            balance.failed(index, at);
-            assert!(balance.failed(index, at));
+            balance.failed(index, at, "refused");
+            assert!(balance.failed(index, at, "refused"));
         }
         assert_eq!(balance.choose(second, None, &[]), Some(1));
         assert_eq!(balance.choose(second, None, &[1]), Some(0));
@@ -172,13 +190,30 @@ mod tests {
     }
 
     #[test]
-    fn one_address_alone_is_never_out() {
+    fn one_address_alone_is_tried_also_when_it_is_out() {
         let now = Instant::now();
         let mut balance = Balance::new(1, LIMITS);
-        for _ in 0..10 {
-            assert!(!balance.failed(0, now));
-        }
+        assert_eq!(
+            [(); 3].map(|()| balance.failed(0, now, "refused")),
+            [false, true, false]
+        );
         assert_eq!(balance.choose(now, None, &[]), Some(0));
+    }
+
+    #[test]
+    fn an_application_has_failed_while_all_its_addresses_are_out() {
+        let now = Instant::now();
+        let second = now + Duration::from_secs(1);
+        let mut balance = Balance::new(2, LIMITS);
+        for (index, at, why) in [(1, second, "later"), (0, now, "earlier")] {
+            assert_eq!(balance.failure(at), None);
+            balance.failed(index, at, "at first");
+            assert!(balance.failed(index, at, why));
+        }
+        assert_eq!(balance.failure(second), Some("later"));
+        assert_eq!(balance.failure(now + LIMITS.fail_timeout), None);
+        balance.succeeded(1);
+        assert_eq!(balance.failure(second), None);
     }
 
     proptest! {
@@ -195,7 +230,7 @@ mod tests {
                         let index = held.swap_remove(index % held.len());
                         balance.release(index);
                     },
-                    2 => { balance.failed(index, now); }
+                    2 => { balance.failed(index, now, "refused"); }
                     _ => balance.succeeded(index),
                 }
                 prop_assert_eq!(balance.active(), held.len());

@@ -176,20 +176,34 @@ impl FastCgi {
     /// What there is to tell, but for the counters of its requests.
     pub fn status(&self) -> PoolStatus {
         let addresses = self.members.iter().map(|member| &*member.origin.address);
-        let fault = self
-            .program
-            .as_ref()
-            .and_then(|program| program.check().err());
         PoolStatus {
             program: addresses.collect::<Vec<_>>().join(", "),
-            state: match fault {
-                None => PoolState::Running,
-                Some(_) => PoolState::Failed,
-            },
-            reason: fault.map(|error| error.to_string()),
-            queued: self.places.waiting(),
+            state: self.state(),
+            reason: self.failure(),
+            queued: self.queued(),
             ..PoolStatus::new(&self.name, "fastcgi")
         }
+    }
+
+    /// Whether it serves.
+    pub fn state(&self) -> PoolState {
+        match self.failure() {
+            None => PoolState::Running,
+            Some(_) => PoolState::Failed,
+        }
+    }
+
+    /// Requests that wait for a place.
+    pub fn queued(&self) -> usize {
+        self.places.waiting()
+    }
+
+    /// Why no request can hope for an answer now.
+    fn failure(&self) -> Option<String> {
+        let program = self.program.as_ref();
+        let fault = program.and_then(|program| program.check().err());
+        let told = fault.map(|error| error.to_string());
+        told.or_else(|| self.places.failure())
     }
 
     /// The files that the application may have sent.
@@ -267,13 +281,13 @@ impl FastCgi {
                 None => match Stream::connect(&member.address, self.connect_timeout).await {
                     Ok(stream) => Connection::new(stream),
                     Err(error) => {
+                        let error = format!("{}: cannot connect: {error}", member.address);
                         self.note_failure(&place, &error);
                         tried.push(place.member);
-                        let error = format!("{}: cannot connect: {error}", member.address);
-                        place = self
-                            .places
-                            .another(place, &tried)
-                            .ok_or(Error::BackendDied(error))?;
+                        if tried.len() == self.members.len() {
+                            return Err(Error::BackendDied(error));
+                        }
+                        place = self.places.another(place, &tried).await?;
                         continue;
                     }
                 },
@@ -326,6 +340,8 @@ impl FastCgi {
             Err(fault) => fault,
         };
         let is_stale = is_reused && !reply.is_begun() && matches!(fault, Fault::Closed(_));
+        let is_of_address = fault.is_of_address();
+        let error = fault.before_head(&origin);
         let place = reply.give_up();
         if let Some(place) = place {
             if is_stale {
@@ -336,17 +352,20 @@ impl FastCgi {
                     let body = body.unwrap_or_else(body::empty);
                     return Err(Failed::Again(place, body));
                 }
-            } else if fault.is_of_address() {
-                self.note_failure(&place, &"it did not answer");
+            } else if is_of_address {
+                self.note_failure(&place, &error.to_string());
             }
         }
-        Err(Failed::ForGood(fault.before_head(&origin)))
+        Err(Failed::ForGood(error))
     }
 
-    fn note_failure(&self, place: &Place, why: &dyn std::fmt::Display) {
-        if self.places.failed(place) {
+    fn note_failure(&self, place: &Place, why: &str) {
+        if self.places.failed(place, why) {
             let (pool, address) = (&self.name, &self.members[place.member].address);
-            tracing::error!(pool, "{address} is left out for a time: {why}");
+            match self.members.len() {
+                1 => tracing::error!(pool, "{address} fails again and again: {why}"),
+                _ => tracing::error!(pool, "{address} is left out for a time: {why}"),
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 //! The places at an application's addresses, and the queue of those who wait for one: first come first served, bounded
-//! by length and time.
+//! by length and time. Those who have waited already and found an address dead are served before all others.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,8 @@ struct State {
 
 struct Waiter {
     preferred: Option<usize>,
+    /// The addresses that will not do.
+    tried: Vec<usize>,
     answer: oneshot::Sender<Place>,
 }
 
@@ -68,15 +70,37 @@ impl Places {
     /// # Errors
     /// [`Error::Overloaded`] when the queue is full or nothing became free in time, [`Error::Stopping`].
     pub async fn take(self: &Arc<Self>, preferred: Option<usize>) -> Result<Place, Error> {
+        self.find(preferred, &[]).await
+    }
+
+    /// Gives a place up for one at an address that has not been tried, and waits until there is one. There must be such
+    /// an address.
+    ///
+    /// # Errors
+    /// As [`Self::take`]; at the stop only when there is no place at once.
+    pub async fn another(self: &Arc<Self>, place: Place, tried: &[usize]) -> Result<Place, Error> {
+        drop(place);
+        self.find(None, tried).await
+    }
+
+    async fn find(
+        self: &Arc<Self>,
+        preferred: Option<usize>,
+        tried: &[usize],
+    ) -> Result<Place, Error> {
+        let is_first = tried.is_empty();
         let place = {
             let mut state = self.lock();
-            if state.stopping {
+            if state.stopping && is_first {
                 return Err(Error::Stopping);
             }
-            if state.waiters.is_empty()
-                && let Some(member) = state.balance.choose(Instant::now(), preferred, &[])
+            if (state.waiters.is_empty() || !is_first)
+                && let Some(member) = state.balance.choose(Instant::now(), preferred, tried)
             {
                 return Ok(self.place(member));
+            }
+            if state.stopping {
+                return Err(Error::Stopping);
             }
             if state.waiters.len() >= self.queue_length {
                 state.waiters.retain(|waiter| !waiter.answer.is_closed());
@@ -86,7 +110,16 @@ impl Places {
                 return Err(Error::Overloaded(format!("{limit} requests wait already")));
             }
             let (answer, place) = oneshot::channel();
-            state.waiters.push_back(Waiter { preferred, answer });
+            let waiter = Waiter {
+                preferred,
+                tried: tried.to_vec(),
+                answer,
+            };
+            let at = match is_first {
+                true => state.waiters.len(),
+                false => state.waiters.partition_point(|waiter| !waiter.is_first()),
+            };
+            state.waiters.insert(at, waiter);
             place
         };
         // An address may be back meanwhile.
@@ -101,21 +134,21 @@ impl Places {
         }
     }
 
-    /// Gives a place up for one at an address that has not been tried; `None` when there is none now.
-    pub fn another(self: &Arc<Self>, place: Place, tried: &[usize]) -> Option<Place> {
-        drop(place);
-        let member = self.lock().balance.choose(Instant::now(), None, tried)?;
-        Some(self.place(member))
-    }
-
     /// The place's address has answered.
     pub fn succeeded(&self, place: &Place) {
         self.lock().balance.succeeded(place.member);
     }
 
     /// The place's address has failed. Returns whether it is left out from now on.
-    pub fn failed(&self, place: &Place) -> bool {
-        self.lock().balance.failed(place.member, Instant::now())
+    pub fn failed(&self, place: &Place, why: &str) -> bool {
+        let mut state = self.lock();
+        state.balance.failed(place.member, Instant::now(), why)
+    }
+
+    /// Why the last address was left out, while all of them are.
+    pub fn failure(&self) -> Option<String> {
+        let state = self.lock();
+        state.balance.failure(Instant::now()).map(str::to_owned)
     }
 
     /// Sends those who wait away and waits until all places have been given back, at most so long.
@@ -147,24 +180,31 @@ impl Places {
         }
     }
 
-    /// Hands out what is free, the first waiter first.
+    /// Hands out what is free, the first waiter first; those that only some addresses will do for hold nobody back.
     fn serve(self: &Arc<Self>) {
         // Places of waiters who have left are given back behind the lock.
         let mut left_behind = Vec::new();
         let mut state = self.lock();
-        while let Some(waiter) = state.waiters.front() {
+        let State {
+            balance, waiters, ..
+        } = &mut *state;
+        let mut at = 0;
+        while let Some(waiter) = waiters.get(at) {
             if waiter.answer.is_closed() {
-                state.waiters.pop_front();
+                waiters.remove(at);
                 continue;
             }
-            let preferred = waiter.preferred;
-            let Some(member) = state.balance.choose(Instant::now(), preferred, &[]) else {
-                break;
-            };
-            if let Some(waiter) = state.waiters.pop_front()
-                && let Err(place) = waiter.answer.send(self.place(member))
-            {
-                left_behind.push(place);
+            match balance.choose(Instant::now(), waiter.preferred, &waiter.tried) {
+                Some(member) => {
+                    if let Some(waiter) = waiters.remove(at)
+                        && let Err(place) = waiter.answer.send(self.place(member))
+                    {
+                        left_behind.push(place);
+                    }
+                }
+                // There is none for those behind it either.
+                None if waiter.is_first() => break,
+                None => at += 1,
             }
         }
         drop(state);
@@ -174,6 +214,13 @@ impl Places {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing under this lock can panic half-way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiter {
+    /// Whether it has not been at any address yet.
+    fn is_first(&self) -> bool {
+        self.tried.is_empty()
     }
 }
 
@@ -251,11 +298,49 @@ mod tests {
     async fn another_is_one_that_was_not_tried() {
         let places = places(1, 5, Duration::from_secs(5));
         let first = places.take(Some(0)).await.unwrap();
-        assert!(places.failed(&first));
-        let second = places.another(first, &[0]).unwrap();
+        assert!(places.failed(&first, "refused"));
+        let second = places.another(first, &[0]).await.unwrap();
         assert_eq!(second.member, 1);
-        assert!(places.another(second, &[0, 1]).is_none());
+        drop(second);
         assert_eq!(places.take(Some(0)).await.unwrap().member, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_is_waited_for_where_it_only_lacks_room() {
+        let places = places(1, 2, Duration::from_secs(5));
+        let dead = places.take(Some(0)).await.unwrap();
+        let busy = places.take(Some(1)).await.unwrap();
+        let mut fresh = Box::pin(places.take(None));
+        assert!(futures_poll(&mut fresh).await.is_none());
+        let mut again = Box::pin(places.another(dead, &[0]));
+        assert!(futures_poll(&mut again).await.is_none());
+        // The one that is free now does for the others, who were behind.
+        let first = futures_poll(&mut fresh).await.unwrap().unwrap();
+        assert_eq!(first.member, 0);
+        let mut late = Box::pin(places.take(None));
+        assert!(futures_poll(&mut late).await.is_none());
+        drop(busy);
+        assert_eq!(futures_poll(&mut again).await.unwrap().unwrap().member, 1);
+        assert!(futures_poll(&mut late).await.is_some());
+        // It waits no longer than others.
+        let busy = places.take(Some(1)).await.unwrap();
+        let none = places.another(first, &[0]).await;
+        assert!(matches!(none, Err(Error::Overloaded(text)) if text.contains("5s")));
+        drop(busy);
+    }
+
+    #[tokio::test]
+    async fn at_the_stop_a_request_that_runs_may_still_try_another() {
+        let places = places(1, 5, Duration::from_secs(5));
+        let [one, two] = [
+            places.take(Some(0)).await.unwrap(),
+            places.take(Some(1)).await.unwrap(),
+        ];
+        places.stop(Duration::ZERO).await;
+        let none = places.another(one, &[0]).await;
+        assert!(matches!(none, Err(Error::Stopping)));
+        let free = places.another(two, &[1]).await.unwrap();
+        assert_eq!(free.member, 0);
     }
 
     /// What a future has now, when it was polled once.
