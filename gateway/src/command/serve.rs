@@ -10,17 +10,18 @@ mod plan;
 mod pools;
 
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
 use super::launchers::Launchers;
-use super::listeners::Bound;
+use super::listeners::{Bound, Listening};
 use super::watchdog;
 use crate::admin::Admin;
 use crate::config::Config;
+use crate::observe::access_log::AccessLog;
 use crate::observe::crash_report::Keeper;
 use crate::observe::{Ledger, Overview};
 use crate::os::{self, Notice, OrderSignal, STOP_SIGNALS, StopSignals};
@@ -28,7 +29,7 @@ use crate::runtime::Runtimes;
 use crate::shutdown::{Connections, end_at_next};
 use gateway::{BACKEND_GRACE, Gateway};
 use orders::Orders;
-use pools::Prepared;
+use pools::{Backends, Prepared};
 
 pub use orders::Source;
 
@@ -69,7 +70,7 @@ pub fn run(config: Config, source: Option<Source>, start: Start) -> anyhow::Resu
 async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::Result<()> {
     let mut signals =
         StopSignals::catch().with_context(|| format!("cannot catch {STOP_SIGNALS}"))?;
-    let mut reopen = OrderSignal::reopen().context("cannot catch SIGUSR1")?;
+    let reopen = OrderSignal::reopen().context("cannot catch SIGUSR1")?;
     let (remote, orders) = mpsc::channel(ORDERS);
     let mut orders = Orders::new(source, orders).context("cannot catch SIGHUP")?;
     let log = config
@@ -80,6 +81,7 @@ async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::
     let bound = Bound::first(&config.server)?;
     let connections = Arc::new(Connections::default());
     let overview = Arc::new(Overview::new(Arc::clone(&connections)));
+    tokio::spawn(reopen_log(reopen, Arc::downgrade(&overview)));
     let admin = config
         .admin
         .as_ref()
@@ -97,57 +99,44 @@ async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::
             return Ok(());
         }
     };
-    let keeper = Keeper::start(&config.crash)?;
-    let reports = keeper.as_ref().map(Keeper::reports);
-    let all = config.pools.keys();
-    let prepared = match start {
-        Start::WhenLoaded | Start::AtOnce => {
-            Prepared::of(&config, all, &launchers, reports.as_ref())?
-        }
-        #[cfg(feature = "in-process")]
-        Start::InProcess => Prepared::in_process(&config, &launchers)?,
+    let mut begun = Begun {
+        launchers,
+        keeper: None,
+        backends: Backends::new(),
     };
-    let backends = prepared.start_all(&runtimes);
-    let pools = config.pools.keys().map(String::as_str);
     let access_log = log.as_ref().map(|(log, _)| Arc::clone(log));
-    let ledger = Arc::new(Ledger::new(access_log, pools, &Ledger::default()));
-    overview.set(ledger, backends.values().cloned().collect());
-
-    if start == Start::WhenLoaded {
-        tokio::select! {
-            loaded = pools::loaded(&backends) => if let Err(error) = loaded {
-                pools::stop(backends.into_values(), BACKEND_GRACE).await;
-                launchers.stop().await;
-                finish(keeper).await;
-                return Err(error);
-            },
-            name = signals.next() => {
-                tracing::info!("{name}: stopping before the extension was loaded");
-                pools::stop(backends.into_values(), BACKEND_GRACE).await;
-                launchers.stop().await;
-                finish(keeper).await;
-                return Ok(());
-            }
+    let ready = tokio::select! {
+        ready = begun.make_ready(&config, start, bound, &runtimes, &overview, access_log) => {
+            ready.map(Some)
         }
-    }
-
-    let listening = bound.listen()?;
-    listening.announce()?;
+        name = signals.next() => {
+            tracing::info!("{name}: stopping before the extension was loaded");
+            Ok(None)
+        }
+    };
+    let listening = match ready {
+        Ok(Some(listening)) => listening,
+        early => {
+            begun.stop().await;
+            return early.map(drop);
+        }
+    };
+    let Begun {
+        launchers,
+        keeper,
+        backends,
+    } = begun;
     overview.serve();
     os::notify(Notice::Ready);
     tokio::spawn(watchdog::run(runtimes.clone()));
     let mut gateway = Gateway::new(
         config, runtimes, launchers, backends, log, &overview, listening,
     )
-    .report_to(reports);
+    .report_to(keeper.as_ref().map(Keeper::reports));
 
     let name = loop {
         let order = tokio::select! {
             name = signals.next() => break name,
-            () = reopen.next() => {
-                gateway.reopen_log();
-                continue;
-            }
             order = orders.next(gateway.is_watching()) => order,
         };
         tokio::select! {
@@ -174,9 +163,69 @@ async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::
     Ok(())
 }
 
+/// What has begun to run before there is a gateway.
+struct Begun {
+    launchers: Launchers,
+    keeper: Option<Keeper>,
+    backends: Backends,
+}
+
+impl Begun {
+    /// Starts what the configuration names, and listens. Whatever comes of it, all that has begun is there to be stopped.
+    async fn make_ready(
+        &mut self,
+        config: &Config,
+        start: Start,
+        bound: Bound,
+        runtimes: &Runtimes,
+        overview: &Overview,
+        log: Option<Arc<AccessLog>>,
+    ) -> anyhow::Result<Listening> {
+        self.keeper = Keeper::start(&config.crash)?;
+        let reports = self.keeper.as_ref().map(Keeper::reports);
+        let all = config.pools.keys();
+        let prepared = match start {
+            Start::WhenLoaded | Start::AtOnce => {
+                Prepared::of(config, all, &self.launchers, reports.as_ref())?
+            }
+            #[cfg(feature = "in-process")]
+            Start::InProcess => Prepared::in_process(config, &self.launchers)?,
+        };
+        self.backends = prepared.start_all(runtimes);
+        let pools = config.pools.keys().map(String::as_str);
+        let ledger = Arc::new(Ledger::new(log, pools, &Ledger::default()));
+        overview.set(ledger, self.backends.values().cloned().collect());
+        if start == Start::WhenLoaded {
+            pools::loaded(&self.backends).await?;
+        }
+        let listening = bound.listen()?;
+        listening.announce()?;
+        Ok(listening)
+    }
+
+    async fn stop(self) {
+        pools::stop(self.backends.into_values(), BACKEND_GRACE).await;
+        self.launchers.stop().await;
+        finish(self.keeper).await;
+    }
+}
+
 async fn finish(keeper: Option<Keeper>) {
     if let Some(keeper) = keeper {
         keeper.finish(LAST_REPORTS).await;
+    }
+}
+
+/// Has the access log's file opened again at each signal, as long as there is a gateway; a reload makes no difference.
+async fn reopen_log(mut signal: OrderSignal, overview: Weak<Overview>) {
+    loop {
+        signal.next().await;
+        let Some(overview) = overview.upgrade() else {
+            return;
+        };
+        if let Some(log) = &overview.ledger().log {
+            log.reopen();
+        }
     }
 }
 

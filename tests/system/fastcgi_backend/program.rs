@@ -1,10 +1,11 @@
 //! Programs that the gateway starts: shared among processes, started again, ended with everything that is theirs.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::PathBuf;
 
 use system_tests::{
-    Client, Gateway, Process, Signal, fastcgi_program, script, send, wait_until,
+    Client, Gateway, Process, Signal, fastcgi_program, gateway_command, script, send, wait_until,
 };
 use tempfile::TempDir;
 
@@ -179,6 +180,28 @@ fn nothing_of_a_program_is_left() {
     assert!(socket.exists());
     gateway.stop();
     child.wait_gone();
+    assert!(!socket.exists());
+}
+
+#[test]
+fn nothing_of_it_is_left_when_the_gateway_cannot_say_that_it_listens() {
+    let folder = TempDir::new().unwrap();
+    fastcgi_program("application", folder.path());
+    let config = folder.path().join("gateway.toml");
+    let text = CONFIG.replace("{dir}", folder.path().to_str().unwrap());
+    std::fs::write(&config, text).unwrap();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let child = gateway_command(["serve", "--http", "127.0.0.1:0", "--config"])
+        .arg(config)
+        .stdout(full)
+        .spawn()
+        .unwrap();
+    let socket = socket(child.id());
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(error.contains("cannot write to standard output"), "{error}");
+    assert!(error.contains("started"), "{error}");
     assert!(!socket.exists());
 }
 

@@ -186,6 +186,49 @@ fn an_extension_that_must_not_run_twice_does_not() {
 }
 
 #[test]
+fn nor_does_it_when_it_is_taken_out_and_comes_back_meanwhile() {
+    let alone = steady("overlap = false");
+    let with = config(&[("a", &alone), ("b", &steady(""))]);
+    let gateway = Gateway::with_config_in(folder(), &with);
+    let old = gateway.get("/a/").process();
+    let gate = Gate::new(gateway.folder());
+    let mut running = Client::connect(gateway.address());
+    running.request("GET", &format!("/a/?wait={}", gate.path()), &[], b"");
+    gateway.log().wait_for(&["steady: waiting"]);
+    assert_eq!(gateway.processes().len(), 2);
+    goes_over(&gateway, &config(&[("b", &steady(""))]));
+    goes_over(&gateway, &with);
+    let mut waiting = Client::connect(gateway.address());
+    waiting.request("GET", "/a/", &[], b"");
+    assert_eq!(gateway.processes().len(), 2);
+    let open = gate.open();
+    assert_eq!(running.reply("GET").process(), old);
+    drop(open);
+    let reply = waiting.reply("GET");
+    assert_eq!(reply.text(), "version 1");
+    assert_ne!(reply.process(), old);
+    gateway.stop();
+}
+
+#[test]
+fn the_access_log_is_opened_again_also_while_a_new_pool_starts() {
+    let log = "[access_log]\nfile = \"access.log\"\n";
+    let first = config(&[("a", &steady(""))]);
+    let gateway = Gateway::with_config_in(folder(), &format!("{first}{log}"));
+    let gate = Gate::new(gateway.folder());
+    let warmup = steady(&format!("warmup = \"/b/?wait={}\"", gate.path()));
+    let second = config(&[("a", &steady("")), ("b", &warmup)]);
+    gateway.configure(&format!("{second}{log}"));
+    gateway.signal(Signal::HUP);
+    gateway.log().wait_for(&["steady: waiting"]);
+    let file = gateway.folder().join("access.log");
+    std::fs::remove_file(&file).unwrap();
+    gateway.signal(Signal::USR1);
+    wait_until("the file is there again", || file.exists());
+    gateway.stop();
+}
+
+#[test]
 fn sites_script_maps_pages_and_logs_are_those_of_the_new_file() {
     let folder = folder();
     std::fs::create_dir(folder.path().join("www")).unwrap();

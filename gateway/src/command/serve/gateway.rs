@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 
-use super::ending::Ending;
-use super::plan::{Changes, plan};
+use super::ending::{Ending, Former};
+use super::plan::{Before, Changes, plan};
 use super::pools::{self, Backends, Prepared};
 use crate::backend::files::Files;
 use crate::command::launchers::Launchers;
 use crate::command::listeners::{Bound, Listeners, Listening};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Pool};
 use crate::dispatch::{Dispatch, Table};
 use crate::front::listen::Threads;
 use crate::observe::access_log::{AccessLog, Writer};
@@ -108,13 +108,6 @@ impl Gateway {
         self.overview.reloaded(is_used);
     }
 
-    /// Has the access log's file opened again.
-    pub fn reopen_log(&self) {
-        if let Some((_, writer)) = &self.log {
-            writer.reopen();
-        }
-    }
-
     /// Goes over to another configuration, when everything that it needs is there: no request is lost. Says what has
     /// changed.
     ///
@@ -124,7 +117,9 @@ impl Gateway {
         if new == self.config {
             return Ok("nothing has changed".into());
         }
-        let changes = plan(&self.config, &new);
+        let earlier = self.ending.formers();
+        let pools: Vec<&Pool> = earlier.iter().map(Former::pool).collect();
+        let changes = plan(&self.config, &new, &pools);
         if let Some((new, old)) = &changes.listeners.obstructed {
             return Err(anyhow!(
                 "cannot listen on {new}, since {old} is still open: take {old} out first, or restart the gateway"
@@ -135,13 +130,15 @@ impl Gateway {
         new.crash.clone_from(&self.config.crash);
         match self.make_ready(&new, &changes).await {
             Ok(ready) => {
-                self.switch(&new, &changes, ready);
+                self.switch(&new, &changes, &earlier, ready);
                 self.config = new;
                 Ok(changes.to_string())
             }
             Err(error) => {
-                for backend in std::mem::take(&mut self.starting).into_values() {
-                    self.ending.add(backend, BACKEND_GRACE, None, Vec::new());
+                for (name, backend) in std::mem::take(&mut self.starting) {
+                    let pool = &new.pools[&name];
+                    self.ending
+                        .add(pool, backend, BACKEND_GRACE, None, Vec::new());
                 }
                 Err(error)
             }
@@ -156,10 +153,6 @@ impl Gateway {
     ) -> anyhow::Result<Ready<'a>> {
         let (pools, listeners) = (&changes.pools, &changes.listeners);
         let bound = Bound::more(&listeners.open_http, &listeners.open_fastcgi)?;
-        let log = match &new.access_log {
-            Some(config) if changes.access_log => Some(open_log(config)?),
-            _ => None,
-        };
         let launchers = self.launchers.renewed(new).await?;
         let mut prepared = Prepared::of(new, pools.started(), &launchers, self.reports.as_ref())?;
         for name in pools
@@ -171,6 +164,11 @@ impl Gateway {
                 .extend(backend.map(|backend| (name.clone(), backend)));
         }
         pools::loaded(&self.starting).await?;
+        // Last: nobody tells it to open its file again before it is in use.
+        let log = match &new.access_log {
+            Some(config) if changes.access_log => Some(open_log(config)?),
+            _ => None,
+        };
         Ok(Ready {
             launchers,
             waiting: prepared,
@@ -180,7 +178,7 @@ impl Gateway {
     }
 
     /// Puts everything to use.
-    fn switch(&mut self, new: &Config, changes: &Changes, mut ready: Ready) {
+    fn switch(&mut self, new: &Config, changes: &Changes, earlier: &[Former], mut ready: Ready) {
         let pools = &changes.pools;
         let mut before = std::mem::take(&mut self.backends);
         let mut backends = std::mem::take(&mut self.starting);
@@ -192,7 +190,10 @@ impl Gateway {
         for (name, predecessors) in &pools.after {
             let mut gate = Predecessors::default();
             for predecessor in predecessors {
-                running.entry(predecessor).or_default().push(gate.add());
+                match predecessor {
+                    Before::Old(name) => running.entry(name).or_default().push(gate.add()),
+                    Before::Earlier(at) => earlier[*at].hold_back(gate.add()),
+                }
             }
             let backend = ready.waiting.start(name, gate, &self.runtimes);
             backends.extend(backend.map(|backend| (name.clone(), backend)));
@@ -220,10 +221,11 @@ impl Gateway {
         self.listeners
             .close(&listeners.close_http, &listeners.close_fastcgi, patience);
         for (name, backend) in before {
-            let patience = self.config.pools[&name].shutdown_timeout;
+            let pool = &self.config.pools[&name];
+            let (patience, released) = (pool.shutdown_timeout, Some(released.clone()));
             let successors = running.remove(&name).unwrap_or_default();
             self.ending
-                .add(backend, patience, Some(released.clone()), successors);
+                .add(pool, backend, patience, released, successors);
         }
         self.backends = backends;
         self.launchers = ready.launchers;

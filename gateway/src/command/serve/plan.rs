@@ -32,9 +32,18 @@ pub struct Pools {
     pub replaced: BTreeSet<String>,
     /// There is none of this name any more.
     pub removed: BTreeSet<String>,
-    /// For those added and replaced: the ones before, removed or replaced, that must have ended before this one starts
-    /// a worker, since their extension must not run twice.
-    pub after: BTreeMap<String, BTreeSet<String>>,
+    /// For those added and replaced: the ones that must have ended before this one starts a worker, since their
+    /// extension must not run twice.
+    pub after: BTreeMap<String, BTreeSet<Before>>,
+}
+
+/// A pool that comes to its end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Before {
+    /// It has this name in the old configuration, and is removed or replaced.
+    Old(String),
+    /// It is of an earlier configuration and has not ended yet: its place among those.
+    Earlier(usize),
 }
 
 /// What becomes of the listeners. Those that are not named stay open, with the settings of the new configuration.
@@ -52,8 +61,9 @@ pub struct Listeners {
     pub obstructed: Option<(SocketAddr, SocketAddr)>,
 }
 
-/// Compares the configuration that runs with the one that shall.
-pub fn plan(old: &Config, new: &Config) -> Changes {
+/// Compares the configuration that runs with the one that shall. `earlier` are pools of configurations before that have
+/// not ended yet.
+pub fn plan(old: &Config, new: &Config, earlier: &[&Pool]) -> Changes {
     let restart = [
         (
             "`threads` in [server]",
@@ -64,7 +74,7 @@ pub fn plan(old: &Config, new: &Config) -> Changes {
     ];
     let restart = restart.into_iter();
     Changes {
-        pools: pools(old, new),
+        pools: pools(old, new, earlier),
         listeners: listeners(old, new),
         access_log: old.access_log != new.access_log,
         needs_restart: restart
@@ -110,7 +120,7 @@ impl Pools {
     }
 }
 
-fn pools(old: &Config, new: &Config) -> Pools {
+fn pools(old: &Config, new: &Config, earlier: &[&Pool]) -> Pools {
     let mut pools = Pools::default();
     for (name, pool) in &new.pools {
         let group = match old.pools.get(name) {
@@ -126,9 +136,15 @@ fn pools(old: &Config, new: &Config) -> Pools {
         .filter(|name| !new.pools.contains_key(*name));
     pools.removed = gone.cloned().collect();
     let after = |name: &String| {
-        let mut names = pools.ended().cloned().collect::<BTreeSet<_>>();
-        names.retain(|before| excludes(&old.pools[before], &new.pools[name]));
-        (!names.is_empty()).then(|| (name.clone(), names))
+        let pool = &new.pools[name];
+        let ended = pools
+            .ended()
+            .map(|name| (Before::Old(name.clone()), &old.pools[name]));
+        let earlier = earlier.iter().enumerate();
+        let all = ended.chain(earlier.map(|(at, pool)| (Before::Earlier(at), *pool)));
+        let excluding = all.filter(|(_, before)| excludes(before, pool));
+        let before: BTreeSet<Before> = excluding.map(|(before, _)| before).collect();
+        (!before.is_empty()).then(|| (name.clone(), before))
     };
     pools.after = pools.started().filter_map(after).collect();
     pools

@@ -49,6 +49,11 @@ impl AccessLog {
         self.shared.add(text.as_bytes());
     }
 
+    /// Has the file opened again under its name, when everything so far has been written to the old one.
+    pub fn reopen(&self) {
+        self.shared.reopen();
+    }
+
     /// Lines that were dropped so far.
     pub fn lost(&self) -> u64 {
         self.shared.lost()

@@ -161,7 +161,7 @@ fn all_lines_are_written_at_the_end() {
         let (log, writer) = AccessLog::open(&config(&file)).unwrap();
         (0..1000).for_each(|number| write(&log, round * 1000 + number));
         drop(log);
-        writer.finish(PATIENCE);
+        assert!(writer.finish(PATIENCE));
     }
     assert_eq!(numbers(&file), Vec::from_iter(0..2000));
 }
@@ -172,7 +172,7 @@ fn a_holder_that_stays_does_not_keep_the_lines_from_being_written() {
     let file = folder.path().join("access.log");
     let (log, writer) = AccessLog::open(&config(&file)).unwrap();
     write(&log, 1);
-    writer.finish(Duration::ZERO);
+    assert!(!writer.finish(Duration::ZERO));
     while numbers(&file).is_empty() {
         std::thread::yield_now();
     }
@@ -186,13 +186,13 @@ fn what_came_before_the_order_to_open_again_is_in_the_old_file() {
     let (log, writer) = AccessLog::open(&config(&file)).unwrap();
     write(&log, 1);
     std::fs::rename(&file, &old).unwrap();
-    writer.reopen();
+    log.reopen();
     while !file.exists() {
         std::thread::yield_now();
     }
     write(&log, 2);
     drop(log);
-    writer.finish(PATIENCE);
+    assert!(writer.finish(PATIENCE));
     assert_eq!((numbers(&old), numbers(&file)), (vec![1], vec![2]));
 }
 
@@ -208,7 +208,7 @@ fn a_file_begins_with_its_first_line() {
         let (log, writer) = AccessLog::open(&config).unwrap();
         (0..count).for_each(|number| write(&log, number));
         drop(log);
-        writer.finish(PATIENCE);
+        assert!(writer.finish(PATIENCE));
         std::fs::read_to_string(&file).unwrap().lines().count()
     };
     assert_eq!([0, 2, 0].map(lines_after), [0, 4 + 2, 4 + 2]);
@@ -231,11 +231,32 @@ fn lines_beyond_the_buffer_are_dropped_and_counted() {
 
 #[test]
 fn a_full_disk_does_not_end_it() {
-    // A file that never takes a byte.
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("access.log");
+    // A file that never takes a byte, and then one that does.
+    std::os::unix::fs::symlink("/dev/full", &file).unwrap();
+    let (log, writer) = AccessLog::open(&config(&file)).unwrap();
+    write(&log, 1);
+    std::fs::remove_file(&file).unwrap();
+    // It is tried on the old file before.
+    log.reopen();
+    while !file.exists() {
+        assert!(!writer.has_ended());
+        std::thread::yield_now();
+    }
+    write(&log, 2);
+    assert_eq!(log.lost(), 0);
+    drop(log);
+    assert!(writer.finish(PATIENCE));
+    assert_eq!(numbers(&file), [1, 2]);
+}
+
+#[test]
+fn a_disk_that_stays_full_does_not_keep_it() {
     let (log, writer) = AccessLog::open(&config(Path::new("/dev/full"))).unwrap();
     write(&log, 1);
     drop(log);
-    writer.finish(PATIENCE);
+    assert!(writer.finish(PATIENCE));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +65,11 @@ impl Shared {
     /// Lines that were dropped so far.
     pub fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
+    }
+
+    /// Has the writer open the file again under its name, when everything so far has been written to the old one.
+    pub fn reopen(&self) {
+        self.order(|state| state.reopen = true);
     }
 
     /// Has the writer end when it has written what there is.
@@ -156,23 +161,22 @@ impl Writer {
         Ok(Self { shared, done })
     }
 
-    /// Has the file opened again under its name, when everything so far has been written to the old one.
-    pub fn reopen(&self) {
-        self.shared.order(|state| state.reopen = true);
-    }
-
     /// Whether the last line has been written.
     pub fn has_ended(&self) -> bool {
         matches!(self.done.try_recv(), Err(TryRecvError::Disconnected))
     }
 
-    /// Waits until the last line has been written, but no longer than `limit` for those who may still add one.
-    pub fn finish(self, limit: Duration) {
-        if self.done.recv_timeout(limit).is_err() {
+    /// Waits until the last line has been written, but no longer than `limit` for those who may still add one. Returns
+    /// whether they left in time.
+    pub fn finish(self, limit: Duration) -> bool {
+        let has_ended = || self.done.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected);
+        let left = has_ended();
+        if !left {
             self.shared.stop();
             // A file that takes nothing any more must not keep the gateway from ending.
-            let _ = self.done.recv_timeout(limit);
+            has_ended();
         }
+        left
     }
 }
 

@@ -36,7 +36,7 @@ fn pools_are_told_apart_by_what_their_processes_see() {
     let mut changed = extension("changed");
     changed.threads += 1;
     let mut new = config(vec![extension("kept"), changed, extension("new")]);
-    let pools = plan(&old, &new).pools;
+    let pools = plan(&old, &new, &[]).pools;
     let expected = Pools {
         kept: names(["kept"]),
         added: names(["new"]),
@@ -46,7 +46,7 @@ fn pools_are_told_apart_by_what_their_processes_see() {
     };
     assert_eq!(pools, expected);
     assert_eq!(
-        plan(&old, &new).to_string(),
+        plan(&old, &new, &[]).to_string(),
         "unchanged pools: 1, new: new, replaced: changed, removed: gone"
     );
     new.server.worker = Some("/opt/isapi-worker".into());
@@ -54,7 +54,7 @@ fn pools_are_told_apart_by_what_their_processes_see() {
     new.pools.insert("cgi".into(), cgi.clone());
     let mut old = old;
     old.pools.insert("cgi".into(), cgi);
-    let pools = plan(&old, &new).pools;
+    let pools = plan(&old, &new, &[]).pools;
     assert_eq!(pools.kept, names(["cgi"]));
     assert_eq!(pools.replaced, names(["changed", "kept"]));
 }
@@ -83,7 +83,7 @@ fn a_pool_is_another_one_when_its_warm_up_request_means_something_else() {
         }];
         config
     };
-    let kept = |old: &Config, new: &Config| plan(old, new).pools.kept == names(["warm"]);
+    let kept = |old: &Config, new: &Config| plan(old, new, &[]).pools.kept == names(["warm"]);
     assert!(kept(&with("a.example", 0), &with("a.example", 3)));
     assert!(!kept(&with("a.example", 0), &with("b.example", 0)));
 }
@@ -108,12 +108,34 @@ fn what_must_not_run_twice_waits_for_its_predecessor() {
         (vec![alone("a", "/srv/x.so"), other], None),
         (vec![extension("a"), extension("b")], Some("a")),
     ] {
-        let after = after.map(|name| (name.to_owned(), names(["a"])));
+        let before = BTreeSet::from([Before::Old("a".into())]);
+        let after = after.map(|name| (name.to_owned(), before));
         assert_eq!(
-            plan(&old, &config(new)).pools.after,
+            plan(&old, &config(new), &[]).pools.after,
             after.into_iter().collect()
         );
     }
+}
+
+#[test]
+fn what_must_not_run_twice_waits_for_those_of_earlier_configurations_too() {
+    let mut alone = extension("a");
+    alone.workers.overlap = false;
+    let with = config(vec![alone.clone(), extension("b")]);
+    let without = config(vec![extension("b")]);
+    assert_eq!(plan(&with, &without, &[]).pools.removed, names(["a"]));
+    // It comes back while the one before is at its last requests.
+    let back = plan(&without, &with, &[&extension("c"), &alone]).pools;
+    let expected = [("a".to_owned(), [Before::Earlier(1)].into())];
+    assert_eq!((back.added, back.after), (names(["a"]), expected.into()));
+    // It is replaced meanwhile.
+    let mut other = alone.clone();
+    other.threads += 1;
+    let changed = config(vec![other, extension("b")]);
+    let expected = [Before::Old("a".into()), Before::Earlier(0)];
+    let after = plan(&with, &changed, &[&alone]).pools.after;
+    assert_eq!(after["a"], expected.into());
+    assert_eq!(plan(&with, &with, &[&alone]).pools.after, BTreeMap::new());
 }
 
 #[test]
@@ -136,7 +158,7 @@ fn listeners_are_their_addresses() {
         &["127.0.0.1:0", "127.0.0.1:0", "127.0.0.2:80"],
         &[("unix:/run/b", 2), ("unix:/run/c", 3)],
     );
-    let changes = plan(&old, &new).listeners;
+    let changes = plan(&old, &new, &[]).listeners;
     let expected = Listeners {
         open_http: vec![
             "127.0.0.1:0".parse().unwrap(),
@@ -167,7 +189,7 @@ fn an_old_listener_in_the_way_of_a_new_one_is_named() {
             config.server.http = vec![text.parse().unwrap()];
             config
         };
-        let found = plan(&with(old), &with(new)).listeners.obstructed;
+        let found = plan(&with(old), &with(new), &[]).listeners.obstructed;
         assert_eq!(found.is_some(), expected, "{old} {new}");
     }
     let mut http = config(Vec::new());
@@ -175,8 +197,8 @@ fn an_old_listener_in_the_way_of_a_new_one_is_named() {
     let mut fastcgi = config(Vec::new());
     fastcgi.server.http = Vec::new();
     fastcgi.server.fastcgi = vec![FastCgiListener::new("127.0.0.1:9000".parse().unwrap())];
-    assert!(plan(&http, &fastcgi).listeners.obstructed.is_some());
-    assert!(plan(&fastcgi, &http).listeners.obstructed.is_some());
+    assert!(plan(&http, &fastcgi, &[]).listeners.obstructed.is_some());
+    assert!(plan(&fastcgi, &http, &[]).listeners.obstructed.is_some());
 }
 
 #[test]
@@ -185,14 +207,17 @@ fn what_only_a_start_can_change_is_named() {
     let mut new = old.clone();
     new.server.threads += 1;
     new.server.header_limit += 1;
-    assert_eq!(plan(&old, &new).needs_restart, ["`threads` in [server]"]);
+    assert_eq!(
+        plan(&old, &new, &[]).needs_restart,
+        ["`threads` in [server]"]
+    );
     new.admin = Some(config::Admin {
         listen: Address::Unix("/run/admin".into()),
         mode: 0o600,
         token: None,
     });
     assert_eq!(
-        plan(&old, &new).to_string(),
+        plan(&old, &new, &[]).to_string(),
         "unchanged pools: 0; `threads` in [server] and [admin] changed, too, but that needs a restart"
     );
     new.access_log = Some(AccessLog {
@@ -201,12 +226,12 @@ fn what_only_a_start_can_change_is_named() {
         buffer: 1 << 20,
         flush_interval: std::time::Duration::ZERO,
     });
-    assert!(plan(&old, &new).access_log);
+    assert!(plan(&old, &new, &[]).access_log);
     assert_eq!(
-        plan(&new, &new),
+        plan(&new, &new, &[]),
         Changes {
             pools: Pools::default(),
-            ..plan(&old, &old)
+            ..plan(&old, &old, &[])
         }
     );
 }
@@ -245,8 +270,13 @@ fn any_config() -> impl Strategy<Value = Config> {
 
 proptest! {
     #[test]
-    fn nothing_is_lost_and_nothing_is_there_twice(old in any_config(), new in any_config()) {
-        let Changes { pools, listeners, .. } = plan(&old, &new);
+    fn nothing_is_lost_and_nothing_is_there_twice(
+        old in any_config(),
+        new in any_config(),
+        earlier in any_config(),
+    ) {
+        let earlier: Vec<&Pool> = earlier.pools.values().collect();
+        let Changes { pools, listeners, .. } = plan(&old, &new, &earlier);
         let joined = |groups: [&BTreeSet<String>; 3]| {
             let mut all: Vec<&String> = groups.into_iter().flatten().collect();
             all.sort();
@@ -261,8 +291,12 @@ proptest! {
         for (name, before) in &pools.after {
             prop_assert!(pools.started().any(|started| started == name));
             prop_assert!(!before.is_empty());
-            for name in before {
-                prop_assert!(pools.ended().any(|ended| ended == name));
+            for before in before {
+                let is_ending = match before {
+                    Before::Old(name) => pools.ended().any(|ended| ended == name),
+                    Before::Earlier(at) => *at < earlier.len(),
+                };
+                prop_assert!(is_ending);
             }
         }
         let sorted = |mut all: Vec<String>| {
@@ -284,7 +318,7 @@ proptest! {
 
     #[test]
     fn the_same_changes_nothing(config in any_config()) {
-        let Changes { pools, listeners, access_log, needs_restart } = plan(&config, &config);
+        let Changes { pools, listeners, access_log, needs_restart } = plan(&config, &config, &[]);
         prop_assert_eq!(pools.started().count() + pools.ended().count(), 0);
         prop_assert_eq!(listeners, Listeners::default());
         prop_assert!(!access_log && needs_restart.is_empty());
