@@ -1,6 +1,6 @@
 //! The head of an answer as a CGI program gives it (RFC 3875 §6.3). Pure.
 
-use http::header::{CONNECTION, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONNECTION, HeaderName, LOCATION};
 use hyper::ext::ReasonPhrase;
 
 use crate::response::Response;
@@ -8,13 +8,7 @@ use crate::response::Response;
 /// Appends `Status`, the headers and the empty line behind them. `Status` is always there: without it nginx would make
 /// 302 of an answer with a Location (ISAPI.md §9.8). HAProxy does so too unless `Status` comes behind the Location.
 pub fn write_head(out: &mut Vec<u8>, response: &Response) {
-    let (before, behind): (Vec<_>, Vec<_>) = response
-        .headers
-        .iter()
-        // A client's connection is the web server's business.
-        .filter(|(name, _)| *name != CONNECTION)
-        .partition(|(name, _)| *name == LOCATION);
-    write_lines(out, &before);
+    write_lines(out, response, |name| *name == LOCATION);
     let own = response.reason.as_deref();
     let own = own.filter(|reason| ReasonPhrase::try_from(*reason).is_ok());
     let usual = || response.status.canonical_reason().unwrap_or("").as_bytes();
@@ -28,12 +22,15 @@ pub fn write_head(out: &mut Vec<u8>, response: &Response) {
         }
     }
     out.extend_from_slice(b"\r\n");
-    write_lines(out, &behind);
+    // A client's connection is the web server's business.
+    write_lines(out, response, |name| {
+        *name != LOCATION && *name != CONNECTION
+    });
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_lines(out: &mut Vec<u8>, headers: &[(&HeaderName, &HeaderValue)]) {
-    for (name, value) in headers {
+fn write_lines(out: &mut Vec<u8>, response: &Response, are_due: impl Fn(&HeaderName) -> bool) {
+    for (name, value) in response.headers.iter().filter(|(name, _)| are_due(name)) {
         out.extend_from_slice(name.as_str().as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());
@@ -45,7 +42,7 @@ fn write_lines(out: &mut Vec<u8>, headers: &[(&HeaderName, &HeaderValue)]) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
+    use http::{HeaderMap, HeaderValue, StatusCode};
 
     use super::*;
     use crate::body;

@@ -1,15 +1,19 @@
 //! A connection from a web server: its bytes, its time limits, its end.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use fastcgi_protocol::{ProtocolError, RecordBuffer};
-use tokio::sync::watch;
-use tokio::time::{sleep_until, timeout};
+use tokio::sync::watch::{self, error::RecvError};
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::FastCgi;
+use super::answering::{Ending, Work};
 use super::requests::Requests;
 use super::traffic::Traffic;
 use super::wire::{Moved, Wire};
@@ -27,76 +31,174 @@ const CUT_PATIENCE: Duration = Duration::from_secs(1);
 /// Serves one connection to its end, on the current runtime. Its end is the end of its requests: FastCGI knows no
 /// connection that is closed in one direction only.
 ///
+/// All of it happens on one task, the answer of a request that comes alone included: most web servers send one at a
+/// time, whole, and to start and wake another task for it costs more than reading it.
+///
 /// # Errors
 /// Why it ended other than in order; a matter for debugging.
 pub async fn serve(
     front: Arc<FastCgi>,
     stream: impl Stream,
     socket: Connection,
-    mut stage: watch::Receiver<Stage>,
+    stage: watch::Receiver<Stage>,
 ) -> anyhow::Result<()> {
-    let traffic = Arc::new(Traffic::default());
-    let mut requests = Requests::new(Arc::clone(&front), socket, Arc::clone(&traffic));
-    let mut wire = Wire::new(stream);
-    let mut input = RecordBuffer::new();
-    let mut output = Output::default();
-    let mut clock = Clock::new(&front);
-    let mut alarm = pin!(sleep_until(clock.deadline(&requests).into()));
-    loop {
-        let has_room = take_records(&mut input, &mut requests)?;
-        output.refill(&mut requests);
-        if requests.are_over() && output.rest().is_empty() {
-            break;
-        }
-        let deadline = clock.deadline(&requests);
-        if deadline < alarm.deadline().into_std() {
-            alarm.as_mut().reset(deadline.into());
-        }
-        let space = has_room.then(|| input.space());
-        tokio::select! {
-            biased;
-            () = requests.join() => {}
-            () = traffic.changed() => {}
-            moved = wire.exchange(space, output.rest()) => match moved? {
-                Moved::In(0) => return Ok(()),
-                Moved::In(count) => input.advance(count),
-                Moved::Out(count) => output.written += count,
-            },
-            () = alarm.as_mut() => {
-                let deadline = clock.deadline(&requests);
-                let (now, limit) = (Instant::now(), front.header_timeout);
-                if deadline > now {
-                    alarm.as_mut().reset(deadline.into());
-                } else if requests.are_idle() {
-                    break;
-                } else if now.checked_sub(limit).is_some_and(|since| requests.overdue(since)) {
-                    return Err(anyhow!("no whole request within {limit:?}"));
+    let mut stage = pin!(Some(next_stage(stage)));
+    let mut here = pin!(None);
+    let mut open = Open::new(front, stream, socket);
+    let over = poll_fn(|context| {
+        open.traffic.awake();
+        loop {
+            if let Poll::Ready(step) = open.poll_traffic(context, here.as_mut(), Work::run) {
+                match step? {
+                    Step::Moved => continue,
+                    Step::Over(over) => return Poll::Ready(anyhow::Ok(over)),
                 }
             }
-            changed = stage.changed() => {
-                changed?;
-                let stage = *stage.borrow_and_update();
-                match stage {
+            if let Some(next) = stage.as_mut().as_pin_mut()
+                && let Poll::Ready(changed) = next.poll(context)
+            {
+                let (receiver, changed) = changed?;
+                match changed {
                     Stage::Running => {}
-                    Stage::Draining => requests.stop(),
-                    Stage::Cut => {
-                        // A web server that does not read is not waited for.
-                        let end = [output.rest(), requests.cut_mark()].concat();
-                        let _ = timeout(CUT_PATIENCE, wire.write(&end)).await;
-                        return Err(anyhow!("cut by the stop of the gateway"));
-                    }
+                    Stage::Draining => open.requests.stop(),
+                    Stage::Cut => return Poll::Ready(Ok(Over::Stopped)),
+                }
+                stage.set(Some(next_stage(receiver)));
+                continue;
+            }
+            if let Poll::Ready(idle) = open.clock.poll(context, &mut open.requests) {
+                match idle? {
+                    true => return Poll::Ready(Ok(Over::Answered)),
+                    false => continue,
                 }
             }
+            return Poll::Pending;
+        }
+    })
+    .await?;
+    let Open {
+        mut wire,
+        output,
+        requests,
+        ..
+    } = open;
+    match over {
+        Over::Answered => {}
+        Over::Gone => return Ok(()),
+        Over::Stopped => {
+            // A web server that does not read is not waited for.
+            let end = [output.rest(), requests.cut_mark()].concat();
+            let _ = timeout(CUT_PATIENCE, wire.write(&end)).await;
+            return Err(anyhow!("cut by the stop of the gateway"));
         }
     }
     // The stop of the gateway need not wait for what follows.
-    drop(stage);
+    stage.set(None);
     if requests.are_cut() {
         wire.write(requests.cut_mark()).await?;
     }
     // A web server that does not end by itself is not waited for any longer.
     let _ = timeout(LINGER, wire.finish()).await;
     Ok(())
+}
+
+/// The next stage of the gateway, and what tells of the one after it.
+async fn next_stage(
+    mut receiver: watch::Receiver<Stage>,
+) -> Result<(watch::Receiver<Stage>, Stage), RecvError> {
+    receiver.changed().await?;
+    let stage = *receiver.borrow_and_update();
+    Ok((receiver, stage))
+}
+
+/// How a connection comes to its end.
+enum Over {
+    /// Everything has been answered, or nothing was asked for long.
+    Answered,
+    /// The web server has closed it.
+    Gone,
+    /// The gateway waits for it no longer.
+    Stopped,
+}
+
+/// What has been done for a connection.
+enum Step {
+    Moved,
+    Over(Over),
+}
+
+/// A connection that is being served.
+struct Open<S> {
+    traffic: Arc<Traffic>,
+    requests: Requests,
+    wire: Wire<S>,
+    input: RecordBuffer,
+    output: Output,
+    clock: Clock,
+}
+
+impl<S: Stream> Open<S> {
+    fn new(front: Arc<FastCgi>, stream: S, socket: Connection) -> Self {
+        let traffic = Arc::new(Traffic::default());
+        let clock = Clock::new(&front);
+        Self {
+            requests: Requests::new(front, socket, Arc::clone(&traffic)),
+            traffic,
+            wire: Wire::new(stream),
+            input: RecordBuffer::new(),
+            output: Output::default(),
+            clock,
+        }
+    }
+
+    /// Takes what has come, goes on with the answers, and reads or writes once. `here` is the request that is answered
+    /// on this task, and `run` answers the next one.
+    fn poll_traffic<F: Future<Output = Ending>>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut here: Pin<&mut Option<F>>,
+        run: impl Fn(Work) -> F,
+    ) -> Poll<anyhow::Result<Step>> {
+        loop {
+            let has_room = take_records(&mut self.input, &mut self.requests)?;
+            if let Some(next) = self.requests.next_here() {
+                here.set(next.map(&run));
+            }
+            if let Some(answer) = here.as_mut().as_pin_mut()
+                && let Poll::Ready(ending) = poll_whole(answer, context)
+            {
+                here.set(None);
+                self.requests.ended_here(ending);
+            }
+            self.requests.poll_elsewhere(context);
+            self.output.refill(&mut self.requests);
+            if self.requests.are_over() && self.output.rest().is_empty() {
+                return Poll::Ready(Ok(Step::Over(Over::Answered)));
+            }
+            let space = has_room.then(|| self.input.space());
+            match self.wire.poll_exchange(context, space, self.output.rest()) {
+                Poll::Ready(moved) => {
+                    match moved? {
+                        Moved::In(0) => return Poll::Ready(Ok(Step::Over(Over::Gone))),
+                        Moved::In(count) => self.input.advance(count),
+                        Moved::Out(count) => self.output.written += count,
+                    }
+                    return Poll::Ready(Ok(Step::Moved));
+                }
+                Poll::Pending if self.traffic.may_wait(context) => return Poll::Pending,
+                Poll::Pending => {}
+            }
+        }
+    }
+}
+
+/// Goes on with an answer. One that panics is cut.
+fn poll_whole(
+    answer: Pin<&mut impl Future<Output = Ending>>,
+    context: &mut Context<'_>,
+) -> Poll<Ending> {
+    let polled = catch_unwind(AssertUnwindSafe(|| answer.poll(context)));
+    polled.unwrap_or(Poll::Ready(Ending::Cut))
 }
 
 /// Takes the records that have come. Returns whether more may be read; else they wait where they are.
@@ -136,27 +238,47 @@ impl Output {
 struct Clock {
     header_timeout: Duration,
     idle_timeout: Duration,
-    idle_since: Option<Instant>,
+    /// When to look at them again: no later than the first may be over. It is not moved for each request.
+    alarm: Pin<Box<Sleep>>,
 }
 
 impl Clock {
     fn new(front: &FastCgi) -> Self {
+        let (header_timeout, idle_timeout) = (front.header_timeout, front.idle_timeout);
         Self {
-            header_timeout: front.header_timeout,
-            idle_timeout: front.idle_timeout,
-            idle_since: None,
+            header_timeout,
+            idle_timeout,
+            alarm: Box::pin(sleep(header_timeout.min(idle_timeout))),
         }
     }
 
-    /// When to look at the limits again: the time at which one is over, or may be at the earliest.
-    fn deadline(&mut self, requests: &Requests) -> Instant {
-        if requests.are_idle() {
-            return *self.idle_since.get_or_insert_with(Instant::now) + self.idle_timeout;
+    /// Waits until a limit may be over; returns whether the connection is to end for having no request.
+    ///
+    /// # Errors
+    /// When a request has not come in time.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        requests: &mut Requests,
+    ) -> Poll<anyhow::Result<bool>> {
+        ready!(self.alarm.as_mut().poll(context));
+        let (now, limit) = (Instant::now(), self.header_timeout);
+        let soon = now + limit.min(self.idle_timeout);
+        let next = if let Some(since) = requests.idle_since() {
+            since + self.idle_timeout
+        } else {
+            if now
+                .checked_sub(limit)
+                .is_some_and(|since| requests.overdue(since))
+            {
+                return Poll::Ready(Err(anyhow!("no whole request within {limit:?}")));
+            }
+            requests.oldest().map_or(soon, |since| since + limit)
+        };
+        if next <= now {
+            return Poll::Ready(Ok(true));
         }
-        self.idle_since = None;
-        match requests.oldest() {
-            Some(since) => since + self.header_timeout,
-            None => Instant::now() + self.idle_timeout.min(self.header_timeout),
-        }
+        self.alarm.as_mut().reset(next.min(soon).into());
+        Poll::Ready(Ok(false))
     }
 }

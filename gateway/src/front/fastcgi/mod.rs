@@ -1,11 +1,12 @@
 //! The FastCGI front: nginx, Apache and their like as clients.
 //!
-//! `listen` accepts, `connection` moves a connection's bytes, `requests` says what its records mean, `traffic` is what
-//! the two directions have in common with the requests' tasks. `params`, `target` and `answer` are pure: parameters to
+//! `listen` accepts, `connection` moves a connection's bytes, `requests` says what its records mean, `answering` answers
+//! one, `traffic` is what the two directions have in common with that. `told`, `params`, `target` and `answer` are pure: parameters to
 //! a request's head, a response's head to bytes.
 
 mod address;
 mod answer;
+mod answering;
 mod connection;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -13,6 +14,7 @@ pub mod listen;
 mod params;
 mod requests;
 mod target;
+mod told;
 mod traffic;
 mod wire;
 

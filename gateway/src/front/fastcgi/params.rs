@@ -8,6 +8,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use super::target::{Target, target};
+use super::told::Told;
 use crate::error::Error;
 use crate::os;
 use crate::request::{Connection, Front, RequestHead};
@@ -28,8 +29,6 @@ pub struct Trust {
 /// client is whom it names, with the TLS and folder that it tells of, and the user if its word counts for `users`; else the web server itself is the client,
 /// and can say no more than any client of HTTP. `mount` as in [`target`].
 ///
-/// A variable that is there twice has its last value, as in php-fpm: what nginx is told with a second `fastcgi_param`.
-///
 /// # Errors
 /// [`Error::BadRequest`] and [`Error::VerbNotAllowed`] for what is no request of HTTP.
 pub fn head(
@@ -38,40 +37,35 @@ pub fn head(
     socket: Connection,
     trust: Trust,
 ) -> Result<RequestHead, Error> {
-    let method = value(params, b"REQUEST_METHOD");
-    let method = Method::from_bytes(method)
+    let told = Told::by(params);
+    let method = Method::from_bytes(told.method)
         .map_err(|_| Error::BadRequest("REQUEST_METHOD is not a method".into()))?;
     if method == Method::CONNECT {
         // This is no proxy.
         return Err(Error::VerbNotAllowed { allow: Vec::new() });
     }
-    let Target { uri, original } = target(params, mount)?;
+    let Target { uri, original } = target(&told, mount)?;
     Ok(RequestHead {
         method,
         uri,
-        version: version(value(params, b"SERVER_PROTOCOL")),
-        headers: headers(params)?,
+        version: version(told.protocol),
+        headers: headers(params, &told)?,
         connection: if trust.client {
-            connection(params, socket)
+            connection(&told, socket)
         } else {
             socket
         },
         front: if trust.client {
             Front {
-                variables: identity(params, trust.users),
+                variables: identity(params, trust.users && !told.auth_type.is_empty()),
                 request_uri: original,
-                document_root: document_root(params),
+                document_root: document_root(told.document_root),
                 ..Front::default()
             }
         } else {
             Front::default()
         },
     })
-}
-
-/// The last value of a parameter; empty if there is none.
-pub fn value<'a>(params: &'a Params, name: &[u8]) -> &'a [u8] {
-    params.last(name).unwrap_or_default()
 }
 
 fn version(protocol: &[u8]) -> Version {
@@ -85,7 +79,7 @@ fn version(protocol: &[u8]) -> Version {
 }
 
 /// The headers of the request. A parameter whose name no header could have is no header.
-fn headers(params: &Params) -> Result<HeaderMap, Error> {
+fn headers(params: &Params, told: &Told<'_>) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     for (name, bytes) in params.iter() {
         let Some(name) = name.strip_prefix(b"HTTP_").and_then(header_name) else {
@@ -99,29 +93,36 @@ fn headers(params: &Params) -> Result<HeaderMap, Error> {
         }
     }
     // Their own variables say what counts.
-    for (name, variable) in [
-        (CONTENT_TYPE, b"CONTENT_TYPE".as_slice()),
-        (CONTENT_LENGTH, b"CONTENT_LENGTH"),
+    for (name, value) in [
+        (CONTENT_TYPE, told.content_type),
+        (CONTENT_LENGTH, told.content_length),
     ] {
-        match value(params, variable) {
+        match value {
             // Caddy says -1 where it does not know the length.
             b"" | b"-1" => headers.remove(&name),
             bytes => headers.insert(name.clone(), header_value(&name, bytes)?),
         };
     }
     if !headers.contains_key(HOST) {
-        headers.insert(HOST, host(params));
+        headers.insert(HOST, host(told.server_name));
     }
     Ok(headers)
 }
 
 /// `USER_AGENT` → `user-agent`
 fn header_name(variable: &[u8]) -> Option<HeaderName> {
-    let name: Vec<u8> = variable
-        .iter()
-        .map(|byte| if *byte == b'_' { b'-' } else { *byte })
-        .collect();
-    HeaderName::from_bytes(&name).ok()
+    /// Longer ones are rare.
+    const USUAL: usize = 64;
+    let dashed = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
+    let mut usual = [0; USUAL];
+    let Some(name) = usual.get_mut(..variable.len()) else {
+        let name: Vec<u8> = variable.iter().map(dashed).collect();
+        return HeaderName::from_bytes(&name).ok();
+    };
+    for (place, byte) in name.iter_mut().zip(variable) {
+        *place = dashed(byte);
+    }
+    HeaderName::from_bytes(name).ok()
 }
 
 fn header_value(name: &HeaderName, bytes: &[u8]) -> Result<HeaderValue, Error> {
@@ -130,31 +131,29 @@ fn header_value(name: &HeaderName, bytes: &[u8]) -> Result<HeaderValue, Error> {
 }
 
 /// The host of a client that named none: the server's own name; empty if it has none (RFC 9110 §7.2).
-fn host(params: &Params) -> HeaderValue {
-    HeaderValue::from_bytes(value(params, b"SERVER_NAME"))
-        .unwrap_or_else(|_| HeaderValue::from_static(""))
+fn host(name: &[u8]) -> HeaderValue {
+    HeaderValue::from_bytes(name).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// The client's connection to the web server. What it does not say is as on its connection to us.
-fn connection(params: &Params, socket: Connection) -> Connection {
+fn connection(told: &Told<'_>, socket: Connection) -> Connection {
     let address = |address: &[u8], port: &[u8], otherwise: SocketAddr| {
-        let ip = text(value(params, address))
+        let ip = text(address)
             .trim_start_matches('[')
             .trim_end_matches(']')
             .parse::<IpAddr>();
-        let port = text(value(params, port)).parse::<u16>();
+        let port = text(port).parse::<u16>();
         SocketAddr::new(
             ip.unwrap_or(otherwise.ip()),
             port.unwrap_or(otherwise.port()),
         )
     };
-    let https = value(params, b"HTTPS");
     Connection {
-        remote: address(b"REMOTE_ADDR", b"REMOTE_PORT", socket.remote),
-        local: address(b"SERVER_ADDR", b"SERVER_PORT", socket.local),
-        secure: https.eq_ignore_ascii_case(b"on")
-            || https == b"1"
-            || value(params, b"REQUEST_SCHEME") == b"https",
+        remote: address(told.client_address, told.client_port, socket.remote),
+        local: address(told.server_address, told.server_port, socket.local),
+        secure: told.https.eq_ignore_ascii_case(b"on")
+            || told.https == b"1"
+            || told.scheme == b"https",
     }
 }
 
@@ -164,8 +163,7 @@ fn text(bytes: &[u8]) -> &str {
 
 /// Who asks, and over what. A user counts only with the AUTH_TYPE by which the web server knows it: nginx tells of any
 /// that a client claims to be, whether it has asked for the password or not.
-fn identity(params: &Params, users: bool) -> Params {
-    let is_authenticated = users && !value(params, b"AUTH_TYPE").is_empty();
+fn identity(params: &Params, is_authenticated: bool) -> Params {
     let mut found = Params::new();
     for (name, value) in params.iter() {
         let told = match name {
@@ -181,8 +179,7 @@ fn identity(params: &Params, users: bool) -> Params {
     found
 }
 
-fn document_root(params: &Params) -> Option<PathBuf> {
-    let bytes = value(params, b"DOCUMENT_ROOT");
+fn document_root(bytes: &[u8]) -> Option<PathBuf> {
     let root = os::os_str(bytes);
     let root = Path::new(&root);
     (root.is_absolute() && !bytes.contains(&0)).then(|| root.to_owned())

@@ -1,49 +1,39 @@
-//! The requests of one connection: what each record means to them, and a task for each that runs.
+//! The requests of one connection: what each record means to them, and what answers each that runs. The connection's own
+//! task answers one of them; those that come meanwhile get tasks of their own.
 
-use std::collections::HashMap;
-use std::future::poll_fn;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
 use fastcgi_protocol::{Application, Event, Params, ProtocolError, Record, RecordType, Role};
 use http::Method;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinSet};
 
-use super::FastCgi;
+use super::answering::{Ending, Out, Source, Work};
 use super::traffic::{Stdin, StdinReader, Traffic};
-use super::{answer, params};
-use crate::body::{self, Body, BodyError};
-use crate::dispatch::Dispatch;
+use super::{FastCgi, params};
+use crate::body;
 use crate::error::Error;
-use crate::front::log_broken;
 use crate::request::{Connection, Request, RequestHead};
-use crate::response::Response;
 
 /// Answers of the protocol itself (GET_VALUES, UNKNOWN_TYPE, refusals) that may wait to be written before no more
 /// records are taken, bytes.
 const REPLIES_LIMIT: usize = 16 * 1024;
-
-/// The most of an answer that waits for the end of its request's body, bytes.
-const HELD_BACK: usize = 64 * 1024;
-
-/// How an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// All of it has been sent.
-    Complete,
-    /// It was cut short, and the web server must see it.
-    Cut,
-}
 
 /// The requests of one connection. Dropping it ends them: their clients have gone.
 pub struct Requests {
     front: Arc<FastCgi>,
     socket: Connection,
     application: Application,
-    open: HashMap<u16, Open>,
+    open: BTreeMap<u16, Open>,
+    /// Since when none is open.
+    idle_since: Option<Instant>,
+    /// The one that the connection's task answers, and what that has to do other than before.
+    here: Option<u16>,
+    next_here: Option<Here>,
     tasks: JoinSet<Ending>,
     traffic: Arc<Traffic>,
     replies: Vec<u8>,
@@ -69,14 +59,39 @@ enum Open {
 
 /// A request that is being answered.
 struct Running {
-    task: AbortHandle,
+    /// `None`: by the connection's own.
+    task: Option<AbortHandle>,
     stdin: Option<Arc<Stdin>>,
+}
+
+/// What the connection's task is to do.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each connection, moved at once"
+)]
+enum Here {
+    /// To answer this request.
+    Begin(Work),
+    /// To drop the one that it answers.
+    Drop,
+}
+
+impl Open {
+    /// The task of its own that answers it, if one does.
+    fn task(&self) -> Option<Id> {
+        match self {
+            Self::Running(running) => running.task.as_ref().map(AbortHandle::id),
+            _ => None,
+        }
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         // Both without effect when it has come to its end.
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
         if let Some(stdin) = &self.stdin {
             stdin.break_off();
         }
@@ -90,7 +105,10 @@ impl Requests {
             application: Application::new(front.options.clone()),
             front,
             socket,
-            open: HashMap::new(),
+            open: BTreeMap::new(),
+            idle_since: Some(Instant::now()),
+            here: None,
+            next_here: None,
             tasks: JoinSet::new(),
             traffic,
             replies: Vec::new(),
@@ -103,9 +121,9 @@ impl Requests {
         self.replies.len() < REPLIES_LIMIT && self.traffic.has_room() && !self.are_over()
     }
 
-    /// Whether none is open.
-    pub fn are_idle(&self) -> bool {
-        self.open.is_empty()
+    /// Since when none is open; `None` when one is.
+    pub fn idle_since(&self) -> Option<Instant> {
+        self.idle_since
     }
 
     /// Whether the connection is to be closed when everything has been written.
@@ -168,19 +186,46 @@ impl Requests {
             Some(Event::Hello(_) | Event::Credit { .. } | Event::ExecStatus { .. }) => {}
             None if kind == RecordType::BeginRequest && self.application.is_active(id) => {
                 self.open.insert(id, Open::Head(Instant::now()));
+                self.idle_since = None;
             }
             // Aborted before it had all its parameters.
-            None if kind == RecordType::AbortRequest => drop(self.open.remove(&id)),
+            None if kind == RecordType::AbortRequest => drop(self.remove(id)),
             None => {}
         }
         Ok(())
     }
 
-    /// Waits for the end of a task, and ends its request. Never returns when there is none.
-    pub async fn join(&mut self) {
-        match self.tasks.join_next_with_id().await {
-            Some(ended) => self.ended(ended),
-            None => std::future::pending().await,
+    /// What the connection's task answers from now on, if that changes: another request or none.
+    pub fn next_here(&mut self) -> Option<Option<Work>> {
+        Some(match self.next_here.take()? {
+            Here::Begin(work) => Some(work),
+            Here::Drop => None,
+        })
+    }
+
+    /// The connection's task has answered its request.
+    pub fn ended_here(&mut self, ending: Ending) {
+        if let Some(id) = self.here {
+            self.ended(id, ending);
+        }
+    }
+
+    /// Ends the requests that other tasks have answered. The connection's is woken by the next.
+    pub fn poll_elsewhere(&mut self, context: &mut Context<'_>) {
+        while !self.tasks.is_empty()
+            && let Poll::Ready(Some(ended)) = self.tasks.poll_join_next_with_id(context)
+        {
+            let (task, ending) = match ended {
+                Ok(ended) => ended,
+                // Its client has gone, and so has its request.
+                Err(error) if error.is_cancelled() => continue,
+                // A panic in the middle of an answer.
+                Err(error) => (error.id(), Ending::Cut),
+            };
+            let mut open = self.open.iter();
+            if let Some((id, _)) = open.find(|(_, open)| open.task() == Some(task)) {
+                self.ended(*id, ending);
+            }
         }
     }
 
@@ -190,8 +235,7 @@ impl Requests {
             Role::Authorizer => self.front.authorizer.as_str(),
             _ => "",
         };
-        let head = params::head(params, mount, self.socket, self.front.trust);
-        let mut head = match head {
+        let mut head = match params::head(params, mount, self.socket, self.front.trust) {
             Ok(head) => head,
             Err(error) => return self.refuse(id, &error),
         };
@@ -245,18 +289,20 @@ impl Requests {
     }
 
     fn take_undecided(&mut self, id: u16) -> Option<RequestHead> {
-        match self.open.remove(&id)? {
+        let open = self.open.get_mut(&id)?;
+        let Open::Undecided(since, _) = open else {
+            return None;
+        };
+        let since = *since;
+        match std::mem::replace(open, Open::Head(since)) {
             Open::Undecided(_, head) => Some(*head),
-            other => {
-                self.open.insert(id, other);
-                None
-            }
+            _ => None,
         }
     }
 
     /// The client of a request has gone.
     fn abort(&mut self, id: u16) {
-        if self.open.remove(&id).is_some() {
+        if self.remove(id).is_some() {
             self.finish(id);
         }
     }
@@ -270,11 +316,7 @@ impl Requests {
         };
         let request = Request { head, body };
         let dispatch = self.front.table.current();
-        let rest = stdin.clone();
-        self.run(id, stdin, |traffic| async move {
-            let out = Out { traffic, id, rest };
-            answer(dispatch, request, out).await
-        });
+        self.run(id, stdin, Source::Request(dispatch, request));
     }
 
     /// What shows the web server that an answer is not whole, at the end of the connection.
@@ -285,42 +327,29 @@ impl Requests {
     /// Answers a request with the page of an error.
     fn refuse(&mut self, id: u16, error: &Error) {
         tracing::info!(label = error.outcome().label, "{error}");
-        let response = error.page(&Method::GET);
-        self.run(id, None, |traffic| async move {
-            let rest = None;
-            let sent = Out { traffic, id, rest }.send(response).await;
-            sent.map_or(Ending::Cut, |()| Ending::Complete)
-        });
+        self.run(id, None, Source::Refusal(error.page(&Method::GET)));
     }
 
-    fn run<F>(&mut self, id: u16, stdin: Option<Arc<Stdin>>, answer: impl FnOnce(Arc<Traffic>) -> F)
-    where
-        F: Future<Output = Ending> + Send + 'static,
-    {
-        // In a box, which stays where it is: a task is moved several times.
-        let answer = Box::pin(answer(Arc::clone(&self.traffic)));
-        let task = self.tasks.spawn(answer);
+    fn run(&mut self, id: u16, stdin: Option<Arc<Stdin>>, answer: Source) {
+        let out = Out {
+            traffic: Arc::clone(&self.traffic),
+            id,
+            rest: stdin.clone(),
+        };
+        let work = Work { answer, out };
+        let task = if self.here.is_none() {
+            self.here = Some(id);
+            self.next_here = Some(Here::Begin(work));
+            None
+        } else {
+            // In a box, which stays where it is: a task is moved several times.
+            Some(self.tasks.spawn(Box::pin(work.run())))
+        };
         self.open.insert(id, Open::Running(Running { task, stdin }));
     }
 
-    fn ended(&mut self, ended: Result<(Id, Ending), JoinError>) {
-        let (task, ending) = match ended {
-            Ok(ended) => ended,
-            // Its client has gone, and so has its request.
-            Err(error) if error.is_cancelled() => return,
-            // A panic in the middle of an answer.
-            Err(error) => (error.id(), Ending::Cut),
-        };
-        let is_it =
-            |open: &Open| matches!(open, Open::Running(running) if running.task.id() == task);
-        let Some(id) = self
-            .open
-            .iter()
-            .find_map(|(id, open)| is_it(open).then_some(*id))
-        else {
-            return;
-        };
-        self.open.remove(&id);
+    fn ended(&mut self, id: u16, ending: Ending) {
+        self.remove(id);
         match ending {
             Ending::Complete => self.finish(id),
             // It stays active for the protocol, never to end.
@@ -328,80 +357,24 @@ impl Requests {
         }
     }
 
+    /// A request is over, or nobody wants its answer.
+    fn remove(&mut self, id: u16) -> Option<Open> {
+        let open = self.open.remove(&id)?;
+        if self.here == Some(id) {
+            self.here = None;
+            self.next_here = Some(Here::Drop);
+        }
+        if self.open.is_empty() {
+            self.idle_since = Some(Instant::now());
+        }
+        Some(open)
+    }
+
     fn finish(&mut self, id: u16) {
         self.traffic.end(id);
         self.application.finish(id);
     }
 }
-
-/// Answers a request.
-async fn answer(dispatch: Arc<Dispatch>, request: Request, out: Out) -> Ending {
-    let (method, uri) = (request.head.method.clone(), request.head.uri.clone());
-    let response = dispatch.run(request).await;
-    match out.send(response).await {
-        Ok(()) => Ending::Complete,
-        Err(error) => {
-            log_broken(&error, &method, &uri);
-            Ending::Cut
-        }
-    }
-}
-
-/// Where an answer goes.
-struct Out {
-    traffic: Arc<Traffic>,
-    id: u16,
-    /// The request's body, as long as it is awaited: nginx stops sending it as soon as it has the head of an answer, and
-    /// an extension that has begun its answer would wait for the rest in vain.
-    rest: Option<Arc<Stdin>>,
-}
-
-impl Out {
-    /// Sends a response as the bytes of STDOUT, as fast as the web server takes them.
-    async fn send(mut self, response: Response) -> Result<(), BodyError> {
-        let mut head = Vec::with_capacity(512);
-        answer::write_head(&mut head, &response);
-        let mut held = BytesMut::from(head.as_slice());
-        let mut body = response.body;
-        while let Some(frame) = self.next(&mut body, &mut held).await {
-            // Trailers have no place in FastCGI.
-            let Ok(data) = frame?.into_data() else {
-                continue;
-            };
-            if self.rest.is_some() && held.len() + data.len() <= HELD_BACK {
-                held.extend_from_slice(&data);
-            } else {
-                self.release(&mut held).await;
-                self.traffic.send(self.id, data).await;
-            }
-        }
-        self.release(&mut held).await;
-        Ok(())
-    }
-
-    /// The next frame of an answer. What has been held back is sent when it need not be any longer.
-    async fn next(&mut self, body: &mut Body, held: &mut BytesMut) -> Option<Frame> {
-        if let Some(rest) = &self.rest {
-            tokio::select! {
-                biased;
-                () = poll_fn(|context| rest.poll_ended(context)) => {}
-                frame = body.frame() => return frame,
-            }
-        }
-        self.release(held).await;
-        body.frame().await
-    }
-
-    /// Holds nothing back from now on.
-    async fn release(&mut self, held: &mut BytesMut) {
-        self.rest = None;
-        if !held.is_empty() {
-            self.traffic.send(self.id, held.split().freeze()).await;
-        }
-    }
-}
-
-type Frame = Result<http_body::Frame<Bytes>, BodyError>;
 
 fn length(text: &str) -> Option<u64> {
     let only_digits = text.bytes().all(|byte| byte.is_ascii_digit());

@@ -4,13 +4,14 @@
 //! our own handlers. REQUEST_URI is what the client sent; it is the target as long as it means the same path, since
 //! only it keeps the client's own spelling.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use fastcgi_protocol::Params;
 use http::Uri;
 use http::uri::PathAndQuery;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 
-use super::params::value;
+use super::told::Told;
 use crate::error::Error;
 use crate::site::path;
 
@@ -38,36 +39,41 @@ pub struct Target {
 ///
 /// # Errors
 /// [`Error::BadRequest`] when they mean none.
-pub fn target(params: &Params, mount: &str) -> Result<Target, Error> {
-    let request_uri = value(params, b"REQUEST_URI");
+pub fn target(told: &Told<'_>, mount: &str) -> Result<Target, Error> {
+    let Told {
+        request_uri,
+        script_name: script,
+        path_info: info,
+        query,
+        ..
+    } = *told;
     let sent = PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(request_uri)).ok();
     let sent = sent.filter(|sent| sent.path().starts_with('/'));
-    let script = value(params, b"SCRIPT_NAME");
-    let info = value(params, b"PATH_INFO");
-    let whole = [script, info].concat();
+    let whole = match info {
+        b"" => Cow::Borrowed(script),
+        info => Cow::Owned([script, info].concat()),
+    };
     let path = match &sent {
-        Some(sent) if whole.is_empty() || means(sent.path(), &whole) => sent.path().to_owned(),
+        Some(sent) if whole.is_empty() || means(sent.path(), &whole) => sent.path().into(),
         // Some give the whole path as both, as IIS does for script maps.
-        Some(sent) if script == info && means(sent.path(), script) => sent.path().to_owned(),
+        Some(sent) if script == info && means(sent.path(), script) => sent.path().into(),
         None if whole.is_empty() => {
             let why = "neither SCRIPT_NAME nor REQUEST_URI names a path";
             return Err(Error::BadRequest(why.into()));
         }
-        _ => percent_encode(&whole, IN_PATH).to_string(),
+        _ => Cow::from(percent_encode(&whole, IN_PATH)),
     };
-    let query = match (params.get(b"QUERY_STRING"), &sent) {
-        (Some(_), _) | (_, None) => {
-            percent_encode(value(params, b"QUERY_STRING"), IN_QUERY).to_string()
-        }
-        (None, Some(sent)) => sent.query().unwrap_or_default().to_owned(),
+    let query = match (query, &sent) {
+        (None, Some(sent)) => sent.query().unwrap_or_default().into(),
+        (query, _) => Cow::from(percent_encode(query.unwrap_or_default(), IN_QUERY)),
     };
-    if let Some(sent) = sent
-        && mount.is_empty()
-        && sent.path() == path
-        && sent.query().unwrap_or_default() == query
+    let is_sent =
+        |sent: &PathAndQuery| sent.path() == path && sent.query().unwrap_or_default() == query;
+    if mount.is_empty()
+        && let Some(sent) = sent.as_ref().filter(|sent| is_sent(sent))
     {
         return Ok(Target {
-            uri: sent.into(),
+            uri: sent.clone().into(),
             original: None,
         });
     }
@@ -83,7 +89,7 @@ fn means(sent: &str, decoded: &[u8]) -> bool {
     if sent.as_bytes() == decoded && !sent.contains('%') {
         return true;
     }
-    let encoded = percent_encode(decoded, IN_PATH).to_string();
+    let encoded = Cow::from(percent_encode(decoded, IN_PATH));
     match (path::decode(sent), path::decode(&encoded)) {
         (Ok(sent), Ok(decoded)) => sent == decoded,
         _ => false,
@@ -93,13 +99,14 @@ fn means(sent: &str, decoded: &[u8]) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use fastcgi_protocol::Params;
     use proptest::prelude::*;
 
     use super::*;
 
     fn uri(pairs: &[(&str, &str)]) -> String {
         let params = Params::from_iter(pairs.iter().copied());
-        target(&params, "").unwrap().uri.to_string()
+        target(&Told::by(&params), "").unwrap().uri.to_string()
     }
 
     #[test]
@@ -131,7 +138,7 @@ mod tests {
             ("QUERY_STRING", "a=\"b\"&é"),
             ("REQUEST_URI", "/old?q"),
         ]);
-        let target = target(&params, "").unwrap();
+        let target = target(&Told::by(&params), "").unwrap();
         assert_eq!(target.uri, "/new%201%25.dll/%C3%A9?a=%22b%22&%C3%A9");
         assert_eq!(target.original.unwrap(), "/old?q");
         let further = [
@@ -160,14 +167,14 @@ mod tests {
         ] {
             assert_eq!(uri(pairs), expected, "{pairs:?}");
         }
-        assert!(target(&Params::new(), "").is_err());
+        assert!(target(&Told::default(), "").is_err());
     }
 
     #[test]
     fn what_is_no_path_of_a_url_stays_so() {
         for script in ["a", "*", "/a\\b", "/a/../b", "/a\0", "/a::$DATA"] {
             let params = Params::from_iter([("SCRIPT_NAME", script)]);
-            let refused = match target(&params, "") {
+            let refused = match target(&Told::by(&params), "") {
                 Ok(target) => path::decode(target.uri.path()).is_err(),
                 Err(_) => true,
             };
@@ -178,7 +185,7 @@ mod tests {
     #[test]
     fn the_authorizer_stands_before_the_path() {
         let params = Params::from_iter([("REQUEST_URI", "/private/x?y")]);
-        let target = target(&params, "/auth.dll").unwrap();
+        let target = target(&Told::by(&params), "/auth.dll").unwrap();
         assert_eq!(target.uri, "/auth.dll/private/x?y");
         assert_eq!(target.original.unwrap(), "/private/x?y");
     }
@@ -197,7 +204,7 @@ mod tests {
             params.push(b"PATH_INFO", &info);
             params.push(b"QUERY_STRING", &query);
             params.push(b"REQUEST_URI", &sent);
-            if let Ok(target) = target(&params, "")
+            if let Ok(target) = target(&Told::by(&params), "")
                 && let Ok(found) = path::decode(target.uri.path())
                 && !(script.is_empty() && info.is_empty())
             {

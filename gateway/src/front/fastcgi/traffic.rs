@@ -10,7 +10,6 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use fastcgi_protocol::{ProtocolStatus, RecordType, encode};
 use http_body::{Body, Frame};
-use tokio::sync::Notify;
 
 use crate::body::BodyError;
 
@@ -25,11 +24,7 @@ const PIECE: usize = 65_528;
 
 /// Both directions of one connection.
 #[derive(Default)]
-pub struct Traffic {
-    state: Mutex<State>,
-    /// There is something to write, or room to read.
-    changed: Notify,
-}
+pub struct Traffic(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -37,17 +32,53 @@ struct State {
     /// Requests that wait until `out` has been taken.
     writers: Vec<Waker>,
     unread: usize,
+    /// There is something to write, or room to read, that the connection may not know of.
+    changed: bool,
+    /// The connection's own task, and whether it waits: what it does itself shall not wake it.
+    connection: Option<Waker>,
+    waits: bool,
+}
+
+impl State {
+    fn change(&mut self) {
+        self.changed = true;
+        if std::mem::take(&mut self.waits)
+            && let Some(connection) = &self.connection
+        {
+            connection.wake_by_ref();
+        }
+    }
 }
 
 impl Traffic {
-    /// Waits until there may be something to write, or room to read.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// The connection's task runs.
+    pub fn awake(&self) {
+        self.lock().waits = false;
+    }
+
+    /// The connection's task is about to wait. `false` if there is something to write, or room to read, since it has
+    /// looked last; else it is woken when there is.
+    pub fn may_wait(&self, context: &Context<'_>) -> bool {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.changed) {
+            return false;
+        }
+        state.waits = true;
+        let waker = context.waker();
+        if !state
+            .connection
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            state.connection = Some(waker.clone());
+        }
+        true
     }
 
     /// Takes the records that have gathered into `writing`, which is empty.
     pub fn take(&self, writing: &mut Vec<u8>) {
         let mut state = self.lock();
+        state.changed = false;
         std::mem::swap(&mut state.out, writing);
         for writer in state.writers.drain(..) {
             writer.wake();
@@ -60,10 +91,9 @@ impl Traffic {
     }
 
     /// Sends a part of an answer, as room for it becomes free.
-    pub async fn send(&self, id: u16, mut bytes: Bytes) {
-        while !bytes.is_empty() {
-            let piece = bytes.split_to(bytes.len().min(PIECE));
-            poll_fn(|context| self.poll_send(id, &piece, context)).await;
+    pub async fn send(&self, id: u16, bytes: &[u8]) {
+        for piece in bytes.chunks(PIECE) {
+            poll_fn(|context| self.poll_send(id, piece, context)).await;
         }
     }
 
@@ -81,7 +111,7 @@ impl Traffic {
             return Poll::Pending;
         }
         encode::stream(&mut state.out, RecordType::Stdout, id, piece);
-        self.changed.notify_one();
+        state.change();
         Poll::Ready(())
     }
 
@@ -94,12 +124,12 @@ impl Traffic {
         let was_full = state.unread >= UNREAD_LIMIT;
         state.unread -= bytes;
         if was_full {
-            self.changed.notify_one();
+            state.change();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        lock(&self.0)
     }
 }
 
@@ -158,6 +188,11 @@ impl Stdin {
         state.data.extend_from_slice(data);
         self.traffic.arrived(data.len());
         state.wake();
+        if !self.traffic.has_room()
+            && let Some(answer) = state.answer.take()
+        {
+            answer.wake();
+        }
     }
 
     /// It has come to its end.
@@ -178,6 +213,15 @@ impl Stdin {
         }
         state.answer = Some(context.waker().clone());
         Poll::Pending
+    }
+
+    /// Waits until all of it has come, or no more is read before the backend takes what has.
+    pub fn poll_settled(&self, context: &mut Context<'_>) -> Poll<()> {
+        let ended = self.poll_ended(context);
+        if ended.is_ready() || self.traffic.has_room() {
+            return ended;
+        }
+        Poll::Ready(())
     }
 
     fn end_with(&self, end: End) {
@@ -253,4 +297,25 @@ impl Drop for StdinReader {
 /// Locks, also after a panic of another holder: what is guarded is whole between any two statements.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_waits_until_the_body_has_come_or_fills_its_room() {
+        let context = &mut Context::from_waker(Waker::noop());
+        let whole = Stdin::new(Arc::default(), Some(2));
+        whole.push(b"a");
+        assert!(whole.poll_settled(context).is_pending());
+        whole.push(b"b");
+        assert!(whole.poll_settled(context).is_ready());
+        let long = Stdin::new(Arc::default(), None);
+        long.push(&[0; UNREAD_LIMIT - 1]);
+        assert!(long.poll_settled(context).is_pending());
+        long.push(&[0]);
+        assert!(long.poll_settled(context).is_ready());
+        assert!(long.poll_ended(context).is_pending());
+    }
 }

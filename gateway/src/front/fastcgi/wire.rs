@@ -1,6 +1,5 @@
 //! The socket of a connection: reads and writes as either is possible, and notices its end while nothing is read.
 
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -35,32 +34,28 @@ impl<S: Stream> Wire<S> {
     }
 
     /// Writes some of `rest`, if there is anything, or reads some bytes into `space`. Without space it only waits for
-    /// the other end to close. Nothing is lost when the future is dropped.
+    /// the other end to close.
     ///
     /// # Errors
     /// When the connection is broken.
-    pub async fn exchange(
+    pub fn poll_exchange(
         &mut self,
-        mut space: Option<&mut [u8]>,
+        context: &mut Context<'_>,
+        space: Option<&mut [u8]>,
         rest: &[u8],
-    ) -> io::Result<Moved> {
-        poll_fn(|context| {
-            if !rest.is_empty()
-                && let Poll::Ready(count) = Pin::new(&mut self.stream).poll_write(context, rest)
-            {
-                return Poll::Ready(count.map(Moved::Out));
-            }
-            match &mut space {
-                Some(space) => {
-                    self.closing = None;
-                    let mut buffer = ReadBuf::new(space);
-                    ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-                    Poll::Ready(Ok(Moved::In(buffer.filled().len())))
-                }
-                None => self.poll_closed(context).map_ok(|()| Moved::In(0)),
-            }
-        })
-        .await
+    ) -> Poll<io::Result<Moved>> {
+        if !rest.is_empty()
+            && let Poll::Ready(count) = Pin::new(&mut self.stream).poll_write(context, rest)
+        {
+            return Poll::Ready(count.map(Moved::Out));
+        }
+        let Some(space) = space else {
+            return self.poll_closed(context).map_ok(|()| Moved::In(0));
+        };
+        self.closing = None;
+        let mut buffer = ReadBuf::new(space);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        Poll::Ready(Ok(Moved::In(buffer.filled().len())))
     }
 
     /// Writes all of the bytes.

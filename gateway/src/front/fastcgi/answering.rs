@@ -1,0 +1,132 @@
+//! Answering one request of a connection: what runs it, and how the answer goes out.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+
+use super::answer;
+use super::traffic::{Stdin, Traffic};
+use crate::body::{Body, BodyError};
+use crate::dispatch::Dispatch;
+use crate::front::log_broken;
+use crate::request::Request;
+use crate::response::Response;
+
+/// The most of an answer that waits for the end of its request's body, bytes.
+const HELD_BACK: usize = 64 * 1024;
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All of it has been sent.
+    Complete,
+    /// It was cut short, and the web server must see it.
+    Cut,
+}
+
+/// A request that is to be answered.
+pub struct Work {
+    /// What answers it.
+    pub answer: Source,
+    /// Where the answer goes.
+    pub out: Out,
+}
+
+/// Where an answer comes from.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "refusals are rare, and none is kept"
+)]
+pub enum Source {
+    /// A backend.
+    Request(Arc<Dispatch>, Request),
+    /// Here: the request cannot be run.
+    Refusal(Response),
+}
+
+impl Work {
+    /// Answers the request.
+    pub async fn run(self) -> Ending {
+        let Self { answer, out } = self;
+        match answer {
+            Source::Refusal(response) => match out.send(response).await {
+                Ok(()) => Ending::Complete,
+                Err(_) => Ending::Cut,
+            },
+            Source::Request(dispatch, request) => {
+                let (method, uri) = (request.head.method.clone(), request.head.uri.clone());
+                let response = dispatch.run(request).await;
+                match out.send(response).await {
+                    Ok(()) => Ending::Complete,
+                    Err(error) => {
+                        log_broken(&error, &method, &uri);
+                        Ending::Cut
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where an answer goes.
+pub struct Out {
+    /// The connection.
+    pub traffic: Arc<Traffic>,
+    /// The request's number.
+    pub id: u16,
+    /// The request's body, as long as it is awaited: nginx stops sending it as soon as it has the head of an answer, and
+    /// an extension that has begun its answer would wait for the rest in vain.
+    pub rest: Option<Arc<Stdin>>,
+}
+
+impl Out {
+    /// Sends a response as the bytes of STDOUT, as fast as the web server takes them.
+    async fn send(mut self, response: Response) -> Result<(), BodyError> {
+        let mut held = Vec::with_capacity(512);
+        answer::write_head(&mut held, &response);
+        let mut body = response.body;
+        while let Some(frame) = self.next(&mut body, &mut held).await {
+            // Trailers have no place in FastCGI.
+            let Ok(data) = frame?.into_data() else {
+                continue;
+            };
+            if self.rest.is_some() && held.len() + data.len() <= HELD_BACK {
+                held.extend_from_slice(&data);
+            } else {
+                if let Some(rest) = &self.rest {
+                    poll_fn(|context| rest.poll_settled(context)).await;
+                }
+                self.release(&mut held).await;
+                self.traffic.send(self.id, &data).await;
+            }
+        }
+        self.release(&mut held).await;
+        Ok(())
+    }
+
+    /// The next frame of an answer. What has been held back is sent when it need not be any longer.
+    async fn next(&mut self, body: &mut Body, held: &mut Vec<u8>) -> Option<Frame> {
+        if let Some(rest) = &self.rest {
+            tokio::select! {
+                biased;
+                () = poll_fn(|context| rest.poll_ended(context)) => {}
+                frame = body.frame() => return frame,
+            }
+        }
+        self.release(held).await;
+        body.frame().await
+    }
+
+    /// Holds nothing back from now on.
+    async fn release(&mut self, held: &mut Vec<u8>) {
+        self.rest = None;
+        if !held.is_empty() {
+            let held = std::mem::take(held);
+            self.traffic.send(self.id, &held).await;
+        }
+    }
+}
+
+type Frame = Result<http_body::Frame<Bytes>, BodyError>;
