@@ -35,7 +35,7 @@ pub struct Work {
 }
 
 /// Where an answer comes from.
-#[expect(
+#[allow(
     clippy::large_enum_variant,
     reason = "refusals are rare, and none is kept"
 )]

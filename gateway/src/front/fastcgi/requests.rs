@@ -65,7 +65,7 @@ struct Running {
 }
 
 /// What the connection's task is to do.
-#[expect(
+#[allow(
     clippy::large_enum_variant,
     reason = "there is one for each connection, moved at once"
 )]
