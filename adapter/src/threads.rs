@@ -8,6 +8,7 @@ mod state;
 mod watch;
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use crate::completions::Completions;
 use crate::crash;
 use crate::ecb;
 use crate::extension::Extension;
+use crate::log;
 use crate::os;
 use crate::session::Session;
 use state::{State, Turn, Watch};
@@ -62,6 +64,8 @@ pub struct Threads {
     quiet: Bell,
     /// Wakes the thread that watches over the others.
     alarm: os::Alarm,
+    /// The last thread that was wanted could not be started, which has been told.
+    cannot_spawn: AtomicBool,
 }
 
 impl Threads {
@@ -77,6 +81,7 @@ impl Threads {
             state: Mutex::default(),
             work: Bell::default(),
             quiet: Bell::default(),
+            cannot_spawn: AtomicBool::new(false),
             alarm: os::Alarm::new()?,
         });
         let shared = Arc::clone(&threads);
@@ -152,10 +157,17 @@ impl Threads {
         let room = self.limit.saturating_sub(state.inside);
         let wanted = state.unread.len() + state.waiting.len().min(room).min(most);
         let wake = wanted.min(state.idle);
+        let mut spawned = None;
         for _ in wake..wanted {
             // All that may run, and all that may read meanwhile.
             let most = self.limit + state.stations.len();
-            if state.running.len() >= most || self.spawn(&mut state).is_err() {
+            if state.running.len() >= most {
+                break;
+            }
+            let result = self.spawn(&mut state);
+            let failed = result.is_err();
+            spawned = Some(result);
+            if failed {
                 break;
             }
         }
@@ -163,6 +175,14 @@ impl Threads {
         drop(state);
         for _ in 0..wake {
             self.work.ring_one();
+        }
+        if let Some(result) = spawned
+            && let told = self.cannot_spawn.swap(result.is_err(), Relaxed)
+            && let (Err(error), false) = (result, told)
+        {
+            log::line(format_args!(
+                "no further thread can be started, requests wait for those that run: {error}"
+            ));
         }
     }
 

@@ -67,9 +67,16 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// When the other end does not read any more.
     fn write_slices(&self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
-        // In one write all the same, for systems that write one buffer at a time.
-        let slices: Vec<&[u8]> = slices.iter().map(|slice| &**slice).collect();
-        self.write_all(&slices.concat())
+        // In few writes all the same, for systems that write one buffer at a time.
+        let mut joined = Vec::new();
+        for slice in slices.iter() {
+            joined.extend_from_slice(slice);
+            if joined.len() >= JOINED {
+                self.write_all(&joined)?;
+                joined.clear();
+            }
+        }
+        self.write_all(&joined)
     }
 
     /// Whether a few kilobytes could be written without waiting.
@@ -79,11 +86,18 @@ pub trait Transport: Send + Sync {
     fn finish(&self);
 }
 
+/// Bytes that are joined for one write.
+const JOINED: usize = 256 * 1024;
+
+/// Slices of one write. Wine refuses more than Linux takes, which are 1,024.
+const SLICES: usize = 1024;
+
 /// Writes all bytes of these slices.
 fn write_slices(mut stream: impl Write, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
     IoSlice::advance_slices(&mut slices, 0);
     while !slices.is_empty() {
-        match stream.write_vectored(slices) {
+        let some = slices.len().min(SLICES);
+        match stream.write_vectored(&slices[..some]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => IoSlice::advance_slices(&mut slices, count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -81,9 +81,9 @@ struct State {
     /// carry it on.
     backlog: bool,
     answer: Answer,
-    /// Threads that are telling the front of credit.
-    granting: u32,
-    /// The end of the answer, which they tell it behind that.
+    /// Threads that are telling the front of credit or of calls.
+    telling: u32,
+    /// The end of the answer, which they tell it behind that: what came later would be another request's.
     end: Option<End>,
     /// The outstanding operation, while no thread works on it.
     operation: Option<Box<Operation>>,
@@ -188,7 +188,7 @@ impl Session {
             sending: false,
             backlog: false,
             answer: Answer::Open,
-            granting: 0,
+            telling: 0,
             end: None,
             operation: None,
             cancelled: false,
@@ -339,11 +339,16 @@ impl Session {
 
     /// Tells a call of the trace to whoever wants it. Waits until it is told: there is no credit for it.
     pub fn trace(&self, mut event: trace::Event) {
-        let over = self.lock().answer == Answer::Over;
-        if over {
+        let mut state = self.lock();
+        if state.answer == Answer::Over {
+            drop(state);
             event.request = Some(self.to_string());
+            return self.link.trace(0, &event);
         }
-        self.link.trace(if over { 0 } else { self.id }, &event);
+        state.telling += 1;
+        drop(state);
+        self.link.trace(self.id, &event);
+        drop(self.told());
     }
 
     /// The extension has ended something: its call, its session, a completion function. `http_status` and `log_data` are
@@ -381,12 +386,18 @@ impl Session {
         let Some(bytes) = credit.and_then(|credit| credit.stdin.consumed(count)) else {
             return state;
         };
-        state.granting += 1;
+        state.telling += 1;
         drop(state);
         self.link.grant(self.id, bytes);
-        state = self.lock();
-        state.granting -= 1;
-        if state.granting == 0
+        self.told()
+    }
+
+    /// The calling thread has told the front something of this request. The last one that does tells an end that has come
+    /// meanwhile.
+    fn told(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        state.telling -= 1;
+        if state.telling == 0
             && let Some(end) = state.end.take()
         {
             drop(state);

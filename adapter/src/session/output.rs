@@ -280,7 +280,7 @@ impl Session {
             log: std::mem::take(&mut state.log),
             gone: state.gone,
         };
-        if state.granting > 0 {
+        if state.telling > 0 {
             state.end = Some(end);
             return self.changed.ring();
         }
