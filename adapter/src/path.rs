@@ -24,7 +24,7 @@ impl Served {
         }
     }
 
-    /// What a gateway would have done with the URL: [`apply`].
+    /// What a gateway would have done with the URL: `apply`.
     ///
     /// # Errors
     /// When the path is refused for its form.

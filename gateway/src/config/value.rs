@@ -124,7 +124,7 @@ pub fn bytes(value: &DeValue) -> Result<u64, Wrong> {
 /// A number of bytes in a range.
 ///
 /// # Errors
-/// As for [`bytes`], and numbers outside.
+/// As for [`bytes()`], and numbers outside.
 pub fn bytes_within<T: TryFrom<u64>>(
     value: &DeValue,
     range: &RangeInclusive<u64>,
