@@ -72,6 +72,8 @@ struct State {
     credit: Option<Credit>,
     /// The front sends no more of the body once the answer has begun, which therefore waits for it.
     body_first: bool,
+    /// The extension has more to send than may wait for that.
+    overflows: bool,
     /// Output that has not been handed to the link yet.
     gathered: Vec<u8>,
     /// A thread or an operation is handing output to the link; others wait for their turn, so that bytes keep their
@@ -184,6 +186,7 @@ impl Session {
             response,
             credit,
             body_first,
+            overflows: false,
             gathered: Vec::new(),
             sending: false,
             backlog: false,

@@ -280,6 +280,7 @@ impl Session {
                     return (state, Some(ERROR_SUCCESS));
                 }
             } else if ended || state.gathered.len() >= GATHER {
+                state.overflows = true;
                 state = self.drain(state);
                 match state.gathered.is_empty() {
                     true if ended && !state.gone => return (state, Some(ERROR_SUCCESS)),

@@ -30,13 +30,13 @@ impl State {
     }
 
     /// Whether the answer waits for the rest of the body. It does not when nobody would read that: the extension is done,
-    /// or so much of it waits for the extension that no more is taken.
+    /// or it sends more than may wait while so much of the body waits for it that no more is taken.
     fn awaits_body(&self) -> bool {
         self.body_first
             && self.answer == Answer::Open
             && !self.gone
             && !self.body.has_ended()
-            && !self.body.is_full()
+            && !(self.overflows && self.body.is_full())
     }
 
     /// Whether what has gathered, and so many bytes more, may wait for the rest of the body while the extension goes on.
@@ -176,6 +176,7 @@ impl Session {
             state.backlog = true;
             return Ok(());
         }
+        state.overflows = true;
         state.sending = true;
         let mut gathered = std::mem::take(&mut state.gathered);
         for part in [&gathered[..], more] {

@@ -104,15 +104,20 @@ pub fn large_bodies(kind: Kind) {
     let read = io::copy(&mut client.body(&head, "GET"), &mut io::sink());
     assert_eq!(read.unwrap(), LARGE);
 
-    let head =
-        format!("POST /witness.so?upload HTTP/1.1\r\nHost: a\r\nContent-Length: {LARGE}\r\n\r\n");
-    client.send(head.as_bytes());
-    for _ in 0..LARGE / 65_536 {
-        client.send(pattern(0, 65_536));
+    // One answers when it has the body, the other sends its head before.
+    for (query, size) in [("upload", LARGE), ("early", LARGE / 8)] {
+        let line = format!("POST /witness.so?{query} HTTP/1.1\r\n");
+        client.send(format!("{line}Host: a\r\nContent-Length: {size}\r\n\r\n").as_bytes());
+        for _ in 0..size / 65_536 {
+            client.send(pattern(0, 65_536));
+        }
+        let reply = client.reply("POST");
+        assert!(
+            reply.complete && reply.text() == "witnessed",
+            "{query}: {reply:?}"
+        );
+        gateway.log().wait_for(&["witness: body complete"]);
     }
-    let reply = client.reply("POST");
-    assert!(reply.complete && reply.text() == "witnessed", "{reply:?}");
-    gateway.log().wait_for(&["witness: body complete"]);
 
     let head = "POST /witness.so?count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     client.send(head.as_bytes());

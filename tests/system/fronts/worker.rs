@@ -138,6 +138,9 @@ fn it_takes_uploads_and_shows_cuts() {
     let reply = post(&front, "/witness.so?upload", &vec![b'x'; 20 << 20]);
     assert!(reply.complete && reply.text() == "witnessed", "{reply:?}");
     worker.log.wait_for(&["witness: body complete"]);
+    // nginx sends no more of a body once it has the head of the answer.
+    let reply = post(&front, "/witness.so?early", &vec![b'x'; 20 << 20]);
+    assert!(reply.complete && reply.text() == "witnessed", "{reply:?}");
     let reply = get(front.address(), "/witness.so?late");
     assert!(!reply.complete, "{} bytes", reply.body.len());
     // Nobody starts another one: that is what the gateway is for.

@@ -76,6 +76,24 @@ fn it_waits_for_the_end_of_the_body() {
 }
 
 #[test]
+fn while_it_may_wait_a_full_body_does_not_release_it() {
+    let (session, calls) = begun(1 << 20);
+    session.write(b"early").unwrap();
+    session.write(&[]).unwrap();
+    session.push_body(&vec![1; ROOM as usize + 1]).unwrap();
+    assert!(calls.try_recv().is_err());
+    // The extension reads on, and the rest comes.
+    session.read(&mut vec![0; ROOM as usize]).unwrap();
+    session.push_body(&vec![1; 1 << 20]).unwrap();
+    assert_eq!(calls.try_recv(), Ok(Call::Resume));
+    session.advance();
+    assert_eq!(
+        calls.try_recv(),
+        Ok(Call::Stdout([HEAD, b"early"].concat()))
+    );
+}
+
+#[test]
 fn its_end_waits_for_nothing() {
     let (session, calls) = begun(READ_AHEAD + 1);
     session.write(b"all").unwrap();
