@@ -26,7 +26,7 @@ run: samples
 
 test: deps build sanitized
 	$(MAKE) windows
-	$(CARGO) test --workspace $(BENCHED)
+	.ci/test $(CARGO) test --workspace $(BENCHED)
 
 check: deps
 	$(CARGO) fmt --all --check
