@@ -119,8 +119,16 @@ pub fn fastcgi_program(name: &str, folder: &Path) -> PathBuf {
 
 /// Writes a CGI program in the language of the shell.
 pub fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
-    let file = folder.join(name);
-    std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-    file
+    let source = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(source.path(), format!("#!/bin/sh\n{text}\n")).unwrap();
+    copy_program(source.path(), &folder.join(name))
+}
+
+/// Copies a program, for everybody to run. Another process writes it: what this one writes may still be open in a child of
+/// another test that has not become its program yet, and nobody can run it then (ETXTBSY).
+pub fn copy_program(from: &Path, to: &Path) -> PathBuf {
+    let status = Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(status.success(), "{} cannot be written", to.display());
+    std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o755)).unwrap();
+    to.to_owned()
 }

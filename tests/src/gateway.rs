@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Lines, PATIENCE, Process, Reply, Running, Signal, binary, built, client, process};
+use crate::{
+    Lines, PATIENCE, Process, Reply, Running, Signal, binary, built, client, copy_program, process,
+};
 
 /// A gateway that listens. It is stopped when dropped, and must then leave no process behind.
 pub struct Gateway {
@@ -111,7 +113,7 @@ impl Gateway {
     /// As [`Self::with_config_in`], of a copy of the program in the folder, with this name.
     pub fn of_copy(folder: TempDir, name: &str, text: &str) -> Self {
         let copy = folder.path().join(name);
-        std::fs::copy(binary("isapi-gateway"), &copy).unwrap();
+        copy_program(&binary("isapi-gateway"), &copy);
         let mut command = command_of(&copy, ["serve", "--http", "127.0.0.1:0", "--config"]);
         command.arg(configure(folder.path(), text));
         Self::start(command, folder)
@@ -235,8 +237,10 @@ fn configure(folder: &Path, text: &str) -> PathBuf {
         .replace("{wine}", prefix.to_str().unwrap())
         .replace("{cgi}", samples.join("cgi").to_str().unwrap())
         .replace("{dir}", folder.to_str().unwrap());
-    let file = folder.join("gateway.toml");
-    std::fs::write(&file, text).unwrap();
+    let (file, new) = (folder.join("gateway.toml"), folder.join("gateway.toml.new"));
+    std::fs::write(&new, text).unwrap();
+    // At once: a gateway that watches it must not see a half.
+    std::fs::rename(new, &file).unwrap();
     file
 }
 

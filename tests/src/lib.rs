@@ -26,12 +26,16 @@ pub use application::{Application, Peer, Request};
 pub use body::Body;
 pub use built::{administrators, binary, peer, program, sample, sanitized, wine_prefix};
 pub use client::{Client, Head, Reply, get, raw};
-pub use fixture::{Gate, conformance, extension, extension_as, fastcgi_program, library, script};
+pub use fixture::{
+    Gate, conformance, copy_program, extension, extension_as, fastcgi_program, library, script,
+};
 pub use gateway::{Gateway, Output, gateway_command, run, run_within};
 pub use lines::Lines;
 pub use load::{Load, Outcome};
 pub use port::free_port;
-pub use process::{Memory, Process, Running, memory, mentioning, send, send_group, wait_until};
+pub use process::{
+    Daemon, Memory, Process, Running, memory, mentioning, send, send_group, wait_until,
+};
 pub use rustix::process::Signal;
 pub use windows::{Machine, windows_gateway};
 

@@ -9,6 +9,9 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::PATIENCE;
 
+/// How long a daemon of a test that has failed may take to end.
+const LAST_TIME: Duration = Duration::from_secs(10);
+
 /// One process; its start time tells it from a later one with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Process {
@@ -28,6 +31,9 @@ pub struct Memory {
 
 /// A child process that is killed when the test is over.
 pub struct Running(pub Child);
+
+/// A child process with processes of its own, which end with it only when it is asked to: it is when the test is over.
+pub struct Daemon(pub Running);
 
 impl Process {
     /// The process with this id, if there is one.
@@ -145,6 +151,27 @@ impl Deref for Running {
 impl DerefMut for Running {
     fn deref_mut(&mut self) -> &mut Child {
         &mut self.0
+    }
+}
+
+impl Daemon {
+    /// Asks it to end, and waits until it has.
+    pub fn stop(mut self) {
+        send(self.0.id(), Signal::TERM);
+        self.0.wait_end();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if !matches!(self.0.try_wait(), Ok(None)) {
+            return;
+        }
+        send(self.0.id(), Signal::TERM);
+        let deadline = Instant::now() + LAST_TIME;
+        while matches!(self.0.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::{Pid, kill_process};
 use system_tests::{
-    Client, Gate, Gateway, Load, Process, Signal, extension, extension_as, send, wait_until,
+    Client, Gate, Gateway, Load, Process, Signal, extension, extension_as, wait_until,
 };
 use tempfile::TempDir;
 
@@ -79,6 +80,9 @@ fn a_file_is_overwritten_in_place_under_load() {
         // Truncates the file and writes it anew.
         std::fs::copy(new, gateway.folder().join("steady.so")).unwrap();
         answers(&gateway, &format!("version {number}"));
+        // What was under way, and then one more.
+        load.wait_for_answers();
+        load.wait_for_answers();
     }
     let outcome = load.stop();
     outcome.only(&[
@@ -87,11 +91,9 @@ fn a_file_is_overwritten_in_place_under_load() {
         "200 version 3",
         "200 version 4",
     ]);
-    assert_eq!(
-        (outcome.answers.len(), outcome.processes.len()),
-        (4, 4),
-        "{outcome:?}"
-    );
+    assert_eq!(outcome.answers.len(), 4, "{outcome:?}");
+    // A file that is written slowly may look whole before it is.
+    assert!(outcome.processes.len() >= 4, "{outcome:?}");
     gateway.stop();
 }
 
@@ -99,6 +101,7 @@ fn a_file_is_overwritten_in_place_under_load() {
 fn a_new_file_that_is_no_good_never_takes_over() {
     let gateway = steady("warmup = '/warm?up'\n");
     let load = Load::start(gateway.address(), 4, |_| "/".into());
+    let file = gateway.folder().join("steady.so");
     for (option, words) in [
         ("-DCANNOT_LOAD", "returned FALSE"),
         (
@@ -107,7 +110,7 @@ fn a_new_file_that_is_no_good_never_takes_over() {
         ),
     ] {
         let new = version(gateway.folder(), &["-DVERSION=2", option]);
-        std::fs::copy(new, gateway.folder().join("steady.so")).unwrap();
+        std::fs::rename(new, &file).unwrap();
         gateway.log().wait_for(&[words]);
         let seen = || {
             let lines = gateway.log().so_far();
@@ -121,7 +124,7 @@ fn a_new_file_that_is_no_good_never_takes_over() {
         assert_eq!(gateway.get("/").text(), "version 1");
     }
     let new = version(gateway.folder(), &["-DVERSION=3"]);
-    std::fs::copy(new, gateway.folder().join("steady.so")).unwrap();
+    std::fs::rename(new, &file).unwrap();
     answers(&gateway, "version 3");
     load.stop().only(&["200 version 1", "200 version 3"]);
     gateway.stop();
@@ -222,9 +225,12 @@ fn a_worker_that_leaks_too_much_is_killed() {
 fn a_worker_that_does_not_answer_pings_is_killed() {
     let gateway = steady("ping_interval = '100ms'\nping_timeout = '1s'\n");
     let first = gateway.get("/").process();
-    let process = Process::find(first).unwrap();
-    send(first, Signal::STOP);
-    process.wait_gone();
+    // One that had to wait for a processor may have gone already.
+    if let Some(process) = Process::find(first) {
+        let pid = Pid::from_raw(i32::try_from(first).unwrap());
+        let _ = kill_process(pid.unwrap(), Signal::STOP);
+        process.wait_gone();
+    }
     gateway
         .log()
         .wait_for(&["was killed: it did not answer a ping in time"]);
@@ -246,7 +252,7 @@ fn a_worker_whose_threads_all_hang_answers_pings() {
             .iter()
             .filter(|line| line.contains("steady: waiting"))
             .count()
-            == 8
+            >= 8
     });
     // Several pings, as many as would be missed.
     std::thread::sleep(Duration::from_secs(4));
@@ -262,13 +268,11 @@ fn a_worker_whose_threads_all_hang_answers_pings() {
 #[test]
 fn a_worker_is_replaced_when_its_time_has_come() {
     let gateway = steady::scheduled(None);
-    let first = gateway.get("/").process();
     gateway
         .log()
         .wait_for(&["takes no more requests", "it is time by the schedule"]);
-    wait_until("another worker answers", || {
-        gateway.get("/").process() != first
-    });
+    wait_until("another worker", || started(&gateway) >= 2);
+    assert_eq!(gateway.get("/").text(), "version 1");
     gateway.stop();
 }
 
@@ -276,10 +280,14 @@ fn a_worker_is_replaced_when_its_time_has_come() {
 fn on_demand_there_is_a_worker_when_there_are_requests() {
     let gateway = steady("start = 'on_demand'\nidle_timeout = '1s'\n");
     assert_eq!(gateway.processes().len(), 0);
-    let first = gateway.get("/").process();
-    let process = Process::find(first).unwrap();
-    assert_eq!(gateway.get("/").process(), first);
-    process.wait_gone();
+    let mut first = 0;
+    wait_until("one that has not ended yet answers again", || {
+        first = gateway.get("/").process();
+        gateway.get("/").process() == first
+    });
+    if let Some(process) = Process::find(first) {
+        process.wait_gone();
+    }
     gateway
         .log()
         .wait_for(&["takes no more requests", "it is not needed"]);

@@ -11,7 +11,7 @@ use std::process::Command;
 use landlock::{
     ABI, Access as _, AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, Scope,
 };
-use system_tests::{Gateway, Process, binary, extension, peer};
+use system_tests::{Gateway, Process, binary, copy_program, extension, peer};
 use tempfile::TempDir;
 
 /// What every profile refuses, with the error that the extension gets.
@@ -339,7 +339,7 @@ fn two_pools(keys: &str) -> Gateway {
     let folder = folder();
     extension("steady", &[], folder.path());
     // The built worker may lie where nobody else gets to.
-    std::fs::copy(binary("isapi-worker"), folder.path().join("worker")).unwrap();
+    copy_program(&binary("isapi-worker"), &folder.path().join("worker"));
     let everybody = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(folder.path(), everybody).unwrap();
     let text = r#"

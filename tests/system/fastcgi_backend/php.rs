@@ -301,7 +301,7 @@ fn a_thousand_requests_at_thirty_two_at_once_are_answered() {
 #[test]
 fn requests_survive_a_reload_of_php_fpm() {
     let php = php(Way::Fpm);
-    let fpm = php.fpm.as_ref().unwrap().id();
+    let fpm = php.fpm.as_ref().unwrap().0.id();
     let children = || Process::descendants(fpm);
     for _ in 0..3 {
         let before = children();

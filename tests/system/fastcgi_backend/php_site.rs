@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use system_tests::{Gateway, Lines, Reply, Running, Signal, administrators, peer, send};
+use system_tests::{Daemon, Gateway, Lines, Reply, Running, administrators, peer};
 use tempfile::TempDir;
 
 /// The site of all tests: a front controller as WordPress has one, and scripts that show one thing each.
@@ -73,7 +73,7 @@ pub enum Way {
 
 pub struct Php {
     pub gateway: Gateway,
-    pub fpm: Option<Running>,
+    pub fpm: Option<Daemon>,
 }
 
 fn folder() -> TempDir {
@@ -101,7 +101,7 @@ fn folder() -> TempDir {
 }
 
 /// php-fpm at `{folder}/fpm.sock`.
-fn fpm(folder: &Path) -> Running {
+fn fpm(folder: &Path) -> Daemon {
     let is_root = rustix::process::geteuid().is_root();
     let user = if is_root {
         "user = root\ngroup = root\n"
@@ -122,10 +122,10 @@ fn fpm(folder: &Path) -> Running {
         .arg("-y")
         .arg(folder.join("fpm.conf"))
         .stderr(Stdio::piped());
-    let mut child = Running(command.spawn().unwrap());
-    let log = Lines::of(child.stderr.take().unwrap());
+    let mut daemon = Daemon(Running(command.spawn().unwrap()));
+    let log = Lines::of(daemon.0.stderr.take().unwrap());
     log.wait_for(&["ready to handle connections"]);
-    child
+    daemon
 }
 
 pub fn php(way: Way) -> Php {
@@ -155,9 +155,8 @@ impl Php {
 
     pub fn stop(self) {
         self.gateway.stop();
-        if let Some(mut fpm) = self.fpm {
-            send(fpm.id(), Signal::TERM);
-            fpm.wait_end();
+        if let Some(fpm) = self.fpm {
+            fpm.stop();
         }
     }
 }

@@ -48,7 +48,7 @@ fn processes_share_the_requests_and_keep_their_connections() {
         }
     }
     assert!((1..=3).contains(&pids.len()), "{pids:?}");
-    assert_eq!(gateway.processes().len(), 3);
+    wait_until("all of them run", || gateway.processes().len() == 3);
     drop(clients);
     gateway.stop();
 }

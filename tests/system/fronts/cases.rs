@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::io::{self, Read as _};
 
-use system_tests::{Client, Gate, Gateway, extension, get, memory};
+use system_tests::{
+    Client, Gate, Gateway, extension, gateway_command, get, memory, run, wait_until,
+};
 use tempfile::TempDir;
 
 use super::server::{Front, Kind, Places, gateway};
@@ -21,7 +23,7 @@ pub fn table(kind: Kind) {
     let folder = TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("www")).unwrap();
     let (gateway, places) = gateway(folder, &sites(Column::Native));
-    let front = Front::start(kind, &places);
+    let front = Front::patient(kind, &places);
     let mut client = front.connect();
     for case in CASES {
         client.request(case.method, case.target, case.headers, case.body);
@@ -96,7 +98,7 @@ fn witness(pool: &str) -> (Gateway, Places) {
 
 pub fn large_bodies(kind: Kind) {
     let (gateway, places) = witness("");
-    let front = Front::start(kind, &places);
+    let front = Front::patient(kind, &places);
     let mut client = front.connect();
 
     client.request("GET", &format!("/stream?mib={}", LARGE >> 20), &[], b"");
@@ -197,11 +199,15 @@ pub fn cut(kind: Kind) {
 }
 
 pub fn overload(kind: Kind) {
-    let (gateway, places) = witness("concurrency = 1\nqueue_length = 0\n");
-    // Before there is a worker, there is no room either.
-    gateway
-        .log()
-        .wait_for(&["worker ready", "pool=\"witness\""]);
+    let admin = "[admin]\nlisten = \"unix:{dir}/admin.sock\"\n";
+    let (gateway, places) = witness(&format!("concurrency = 1\nqueue_length = 0\n{admin}"));
+    // Before there is a worker, and requests know of it, there is no room either.
+    let admin = format!("unix:{}/admin.sock", gateway.folder().display());
+    wait_until("both pools have a worker", || {
+        let words = ["status", "--json", "--admin", &admin];
+        let status = run(&mut gateway_command(words));
+        status.out.matches("\"state\": \"running\"").count() == 2
+    });
     let gate = Gate::new(gateway.folder());
     let front = Front::start(kind, &places);
     let mut first = front.connect();
@@ -226,7 +232,7 @@ pub fn overload(kind: Kind) {
 
 pub fn many(kind: Kind) {
     let (gateway, places) = witness("");
-    let front = Front::start(kind, &places);
+    let front = Front::patient(kind, &places);
     let before = connections(&gateway);
     std::thread::scope(|scope| {
         for _ in 0..32 {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use system_tests::{Client, Gateway, Lines, Running, Signal, free_port, peer, send, wait_until};
+use system_tests::{Client, Daemon, Gateway, Lines, Running, free_port, peer, wait_until};
 use tempfile::TempDir;
 
 use crate::worker::{self, Worker};
@@ -98,8 +98,8 @@ impl Kind {
 
 /// A web server, which ends when dropped.
 pub struct Front {
-    child: Running,
-    log: Lines,
+    daemon: Daemon,
+    _log: Told,
     address: SocketAddr,
     /// Its files.
     _folder: TempDir,
@@ -180,15 +180,21 @@ impl Places {
 impl Front {
     /// Starts it before an application that listens there.
     pub fn start(kind: Kind, places: &Places) -> Self {
-        let folder = TempDir::new().unwrap();
-        let port = free_port();
-        let text = match kind {
-            Kind::Nginx => nginx(folder.path(), port, places),
-            Kind::Apache => apache(folder.path(), port, places),
-            Kind::Lighttpd => lighttpd(folder.path(), port, places),
-            Kind::Haproxy => haproxy(port, places),
-            Kind::Caddy => caddy(folder.path(), port, places),
-        };
+        let (folder, port) = (TempDir::new().unwrap(), free_port());
+        let text = configuration(kind, folder.path(), port, places);
+        Self::run(kind, &text, port, folder)
+    }
+
+    /// The same where clients may take their time between two requests of a connection.
+    pub fn patient(kind: Kind, places: &Places) -> Self {
+        let (folder, port) = (TempDir::new().unwrap(), free_port());
+        let mut text = configuration(kind, folder.path(), port, places);
+        match kind {
+            Kind::Apache => text.change("KeepAliveTimeout 200ms", "KeepAliveTimeout 60"),
+            Kind::Lighttpd => text.0.push_str("server.max-keep-alive-idle = 60\n"),
+            // They wait for a minute and more.
+            Kind::Nginx | Kind::Haproxy | Kind::Caddy => {}
+        }
         Self::run(kind, &text, port, folder)
     }
 
@@ -199,17 +205,18 @@ impl Front {
         open(folder.path());
         let mut command = kind.command(&file);
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        let mut child = Running(command.stderr(Stdio::piped()).spawn().unwrap());
-        let log = Lines::of(child.stderr.take().unwrap());
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut daemon = Daemon(Running(child));
+        let log = Lines::of(daemon.0.stderr.take().unwrap());
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         wait_until("the web server listens", || {
-            let status = child.try_wait().unwrap();
+            let status = daemon.0.try_wait().unwrap();
             assert!(status.is_none(), "{status:?}\n{}", log.to_end().join("\n"));
             TcpStream::connect(address).is_ok()
         });
         Self {
-            child,
-            log,
+            daemon,
+            _log: Told(log),
             address,
             _folder: folder,
         }
@@ -225,20 +232,35 @@ impl Front {
     }
 
     /// Ends it, with its own processes.
-    pub fn stop(mut self) {
-        send(self.child.id(), Signal::TERM);
-        self.child.wait_end();
+    pub fn stop(self) {
+        let Self {
+            daemon,
+            _log,
+            _folder,
+            ..
+        } = self;
+        daemon.stop();
     }
 }
 
-impl Drop for Front {
+/// Says what a web server has said when a test fails.
+struct Told(Lines);
+
+impl Drop for Told {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the web server:\n{}", self.log.so_far().join("\n"));
-            // Its own processes end with it only when it is asked to.
-            send(self.child.id(), Signal::TERM);
-            let _ = self.child.wait();
+            eprintln!("the web server:\n{}", self.0.so_far().join("\n"));
         }
+    }
+}
+
+fn configuration(kind: Kind, folder: &Path, port: u16, places: &Places) -> Changed {
+    match kind {
+        Kind::Nginx => nginx(folder, port, places),
+        Kind::Apache => apache(folder, port, places),
+        Kind::Lighttpd => lighttpd(folder, port, places),
+        Kind::Haproxy => haproxy(port, places),
+        Kind::Caddy => caddy(folder, port, places),
     }
 }
 
