@@ -34,14 +34,15 @@ static const char *const VARIABLES[] = {
     "SCRIPT_NAME",   "SERVER_NAME",    "SERVER_PORT",    "SERVER_PROTOCOL",   "SERVER_SOFTWARE", "HTTPS",
 };
 
-static int send_head(struct exchange *exchange, const char *type, long long length) {
+static int send_head(struct exchange *exchange, const char *type, size_t length) {
     char headers[1024];
-    snprintf(headers, sizeof headers, "Content-Type: %.512s\r\nContent-Length: %.0f\r\n\r\n", type, (double)length);
+    snprintf(headers, sizeof headers, "Content-Type: %.512s\r\nContent-Length: %lu\r\n\r\n", type,
+             (unsigned long)length);
     return exchange->head(exchange, "200 OK", headers);
 }
 
 static int send_text(struct exchange *exchange, const char *text, size_t size) {
-    return send_head(exchange, "text/plain", (long long)size) && exchange->write(exchange, text, size);
+    return send_head(exchange, "text/plain", size) && exchange->write(exchange, text, size);
 }
 
 static int variables(struct exchange *exchange) {
@@ -80,7 +81,7 @@ static int lines(struct exchange *exchange, unsigned long long size) {
     for (i = 0; i < PIECE; i++) {
         piece[i] = LINE[i % LINE_LENGTH];
     }
-    if (!send_head(exchange, "text/plain", (long long)size)) {
+    if (!send_head(exchange, "text/plain", (size_t)size)) {
         return 0;
     }
     for (sent = 0; sent < size; sent += PIECE) {

@@ -1,5 +1,7 @@
 //! Status strings and header text as extensions write them, made into a CGI head (ISAPI.md §6.2, §6.3, §9.7).
 
+use std::io::Write as _;
+
 /// A status as the extension meant it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
@@ -251,9 +253,11 @@ pub fn opening(bytes: &[u8]) -> Opening {
 
 /// Appends a CGI head: an explicit `Status:` first, so that no `Location:` ever becomes a local redirect.
 pub fn write_head(status: &Status, lines: &[&[u8]], framing: Framing, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"Status: ");
-    out.extend_from_slice(status.code.to_string().as_bytes());
-    out.push(b' ');
+    const FIXED: usize = b"Status: 200 \r\nContent-Length: 18446744073709551615\r\n\r\n".len();
+    let variable = lines.iter().map(|lines| lines.len()).sum::<usize>() + status.reason.len();
+    out.reserve(FIXED + variable);
+    // Writing to memory does not fail.
+    let _ = write!(out, "Status: {} ", status.code);
     out.extend_from_slice(&status.reason);
     out.extend_from_slice(b"\r\n");
     for lines in lines {
@@ -267,9 +271,7 @@ pub fn write_head(status: &Status, lines: &[&[u8]], framing: Framing, out: &mut 
         _ => None,
     };
     if let Some(length) = length {
-        out.extend_from_slice(b"Content-Length: ");
-        out.extend_from_slice(length.to_string().as_bytes());
-        out.extend_from_slice(b"\r\n");
+        let _ = write!(out, "Content-Length: {length}\r\n");
     }
     out.extend_from_slice(b"\r\n");
 }

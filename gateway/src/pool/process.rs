@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fastcgi_protocol::Hello;
 use tokio::process::Child;
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet, yield_now};
 use tokio::time::timeout;
 
 use super::crash::{Blame, Crash};
@@ -72,7 +72,13 @@ struct End {
 pub async fn watch(pool: Arc<Pool>, worker: Arc<Worker>, mut process: Process) {
     let started = Instant::now();
     let mut end = live(&pool, &worker, &mut process, started).await;
-    match timeout(DRAIN_TIME, &mut process.stderr).await {
+    let mut said = timeout(DRAIN_TIME, &mut process.stderr).await;
+    if said.is_err() {
+        // This thread itself may have been held up for so long: then the reader's turn is still to come.
+        yield_now().await;
+        said = timeout(Duration::ZERO, &mut process.stderr).await;
+    }
+    match said {
         Ok(Ok((crash, stderr))) => {
             if let Some(crash) = &crash {
                 end.cause = format!("{}: {}", end.cause, crash.text);

@@ -53,6 +53,14 @@ impl<S> Queue<S> {
         self.length.load(SeqCst)
     }
 
+    /// How many wait now; forgets those that have left.
+    pub fn count(&self) -> usize {
+        let mut waiters = lock(&self.waiters);
+        waiters.retain(|waiter| !waiter.answer.is_closed());
+        self.length.store(waiters.len(), SeqCst);
+        waiters.len()
+    }
+
     /// Waits at the end of the queue; `None` when the queue is full, or half full of those who are bound and this one is
     /// bound, too: a worker that stalls holds up nobody but its own clients. Dropping the receiver leaves the queue. The
     /// caller serves the queue afterwards.
@@ -205,6 +213,15 @@ mod tests {
         drop(first);
         let _third = queue.join(bound).unwrap();
         assert!(queue.join(bound).is_none());
+    }
+
+    #[test]
+    fn who_has_left_is_not_counted() {
+        let queue = Queue::<()>::new(2);
+        let [first, _second] = [(); 2].map(|()| queue.join(Ticket::default()).unwrap());
+        assert_eq!(queue.count(), 2);
+        drop(first);
+        assert_eq!((queue.len(), queue.count(), queue.len()), (2, 1, 1));
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Pool {
 
     /// Requests for which no worker has room.
     pub fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.count()
     }
 
     /// Has all workers replaced, because the operator wants it.
