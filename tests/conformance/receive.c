@@ -58,7 +58,7 @@ static DWORD wrong_calls(Block *block, Report *report) {
     return ANSWER_REPORT;
 }
 
-/* The rest of the body comes when the client has the head of the answer. Meanwhile a read is outstanding. */
+/* The rest of the body comes when the client has the head of the answer: until that is sent a read is outstanding. */
 static void head(Block *block) {
     send_head(block, "200 OK", "Content-Type: text/plain\r\n\r\n");
 }
@@ -78,7 +78,6 @@ static DWORD second_operation(Block *block, Report *report) {
     info.pHead = "x", info.HeadLength = 1, info.dwFlags = HSE_IO_ASYNC;
     memset(&vector, 0, sizeof vector);
     vector.dwFlags = HSE_IO_ASYNC;
-    head(block);
     START(job, start_read(job, 1000));
     InterlockedExchange(&job->started, 0);
     TRY(report, block->ServerSupportFunction(block->ConnID, HSE_REQ_ASYNC_READ_CLIENT, other, &size, &flags)), say(report, " ");
@@ -86,6 +85,7 @@ static DWORD second_operation(Block *block, Report *report) {
     TRY(report, block->ServerSupportFunction(block->ConnID, HSE_REQ_TRANSMIT_FILE, &info, NULL, NULL)), say(report, " ");
     TRY(report, block->ServerSupportFunction(block->ConnID, HSE_REQ_VECTOR_SEND, &vector, NULL, NULL)), say(report, " ");
     TRY(report, block->ReadClient(block->ConnID, other, &size)), say(report, "\n");
+    head(block);
     InterlockedExchange(&job->started, 1);
     return HSE_STATUS_PENDING;
 }
@@ -93,9 +93,9 @@ static DWORD second_operation(Block *block, Report *report) {
 /* Synchronous writes may go on while a read waits. */
 static DWORD write_while_reading(Block *block, Report *report) {
     Job *job = begin_job(block, report, say_order);
-    head(block);
     START(job, start_read(job, 1000));
     InterlockedExchange(&job->started, 0);
+    head(block);
     TRY(report, write_text(block, "meanwhile")), say(report, "\n");
     InterlockedExchange(&job->started, 1);
     return HSE_STATUS_PENDING;

@@ -41,11 +41,15 @@ fn log_of(format: &str) -> (Vec<String>, u16) {
     let headers = ["User-Agent: Some Agent/1.0", "Referer: http://a.example/b"];
     let reply = gateway.request("POST", "/x.dll/p?one+two", &headers, b"12345");
     assert_eq!(reply.text(), "answered\n");
+    let file = gateway.folder().join("access.log");
+    // It is added when the extension is done, which may be behind the answer, and behind those of others.
+    wait_until("its line is there", || {
+        lines(&file).iter().any(|line| line.contains("/x.dll/p"))
+    });
     assert_eq!(gateway.get("/nowhere").text(), "nothing here");
     gateway.signal(Signal::TERM);
     assert!(gateway.wait_end().success());
-    let lines = lines(&gateway.folder().join("access.log"));
-    (lines, gateway.address().port())
+    (lines(&file), gateway.address().port())
 }
 
 /// Fields of a line but for those that this names, which are numbers or times.

@@ -140,8 +140,11 @@ fn a_program_that_runs_too_long_is_ended_with_its_children() {
         "sleep 600 &\necho $! > child\necho $$ > self\nwait",
         "request_timeout = \"5s\"\n",
     );
-    let reply = gateway.get("/program");
-    assert_eq!(reply.status(), 502);
+    let own = gateway.folder().join("self");
+    wait_until("it has come as far as that", || {
+        assert_eq!(gateway.get("/program").status(), 502);
+        read_to_string(&own).is_ok_and(|text| text.ends_with('\n'))
+    });
     gateway.log().wait_for(&["longer than 5s"]);
     for file in ["self", "child"] {
         is_gone(&gateway, file);
@@ -181,7 +184,7 @@ killed=1) printf 'Content-Type: text/plain\n\nbegun'; kill -9 $$ ;;
 short=1) printf 'Content-Length: 100\nContent-Type: text/plain\n\nbegun' ;;
 late=1) printf 'Content-Type: text/plain\n\nbegun'; sleep 600 ;;
 esac"#,
-        "request_timeout = \"5s\"\n",
+        "request_timeout = \"25s\"\n",
     );
     for query in ["killed", "short", "late"] {
         let mut client = Client::connect(gateway.address());

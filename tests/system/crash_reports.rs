@@ -7,7 +7,8 @@ use std::process::Command;
 
 use serde_json::Value;
 use system_tests::{
-    Client, Gate, Gateway, Signal, gateway_command, run, sample, script, send, wait_until,
+    Client, Gate, Gateway, Signal, extension, gateway_command, run, sample, script, send,
+    wait_until,
 };
 use tempfile::TempDir;
 
@@ -255,8 +256,12 @@ fn an_exit_is_reported_with_its_culprit() {
 
 #[test]
 fn an_answer_that_had_begun_is_told_as_cut() {
-    let gateway = crash("");
-    let reply = gateway.get("/?how=late");
+    // It sends more than anybody on the way gathers, so that its client has the head before it crashes.
+    let folder = TempDir::new().unwrap();
+    extension("witness", &[], folder.path());
+    let text = CRASH.replace("{samples}/crash.so", "{dir}/witness.so");
+    let gateway = Gateway::with_config_in(folder, &text);
+    let reply = gateway.get("/?late");
     assert!(!reply.complete);
     let report = report(&gateway, &gateway.folder().join("reports"));
     assert_eq!(report["culprit"]["outcome"], "cut");
@@ -300,7 +305,11 @@ fn a_hang_is_reported() {
 
 #[test]
 fn of_several_that_hang_the_first_is_reported() {
-    let gateway = steady(&[], "request_timeout = \"5s\"\nrequest_grace = \"100ms\"\n");
+    // Long enough for the second to come before the first is given up.
+    let gateway = steady(
+        &[],
+        "request_timeout = \"25s\"\nrequest_grace = \"100ms\"\n",
+    );
     let gate = Gate::new(gateway.folder());
     let waits = || count_of(&gateway, "steady: waiting");
     let hangs: Vec<Client> = ["/first", "/second"]
@@ -475,14 +484,15 @@ fn a_hook_that_fails_or_does_not_end_is_told() {
 
     let folder = TempDir::new().unwrap();
     script(folder.path(), "hook", "sleep 600 & echo $!; wait");
-    let keys = "hook = \"./hook\"\nhook_timeout = \"3s\"\n";
+    // It has to have said something by then.
+    let keys = "hook = \"./hook\"\nhook_timeout = \"25s\"\n";
     let gateway = Gateway::with_config_in(folder, &[CRASH, keys].concat());
     gateway.get("/?how=segfault");
     gateway.log().wait_for(&["crash hook: "]);
     gateway.processes();
     gateway
         .log()
-        .wait_for(&["the crash hook", "ran longer than 3s"]);
+        .wait_for(&["the crash hook", "ran longer than 25s"]);
     gateway.stop();
 }
 

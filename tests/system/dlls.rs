@@ -61,7 +61,7 @@ fn serve(name: &str, machine: Machine, pool: &str) -> Gateway {
         "[server]\nwine_prefix = \"{{wine}}\"\n\
          [[site]]\nroot = \"{{dir}}\"\n\
          [[site.handler]]\npath = \"/{name}.dll\"\npool = \"{name}\"\n\
-         [pool.{name}]\nextension = \"{{dir}}/{name}.dll\"\n{pool}"
+         [pool.{name}]\nextension = \"{{dir}}/{name}.dll\"\nqueue_timeout = \"1m\"\n{pool}"
     );
     Gateway::with_config_in(folder, &text)
 }
@@ -346,7 +346,8 @@ mod checks {
         gateway.signal(Signal::TERM);
         assert!(gateway.wait_end().success());
         gateway.log().wait_for(&["legacy: terminated with 2"]);
-        assert!(workers(&folder).is_empty());
+        // It was killed if it had not gone yet, which takes a moment.
+        wait_until("the worker has gone", || workers(&folder).is_empty());
     }
 
     pub fn a_killed_gateway_leaves_nothing(machine: Machine) {

@@ -6,8 +6,9 @@ use std::time::SystemTime;
 use system_tests::{Gateway, Load, Machine, extension, wait_until};
 use tempfile::TempDir;
 
-/// Keys for pools whose workers may die as often as they like, with threads for many requests.
-pub const DURABLE: &str = "rapid_fail.failures = 0\nthreads = 16\n";
+/// Keys for pools whose workers may die as often as they like, with threads for many requests, which may wait as long as
+/// their clients do.
+pub const DURABLE: &str = "rapid_fail.failures = 0\nthreads = 16\nqueue_timeout = \"1m\"\n";
 
 /// What DLLs need in `[server]`.
 const WINE: &str = "wine_prefix = \"{wine}\"\n";

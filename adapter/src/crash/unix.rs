@@ -169,7 +169,7 @@ fn pass_on(thread: u32) -> bool {
     done == 0
 }
 
-/// Tells the calls that led to where this thread was interrupted, which takes a second at most.
+/// Tells the calls that led to where this thread was interrupted, for [`WALK_TIME`] at most.
 fn tell_calls(context: &libc::ucontext_t) {
     // SAFETY: plain calls. From here on another fault ends the process, and so does a walk that never ends.
     unsafe {
@@ -188,8 +188,9 @@ fn tell_calls(context: &libc::ucontext_t) {
     unsafe { libc::alarm(0) };
 }
 
-/// How long the calls may be looked for, seconds.
-const WALK_TIME: u32 = 1;
+/// How long the calls may be looked for, seconds. Far more than it takes: where it is over, the process dies of SIGALRM
+/// instead of what it crashed of, and a busy machine may not run a thread for seconds.
+const WALK_TIME: u32 = 10;
 
 /// Tells the calls of this thread, those of a handler left out if the instruction of the fault is given. Where it is no
 /// code, so that nothing is known of its function, `caller` tells one more.

@@ -46,11 +46,13 @@ pub enum Start {
     InProcess,
 }
 
-/// How long the access log may wait for those who may still add a line, when every connection and worker has ended.
-const LAST_LINES: Duration = Duration::from_secs(1);
+/// How long the access log may wait for those who may still add a line, when every connection and worker has ended, and
+/// then for its file. Only a file that takes nothing any more makes this wait.
+const LAST_LINES: Duration = Duration::from_secs(10);
 
-/// How long the last crash reports may take to be written, and their hook to run.
-const LAST_REPORTS: Duration = Duration::from_secs(5);
+/// How long the last crash reports may take to be written, and their hook to run: longer than a report waits for what
+/// becomes of its requests.
+const LAST_REPORTS: Duration = Duration::from_secs(15);
 
 /// Orders to reload that wait for the one before.
 const ORDERS: usize = 16;

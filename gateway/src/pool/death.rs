@@ -23,7 +23,7 @@ use crate::process::exit;
 /// Other requests that are told one by one.
 const SHOWN: usize = 64;
 /// How long what becomes of the requests may take to show …
-const SETTLE_TIME: Duration = Duration::from_secs(2);
+const SETTLE_TIME: Duration = Duration::from_secs(10);
 /// … and how often that is looked at.
 const LOOK_TIME: Duration = Duration::from_millis(5);
 

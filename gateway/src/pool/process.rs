@@ -21,9 +21,12 @@ use crate::observe::crash_report::content::Kind;
 use crate::os::{self, Group};
 use crate::process::exit;
 
-/// How long a process may live whose connection has ended, or that was asked where it hangs: long enough to write a core
-/// file's first half, and short enough for the requests that wait to hear what happened.
+/// How long a process may live whose connection has ended: long enough to write a core file's first half, and short
+/// enough for the requests that wait to hear what happened.
 const EXIT_TIME: Duration = Duration::from_secs(2);
+/// How long a process may live that was asked where it hangs. No request waits for it any more, and the worker looks for
+/// up to 10 s.
+const ANSWER_TIME: Duration = Duration::from_secs(15);
 /// How long what a dead process has said may take to be read. It lies in our sockets; only a child that left the
 /// process group and holds them open makes this wait.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
@@ -173,7 +176,7 @@ async fn live(
                 fault = Some(cause.to_string());
                 let asks = cause == Cause::Stuck && !process.is_windows;
                 if asks && process.group.ask_where_it_hangs() {
-                    impatience = Some(tokio::time::Instant::now() + EXIT_TIME);
+                    impatience = Some(tokio::time::Instant::now() + ANSWER_TIME);
                 } else {
                     process.group.kill();
                 }

@@ -206,7 +206,7 @@ fn ends() -> Vec<Rule> {
             "",
             200,
         )
-        .pool("shutdown_timeout = \"1s\"")
+        .pool("shutdown_timeout = \"10s\"")
         .terminates()
         .logs(&["was killed", "it had not finished in time"])
         .apache("hangs"),
@@ -269,9 +269,9 @@ fn limits() -> Vec<Rule> {
     let limit = |name, sentence, query| {
         alone(name, sentence, &[], query, 502)
             .section("7.5")
-            .pool("request_timeout = \"5s\"")
+            .pool("request_timeout = \"10s\"")
             .then("", 200)
-            .logs(&["ran longer than 5s"])
+            .logs(&["ran longer than 10s"])
             .iis("waits for ever")
             .apache("waits for ever")
     };

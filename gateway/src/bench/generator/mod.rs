@@ -22,7 +22,7 @@ use tally::Recorder;
 pub use tally::Tally;
 
 /// How long the last requests may take when the time is over.
-pub const GRACE: Duration = Duration::from_secs(10);
+pub const GRACE: Duration = Duration::from_secs(30);
 
 /// How requests follow each other.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,12 +1,14 @@
 //! A server process: started, awaited, ended with everything that it has started.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -149,12 +151,29 @@ pub fn kill_all() {
     }
 }
 
-/// A port of 127.0.0.1 that is free now.
+/// Below those that the system gives to whoever connects or binds to port 0: nobody gets one of these by chance before the
+/// server listens there.
+const PORTS: Range<u16> = 10_000..32_000;
+
+/// A port of 127.0.0.1 that is free now, and that was not given before unless there is no other.
 ///
 /// # Errors
 /// When there is none.
 pub fn free_port() -> std::io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    // Runs beside each other begin at different places.
+    let first = std::process::id() % u32::from(PORTS.end - PORTS.start);
+    let mut last = None;
+    for _ in PORTS {
+        let step = u32::from(GIVEN.fetch_add(1, Relaxed));
+        let offset = (first + step) % u32::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + u16::try_from(offset).unwrap_or_default();
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => return listener.local_addr(),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| ErrorKind::AddrInUse.into()))
 }
 
 /// Whether somebody listens there.
