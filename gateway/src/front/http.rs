@@ -142,6 +142,7 @@ async fn answer(
     let bodiless = method == Method::HEAD || response.status == StatusCode::NOT_MODIFIED;
     let body = Outgoing {
         inner: response.body,
+        failure: None,
         bodiless,
         condition: (version < Version::HTTP_11).then_some(condition),
         method,
@@ -217,6 +218,9 @@ fn server_options() -> Response {
 /// take the answer for a whole one (docs/ARCHITECTURE.md, invariant 3), and is logged here.
 struct Outgoing {
     inner: Body,
+    /// Why it has ended early, held back for a turn: hyper sends what it has of the answer when nothing is ready, and would
+    /// drop it for an error.
+    failure: Option<BodyError>,
     /// The answer has no body, but its length is not zero: it says nothing, or what its headers say.
     bodiless: bool,
     /// Where nothing but the end of the connection marks the end of the answer: the connection to break.
@@ -233,14 +237,21 @@ impl http_body::Body for Outgoing {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
-        if let Some(Err(error)) = &frame {
-            if let Some(condition) = &self.condition {
-                condition.broken.store(true, Ordering::Relaxed);
-            }
-            super::log_broken(error, &self.method, &self.uri);
+        if let Some(error) = self.failure.take() {
+            return Poll::Ready(Some(Err(error)));
         }
-        Poll::Ready(frame)
+        match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
+            Some(Err(error)) => {
+                if let Some(condition) = &self.condition {
+                    condition.broken.store(true, Ordering::Relaxed);
+                }
+                super::log_broken(&error, &self.method, &self.uri);
+                self.failure = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => Poll::Ready(frame),
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -152,6 +152,51 @@ async fn a_cut_answer_never_looks_complete() {
     );
 }
 
+/// A body whose bytes and whose failure are ready at the same time.
+struct Cut(Option<Bytes>);
+
+impl http_body::Body for Cut {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let part = self.0.take().map(Frame::data);
+        Poll::Ready(Some(part.ok_or_else(|| BodyError::Cut("died".into()))))
+    }
+}
+
+#[tokio::test]
+async fn what_came_before_a_cut_is_sent() {
+    let answer = service_fn(|_: http::Request<Incoming>| async {
+        Ok::<_, Infallible>(http::Response::new(Outgoing {
+            inner: Cut(Some("part".into())).boxed_unsync(),
+            failure: None,
+            bodiless: false,
+            condition: None,
+            method: Method::GET,
+            uri: Uri::default(),
+        }))
+    });
+    let (mut client, server) = tokio::io::duplex(1024);
+    let server = tokio::spawn(async move {
+        auto::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(server), answer)
+            .await
+            .is_err()
+    });
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("4\r\npart\r\n"), "{answer}");
+    assert!(server.await.unwrap());
+}
+
 #[tokio::test]
 async fn over_http_1_0_a_cut_answer_is_a_reset_connection() {
     let server = Server::start(&[
