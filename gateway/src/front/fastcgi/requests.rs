@@ -126,7 +126,10 @@ impl Requests {
 
     /// Whether a record may be taken: neither bodies nor answers have gathered beyond their bounds.
     pub fn have_room(&self) -> bool {
-        self.replies.len() < REPLIES_LIMIT && self.traffic.has_room() && !self.are_over()
+        self.replies.len() < REPLIES_LIMIT
+            && self.traffic.has_room()
+            && self.traffic.has_outlet()
+            && !self.are_over()
     }
 
     /// Since when none is open; `None` when one is.

@@ -90,6 +90,11 @@ impl Traffic {
         self.lock().unread < UNREAD_LIMIT
     }
 
+    /// Whether more requests may come to their ends, which wait for no room: those of aborts come as fast as these do.
+    pub fn has_outlet(&self) -> bool {
+        self.lock().out.len() < 2 * OUT_LIMIT
+    }
+
     /// Sends a part of an answer, as room for it becomes free.
     pub async fn send(&self, id: u16, bytes: &[u8]) {
         for piece in bytes.chunks(PIECE) {
@@ -107,7 +112,10 @@ impl Traffic {
     fn poll_send(&self, id: u16, piece: &[u8], context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if state.out.len() >= OUT_LIMIT {
-            state.writers.push(context.waker().clone());
+            let waker = context.waker();
+            if !state.writers.iter().any(|known| known.will_wake(waker)) {
+                state.writers.push(waker.clone());
+            }
             return Poll::Pending;
         }
         encode::stream(&mut state.out, RecordType::Stdout, id, piece);
@@ -359,5 +367,17 @@ mod tests {
         assert_eq!(bell.0.load(Ordering::Relaxed), 1);
         assert!(stdin.poll_ended(context).is_ready());
         assert!(stdin.poll_settled(context).is_ready());
+    }
+
+    #[test]
+    fn an_answer_that_waits_for_room_waits_once() {
+        let traffic = Traffic::default();
+        let (bell, waker) = bell();
+        let context = &mut Context::from_waker(&waker);
+        while traffic.poll_send(1, &[0; PIECE], context).is_ready() {}
+        assert!(traffic.poll_send(1, &[0], context).is_pending());
+        traffic.take(&mut Vec::new());
+        assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+        assert!(traffic.poll_send(1, &[0], context).is_ready());
     }
 }

@@ -122,6 +122,23 @@ async fn an_answer_that_nobody_reads_is_not_gathered() {
     assert_eq!(end, Event::End(id, ProtocolStatus::RequestComplete));
 }
 
+#[test]
+fn ends_that_nobody_reads_are_not_gathered() {
+    let mut requests = requests();
+    let mut round = begun(1, "9");
+    encode::abort_request(&mut round, 1);
+    let mut rounds = 0;
+    while requests.have_room() {
+        receive(&mut requests, &round);
+        rounds += 1;
+        assert!(rounds < 1_000_000, "it takes them without end");
+    }
+    let mut written = Vec::new();
+    requests.take_output(&mut written);
+    assert!(!written.is_empty());
+    assert!(requests.have_room());
+}
+
 /// Whether an answer has been woken.
 #[derive(Default)]
 struct Bell(AtomicBool);
