@@ -8,7 +8,7 @@
 # make bench    CGI and ISAPI side by side, in release: the report in docs/benchmark, in less than 15 minutes
 # make bench-quick  the same with short measurements and no report: 2 minutes
 # make bench-parsers  records, parameters and heads of answers alone: a minute
-# make profile-counts  instructions and system calls of a request, which hardly vary: two minutes
+# make profile-counts  instructions and system calls of a request, which hardly vary: some minutes, as root
 
 CARGO      ?= cargo
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))

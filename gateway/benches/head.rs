@@ -7,7 +7,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 use backend::head::HeadParser;
 
-// The gateway is a program without a library: the parser is compiled into the benchmark, with what it is made of.
+// The gateway's library shows nothing of its parts: the parser is compiled into the benchmark, with what it is made of.
 #[allow(dead_code, reason = "what else they offer")]
 #[path = "../src/backend"]
 mod backend {

@@ -1,5 +1,6 @@
-//! A result goes to other people: it names files by their names, or by their place in the working folder, and tells no
-//! folder of this machine. Pure but for [`Folders::of`].
+//! A result goes to other people: it names files by their names, or by their place in the working folder. It tells
+//! neither the working folder, nor those of the files that the command line names, nor the user's own, where a path
+//! begins with them; other folders stay. Pure but for [`Folders::of`].
 
 use std::path::{Path, PathBuf};
 

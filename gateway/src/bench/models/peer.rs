@@ -1,6 +1,6 @@
 //! Other web servers than nginx, as the front of what both kinds of them run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::application::Application;
@@ -38,11 +38,11 @@ pub const PEERS: [Peer; 4] = [
 ];
 
 /// What is behind a server that is started, and where.
-pub enum Handler<'a> {
+pub enum Handler {
     /// An application that listens on this Unix socket.
-    Socket(&'a Path),
+    Socket(PathBuf),
     /// A program.
-    Program(&'a Path),
+    Program(PathBuf),
 }
 
 impl Model for Peer {
@@ -80,19 +80,15 @@ impl Model for Peer {
     fn start(&self, place: &Place) -> anyhow::Result<Running> {
         let folder = place.folder()?;
         let address = free_port()?;
-        let (behind, handled) = match self.1 {
+        let (behind, handler) = match self.1 {
             Behind::Libfcgi => {
                 let (child, socket) = Application::Libfcgi.start(place, folder.path())?;
-                (Some(child), socket)
+                (Some(child), Handler::Socket(socket))
             }
-            Behind::Cgi => (
-                None,
-                place.program("cgi/bench").map_err(anyhow::Error::msg)?,
-            ),
-        };
-        let handler = match self.1 {
-            Behind::Libfcgi => Handler::Socket(&handled),
-            Behind::Cgi => Handler::Program(&handled),
+            Behind::Cgi => {
+                let program = place.program("cgi/bench").map_err(anyhow::Error::msg)?;
+                (None, Handler::Program(program))
+            }
         };
         let mut command = self.0.command(folder.path(), address.port(), &handler)?;
         let mut child = Child::start(&mut command, folder.path())?;

@@ -185,6 +185,8 @@ impl<S: Stream> Open<S> {
                     }
                     return Poll::Ready(Ok(Step::Moved));
                 }
+                // An answer may have made room since the records were looked at.
+                Poll::Pending if !has_room && self.requests.have_room() => {}
                 Poll::Pending if self.traffic.may_wait(context) => return Poll::Pending,
                 Poll::Pending => {}
             }
@@ -282,3 +284,7 @@ impl Clock {
         Poll::Ready(Ok(false))
     }
 }
+
+#[cfg(test)]
+#[path = "tests/moving.rs"]
+mod tests;

@@ -84,6 +84,14 @@ impl Open {
             _ => None,
         }
     }
+
+    /// Its body, if it runs and has one.
+    fn stdin(&self) -> Option<&Stdin> {
+        match self {
+            Self::Running(running) => running.stdin.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 impl Drop for Running {
@@ -118,7 +126,10 @@ impl Requests {
 
     /// Whether a record may be taken: neither bodies nor answers have gathered beyond their bounds.
     pub fn have_room(&self) -> bool {
-        self.replies.len() < REPLIES_LIMIT && self.traffic.has_room() && !self.are_over()
+        self.replies.len() < REPLIES_LIMIT
+            && self.traffic.has_room()
+            && self.traffic.has_outlet()
+            && !self.are_over()
     }
 
     /// Since when none is open; `None` when one is.
@@ -268,11 +279,12 @@ impl Requests {
         if let Some(head) = self.take_undecided(id) {
             self.start(id, head, None);
         }
-        if let Some(Open::Running(Running {
-            stdin: Some(stdin), ..
-        })) = self.open.get(&id)
-        {
+        if let Some(stdin) = self.open.get(&id).and_then(Open::stdin) {
             stdin.push(data);
+        }
+        if !self.traffic.has_room() {
+            let stdins = self.open.values().filter_map(Open::stdin);
+            stdins.for_each(Stdin::filled);
         }
     }
 
@@ -280,10 +292,7 @@ impl Requests {
         if let Some(head) = self.take_undecided(id) {
             self.start(id, head, Some(0));
         }
-        if let Some(Open::Running(Running {
-            stdin: Some(stdin), ..
-        })) = self.open.get(&id)
-        {
+        if let Some(stdin) = self.open.get(&id).and_then(Open::stdin) {
             stdin.end();
         }
     }

@@ -33,6 +33,34 @@ struct Client {
     _site: Arc<Site>,
 }
 
+/// A front without programs.
+pub fn front() -> Arc<FastCgi> {
+    let table = Arc::clone(&Site::new(&[]).table);
+    Arc::new(FastCgi::new(&config::Server::default(), &listener(), table))
+}
+
+/// What a connection from nowhere says of itself.
+pub fn socket() -> Connection {
+    let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    Connection {
+        remote: nowhere,
+        local: nowhere,
+        secure: false,
+    }
+}
+
+/// The records that begin a request with a body of that length.
+pub fn begun(id: u16, length: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode::begin_request(&mut out, id, Role::Responder, true);
+    let mut params = ParamsWriter::new(&mut out, id);
+    params.pair(b"REQUEST_METHOD", b"POST");
+    params.pair(b"SCRIPT_NAME", b"/x");
+    params.pair(b"CONTENT_LENGTH", length.as_bytes());
+    params.finish();
+    out
+}
+
 /// What came back, until the end of a request or of the connection.
 #[derive(Debug, PartialEq, Eq)]
 enum Event {
@@ -64,17 +92,11 @@ impl Client {
         change(&mut settings);
         let front = Arc::new(FastCgi::new(&settings, listener, Arc::clone(&site.table)));
         let (stream, other) = UnixStream::pair().unwrap();
-        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        let socket = Connection {
-            remote: nowhere,
-            local: nowhere,
-            secure: false,
-        };
         let shutdown = Arc::new(Shutdown::new());
         let served = tokio::spawn(connection::serve(
             front,
             other,
-            socket,
+            socket(),
             shutdown.subscribe(),
         ));
         Self {

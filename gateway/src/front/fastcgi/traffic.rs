@@ -90,6 +90,11 @@ impl Traffic {
         self.lock().unread < UNREAD_LIMIT
     }
 
+    /// Whether more requests may come to their ends, which wait for no room: those of aborts come as fast as these do.
+    pub fn has_outlet(&self) -> bool {
+        self.lock().out.len() < 2 * OUT_LIMIT
+    }
+
     /// Sends a part of an answer, as room for it becomes free.
     pub async fn send(&self, id: u16, bytes: &[u8]) {
         for piece in bytes.chunks(PIECE) {
@@ -107,7 +112,10 @@ impl Traffic {
     fn poll_send(&self, id: u16, piece: &[u8], context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if state.out.len() >= OUT_LIMIT {
-            state.writers.push(context.waker().clone());
+            let waker = context.waker();
+            if !state.writers.iter().any(|known| known.will_wake(waker)) {
+                state.writers.push(waker.clone());
+            }
             return Poll::Pending;
         }
         encode::stream(&mut state.out, RecordType::Stdout, id, piece);
@@ -188,11 +196,11 @@ impl Stdin {
         state.data.extend_from_slice(data);
         self.traffic.arrived(data.len());
         state.wake();
-        if !self.traffic.has_room()
-            && let Some(answer) = state.answer.take()
-        {
-            answer.wake();
-        }
+    }
+
+    /// The room for bodies is full, whoever has filled it: an answer that waits for this one looks at it again.
+    pub fn filled(&self) {
+        lock(&self.state).wake_answer();
     }
 
     /// It has come to its end.
@@ -205,17 +213,17 @@ impl Stdin {
         self.end_with(End::Broken);
     }
 
-    /// Waits until all of it has come.
+    /// Waits until all of it has come, or nobody reads it any more.
     pub fn poll_ended(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
-        if state.left == Some(0) || state.end.is_some() {
+        if state.has_ended() {
             return Poll::Ready(());
         }
         state.answer = Some(context.waker().clone());
         Poll::Pending
     }
 
-    /// Waits until all of it has come, or no more is read before the backend takes what has.
+    /// Waits for that too, or until no more is read before the backends take what has come.
     pub fn poll_settled(&self, context: &mut Context<'_>) -> Poll<()> {
         let ended = self.poll_ended(context);
         if ended.is_ready() || self.traffic.has_room() {
@@ -236,9 +244,18 @@ impl Waiting {
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
-        if (self.left == Some(0) || self.end.is_some())
-            && let Some(answer) = self.answer.take()
-        {
+        if self.has_ended() {
+            self.wake_answer();
+        }
+    }
+
+    /// Whether no answer need wait for it.
+    fn has_ended(&self) -> bool {
+        self.left == Some(0) || self.end.is_some() || self.abandoned
+    }
+
+    fn wake_answer(&mut self) {
+        if let Some(answer) = self.answer.take() {
             answer.wake();
         }
     }
@@ -289,6 +306,7 @@ impl Drop for StdinReader {
         let mut state = lock(&self.0.state);
         state.abandoned = true;
         let unread = std::mem::take(&mut state.data).len();
+        state.wake_answer();
         drop(state);
         self.0.traffic.consumed(unread);
     }
@@ -300,8 +318,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use super::*;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn bell() -> (Arc<Bell>, Waker) {
+        let bell = Arc::new(Bell::default());
+        (Arc::clone(&bell), Waker::from(bell))
+    }
 
     #[test]
     fn an_answer_waits_until_the_body_has_come_or_fills_its_room() {
@@ -317,5 +354,30 @@ mod tests {
         long.push(&[0]);
         assert!(long.poll_settled(context).is_ready());
         assert!(long.poll_ended(context).is_pending());
+    }
+
+    #[test]
+    fn an_answer_waits_for_no_body_that_nobody_reads() {
+        let stdin = Stdin::new(Arc::default(), Some(2));
+        let reader = StdinReader(Arc::clone(&stdin));
+        let (bell, waker) = bell();
+        let context = &mut Context::from_waker(&waker);
+        assert!(stdin.poll_ended(context).is_pending());
+        drop(reader);
+        assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+        assert!(stdin.poll_ended(context).is_ready());
+        assert!(stdin.poll_settled(context).is_ready());
+    }
+
+    #[test]
+    fn an_answer_that_waits_for_room_waits_once() {
+        let traffic = Traffic::default();
+        let (bell, waker) = bell();
+        let context = &mut Context::from_waker(&waker);
+        while traffic.poll_send(1, &[0; PIECE], context).is_ready() {}
+        assert!(traffic.poll_send(1, &[0], context).is_pending());
+        traffic.take(&mut Vec::new());
+        assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+        assert!(traffic.poll_send(1, &[0], context).is_ready());
     }
 }

@@ -1,6 +1,17 @@
 //! Answers that are cut short, and answers that wait.
 
+use std::pin::pin;
+use std::task::{self, Waker};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt as _, Channel};
+
+use super::answering::{Out, Source, Work};
+use super::traffic::{Stdin, Traffic};
 use super::*;
+use crate::body::BodyError;
+use crate::response::Response;
 
 #[tokio::test]
 async fn a_cut_answer_breaks_the_connection() {
@@ -53,22 +64,52 @@ async fn a_cut_answer_does_not_cut_the_others() {
 
 #[tokio::test]
 async fn an_answer_waits_for_the_end_of_the_body() {
-    let mut client = Client::new(&[SLOW, HELLO]);
-    let slow = client.begin("/slow", "3").await;
-    // A later answer comes first, although this one has begun.
-    for _ in 0..3 {
-        let id = client.get("/hello", true).await;
-        client.whole(id).await;
-    }
-    client.stdin(slow, b"ok\n").await;
-    assert!(client.whole(slow).await.ends_with("begun\nok\n"));
-
     let long = (
         "long",
         "echo Content-Type: a/b; echo; head -c 100000 /dev/zero; read line; echo $line",
     );
-    let mut client = Client::new(&[long]);
-    let id = client.begin("/long", "3").await;
-    client.stdin(id, b"ok\n").await;
-    assert!(client.whole(id).await.ends_with("ok\n"));
+    for (name, program) in [SLOW, long] {
+        let mut client = Client::new(&[(name, program), HELLO]);
+        let id = client.begin(&format!("/{name}"), "3").await;
+        // Later answers come first, although this one has begun.
+        for _ in 0..3 {
+            let id = client.get("/hello", true).await;
+            client.whole(id).await;
+        }
+        client.stdin(id, b"ok\n").await;
+        assert!(client.whole(id).await.ends_with("ok\n"), "{name}");
+    }
+}
+
+/// nginx sends no more of a body once it has the head of an answer, and the backend may read on.
+#[tokio::test]
+async fn only_an_answer_that_may_not_wait_is_let_go_by_a_full_body() {
+    let traffic = Arc::new(Traffic::default());
+    let stdin = Stdin::new(Arc::clone(&traffic), None);
+    let (mut answer, body) = Channel::<Bytes, BodyError>::new(4);
+    let response = Response {
+        status: StatusCode::OK,
+        reason: None,
+        headers: HeaderMap::new(),
+        body: body.boxed_unsync(),
+    };
+    let out = Out {
+        traffic: Arc::clone(&traffic),
+        id: 1,
+        rest: Some(Arc::clone(&stdin)),
+    };
+    let work = Work {
+        answer: Source::Refusal(response),
+        out,
+    };
+    let mut running = pin!(work.run());
+    let context = &mut task::Context::from_waker(Waker::noop());
+    stdin.push(&[0; 256 * 1024]);
+    let mut sent = Vec::new();
+    for (data, is_sent) in [(&[0; 60_000][..], false), (&[0; 6_000], true)] {
+        answer.send_data(Bytes::from_static(data)).await.unwrap();
+        assert!(running.as_mut().poll(context).is_pending());
+        traffic.take(&mut sent);
+        assert_eq!(!sent.is_empty(), is_sent);
+    }
 }

@@ -1,6 +1,26 @@
 //! Limits of time and memory, and the stop of the gateway.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
+
+use fastcgi_protocol::parse;
+
+use super::requests::Requests;
+use super::traffic::Traffic;
 use super::*;
+
+/// The requests of a connection that neither reads nor writes.
+fn requests() -> Requests {
+    Requests::new(front(), socket(), Arc::new(Traffic::default()))
+}
+
+/// Hands over records as they come.
+fn receive(requests: &mut Requests, mut bytes: &[u8]) {
+    while let Some((record, size)) = parse(bytes).unwrap() {
+        requests.receive(record).unwrap();
+        bytes = &bytes[size..];
+    }
+}
 
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
@@ -100,6 +120,51 @@ async fn an_answer_that_nobody_reads_is_not_gathered() {
     client.send(&out).await;
     let (_, end) = client.answer(id).await;
     assert_eq!(end, Event::End(id, ProtocolStatus::RequestComplete));
+}
+
+#[test]
+fn ends_that_nobody_reads_are_not_gathered() {
+    let mut requests = requests();
+    let mut round = begun(1, "9");
+    encode::abort_request(&mut round, 1);
+    let mut rounds = 0;
+    while requests.have_room() {
+        receive(&mut requests, &round);
+        rounds += 1;
+        assert!(rounds < 1_000_000, "it takes them without end");
+    }
+    let mut written = Vec::new();
+    requests.take_output(&mut written);
+    assert!(!written.is_empty());
+    assert!(requests.have_room());
+}
+
+/// Whether an answer has been woken.
+#[derive(Default)]
+struct Bell(AtomicBool);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_fill_the_room_together_let_every_answer_go() {
+    let mut requests = requests();
+    receive(&mut requests, &begun(1, "1000000000"));
+    let work = requests.next_here().flatten().unwrap();
+    let first = work.out.rest.as_ref().unwrap();
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    let context = &mut Context::from_waker(&waker);
+    assert!(first.poll_settled(context).is_pending());
+    let mut second = begun(2, "1000000000");
+    encode::stream(&mut second, RecordType::Stdin, 2, &[0; 256 * 1024]);
+    receive(&mut requests, &second);
+    assert!(!requests.have_room());
+    assert!(bell.0.load(Ordering::Relaxed));
+    assert!(first.poll_settled(context).is_ready());
 }
 
 #[tokio::test]
