@@ -10,11 +10,14 @@ use tempfile::TempDir;
 use super::server::{Changed, Front, Kind, Places, gateway, open};
 
 const SITES: &str = "[[site]]\n[[site.handler]]\npath = \"/dumpvars.so\"\npool = \"dumpvars\"\n\
-    [[site.handler]]\npath = \"/private/dumpvars.so\"\npool = \"dumpvars\"\n\
+    [[site.handler]]\npath = \"/private/*\"\npool = \"dumpvars\"\n\
     [pool.dumpvars]\nextension = \"{samples}/dumpvars.so\"\n";
 
 /// What is in the certificate of the client that is known (RFC 2253).
 const NAME: &str = "CN=ann,O=Example";
+
+/// Statuses of what is not answered.
+const REFUSED: &[u16] = &[400, 401, 404];
 
 /// The keys and passwords of a test, in a folder of its own.
 struct Secrets(TempDir);
@@ -76,20 +79,35 @@ impl Secrets {
 
     /// What the extension at a path is told about a client with this certificate and these further options of curl.
     fn ask(&self, front: &Front, path: &str, who: Option<&str>, options: &[&str]) -> Variables {
-        let port = front.address().port();
-        let mut curl = Command::new(peer("curl"));
-        curl.args(["--silent", "--show-error", "--fail", "--cacert"])
-            .arg(self.path("server.pem"))
-            .args(["--resolve", &format!("localhost:{port}:127.0.0.1")]);
+        let mut curl = self.curl(front, &format!("{path}?format=text"));
+        curl.arg("--fail").args(options);
         if let Some(name) = who {
             curl.arg("--cert").arg(self.path(&format!("{name}.pem")));
             curl.arg("--key").arg(self.path(&format!("{name}.key")));
         }
-        curl.args(options)
-            .arg(format!("https://localhost:{port}{path}?format=text"))
+        Variables::of(&run(&mut curl))
+    }
+
+    /// The status that a client without certificate and password gets, who sends this target as it is.
+    fn status(&self, front: &Front, target: &str) -> u16 {
+        let mut curl = self.curl(front, target);
+        curl.args(["--path-as-is", "--output", "/dev/null"]);
+        output(curl.args(["--write-out", "%{http_code}"]))
+            .parse()
+            .unwrap()
+    }
+
+    /// A curl that asks for this target.
+    fn curl(&self, front: &Front, target: &str) -> Command {
+        let port = front.address().port();
+        let mut curl = Command::new(peer("curl"));
+        curl.args(["--silent", "--show-error", "--cacert"])
+            .arg(self.path("server.pem"))
+            .args(["--resolve", &format!("localhost:{port}:127.0.0.1")])
+            .arg(format!("https://localhost:{port}{target}"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Variables::of(&run(&mut curl))
+        curl
     }
 }
 
@@ -211,6 +229,51 @@ fn tells_who_asks(kind: Kind) {
     gateway.stop();
 }
 
+/// However its URL is written, nothing in the folder is answered without a password.
+fn asks_for_a_password(kind: Kind) {
+    let (gateway, places) = gateway(TempDir::new().unwrap(), SITES);
+    let secrets = Secrets::new();
+    let front = start(kind, &secrets, &places);
+    let mut wrong = Vec::new();
+    for (target, allowed) in [
+        ("/private", &[401][..]),
+        ("/private/", &[401]),
+        ("/private?", &[401]),
+        ("/private/dumpvars.so", &[401]),
+        ("/PRIVATE/dumpvars.so", &[401]),
+        ("/Private/DumpVars.so/x?y", &[401]),
+        ("/private//dumpvars.so", &[401]),
+        ("//private/dumpvars.so", &[401]),
+        ("///Private/dumpvars.so", &[401]),
+        ("/./private/dumpvars.so", &[401]),
+        ("/.//././private/dumpvars.so", &[401]),
+        ("/%70rivate/dumpvars.so", &[401]),
+        ("/%50RIVATE/dumpvars.so", &[401]),
+        ("/%2fprivate/dumpvars.so", &[401]),
+        ("/%2e/private/dumpvars.so", &[401]),
+        ("/private%2Fdumpvars.so", &[401]),
+        // What only some web servers resolve, and what is another path or none.
+        ("/x/../private/dumpvars.so", REFUSED),
+        ("/x/%2e%2e/private/dumpvars.so", REFUSED),
+        ("/dumpvars.so/../private/dumpvars.so", REFUSED),
+        ("/%2570rivate/dumpvars.so", REFUSED),
+        ("/private./dumpvars.so", REFUSED),
+        ("/private%20/dumpvars.so", REFUSED),
+        ("/\\private/dumpvars.so", REFUSED),
+        ("/%00/private/dumpvars.so", REFUSED),
+        ("/private.so", &[404]),
+        ("/dumpvars.so", &[200]),
+    ] {
+        let status = secrets.status(&front, target);
+        if !allowed.contains(&status) {
+            wrong.push((target, status));
+        }
+    }
+    assert_eq!(wrong, []);
+    front.stop();
+    gateway.stop();
+}
+
 /// Starts it with its file for TLS.
 fn start(kind: Kind, secrets: &Secrets, places: &Places) -> Front {
     let (folder, port) = (TempDir::new().unwrap(), free_port());
@@ -280,4 +343,29 @@ fn haproxy_tells_of_passwords_and_certificates() {
 #[test]
 fn caddy_tells_of_passwords_and_certificates() {
     tells_who_asks(Kind::Caddy);
+}
+
+#[test]
+fn nginx_asks_for_a_password_however_the_url_is_written() {
+    asks_for_a_password(Kind::Nginx);
+}
+
+#[test]
+fn apache_asks_for_a_password_however_the_url_is_written() {
+    asks_for_a_password(Kind::Apache);
+}
+
+#[test]
+fn lighttpd_asks_for_a_password_however_the_url_is_written() {
+    asks_for_a_password(Kind::Lighttpd);
+}
+
+#[test]
+fn haproxy_asks_for_a_password_however_the_url_is_written() {
+    asks_for_a_password(Kind::Haproxy);
+}
+
+#[test]
+fn caddy_asks_for_a_password_however_the_url_is_written() {
+    asks_for_a_password(Kind::Caddy);
 }
