@@ -63,6 +63,13 @@ impl Lines {
         lines
     }
 
+    /// How many lines so far have these words.
+    pub fn count(&self, words: &str) -> usize {
+        let state = self.shared.state.lock().unwrap();
+        let lines = state.lines.iter();
+        lines.filter(|line| line.contains(words)).count()
+    }
+
     /// Waits for a line that has all of these words in it, and returns it.
     pub fn wait_for(&self, words: &[&str]) -> String {
         self.find(words)

@@ -5,26 +5,61 @@ use std::collections::BTreeSet;
 use system_tests::{Client, Gate, Gateway, extension, wait_until};
 use tempfile::TempDir;
 
-/// A gateway that serves the fixture with eight threads.
-fn witness() -> Gateway {
+/// A gateway that serves the fixture with so many threads.
+fn witness(threads: usize) -> Gateway {
     let folder = TempDir::new().unwrap();
     extension("witness", &[], folder.path());
-    Gateway::with_config_in(
-        folder,
-        r#"
+    let text = r#"
 [[site]]
 [[site.handler]]
 path = "*"
 pool = "witness"
 [pool.witness]
 extension = "{dir}/witness.so"
-threads = 8
-"#,
-    )
+"#;
+    Gateway::with_config_in(folder, &format!("{text}threads = {threads}\n"))
+}
+
+/// So many requests are inside the extension at a time, and no more.
+fn run_at_a_time(threads: usize) {
+    let gateway = witness(threads);
+    let gate = Gate::new(gateway.folder());
+    let mut clients: Vec<Client> = (0..4 * threads)
+        .map(|_| Client::connect(gateway.address()))
+        .collect();
+    for client in &mut clients {
+        client.request("GET", &format!("/?wait={}", gate.path()), &[], b"");
+    }
+    let waiting = || gateway.log().count("witness: waiting");
+    wait_until("all threads wait", || waiting() >= threads);
+    let open = gate.open();
+    for client in &mut clients {
+        assert_eq!(client.reply("GET").text(), "witnessed");
+    }
+    drop(open);
+    wait_until("all have told", || waiting() == clients.len());
+    let lines = gateway.log().so_far();
+    let told = lines
+        .iter()
+        .filter_map(|line| line.split_once("witness: waiting, "));
+    let most = told.map(|(_, text)| text.split(' ').next().unwrap().parse().unwrap());
+    assert_eq!(most.max(), Some(threads));
+    drop(clients);
+    gateway.stop();
 }
 
 #[test]
-fn two_hundred_requests_at_once_are_answered_by_eight_threads() {
+fn eight_threads_run_eight_requests_at_a_time() {
+    run_at_a_time(8);
+}
+
+#[test]
+fn one_thread_runs_one_request_at_a_time() {
+    run_at_a_time(1);
+}
+
+#[test]
+fn two_hundred_requests_at_once_take_no_more_threads_than_run_and_read() {
     let gateway = Gateway::with_config(
         r#"
 [server]
@@ -53,26 +88,22 @@ threads = 8
         let (_, thread) = text.rsplit_once("thread ").unwrap();
         threads.insert(thread.split('.').next().unwrap().to_owned());
     }
-    // Eight at a time, and they take turns with the one that reads.
-    assert!((2..=9).contains(&threads.len()), "{threads:?}");
+    // Those that run take turns with the one that reads.
+    assert!(threads.len() <= 9, "{threads:?}");
     drop(clients);
     gateway.stop();
 }
 
 #[test]
 fn slow_requests_do_not_delay_others_while_a_thread_is_idle() {
-    let gateway = witness();
+    let gateway = witness(8);
     let gate = Gate::new(gateway.folder());
     let mut slow: Vec<Client> = (0..7).map(|_| Client::connect(gateway.address())).collect();
     for client in &mut slow {
         client.request("GET", &format!("/?wait={}", gate.path()), &[], b"");
     }
     wait_until("seven threads wait", || {
-        let lines = gateway.log().so_far();
-        let waiting = lines
-            .iter()
-            .filter(|line| line.contains("witness: waiting"));
-        waiting.count() == 7
+        gateway.log().count("witness: waiting") == 7
     });
     for _ in 0..100 {
         assert_eq!(gateway.get("/").text(), "witnessed");
@@ -88,7 +119,7 @@ fn slow_requests_do_not_delay_others_while_a_thread_is_idle() {
 
 #[test]
 fn what_an_extension_prints_goes_to_the_log_and_not_among_the_answers() {
-    let gateway = witness();
+    let gateway = witness(8);
     let mut client = Client::connect(gateway.address());
     for _ in 0..3 {
         client.request("GET", "/?print", &[], b"");
@@ -101,7 +132,7 @@ fn what_an_extension_prints_goes_to_the_log_and_not_among_the_answers() {
 
 #[test]
 fn requests_sent_ahead_are_answered_in_order() {
-    let gateway = witness();
+    let gateway = witness(8);
     let mut client = Client::connect(gateway.address());
     let mut sent = Vec::new();
     for path in ["/", "/missing/../x", "/"] {
