@@ -54,7 +54,8 @@ bench: bench-build
 	cat $(REPORT)/result.txt
 	$(BENCH_PROGRAM) bench --compare $(REPORT)/runs/*.json >$(REPORT)/runs/README.md
 	if command -v chromium >/dev/null; then chromium --headless --no-sandbox --hide-scrollbars --window-size=1000,1500 \
-		--screenshot=$(REPORT)/report.png file://$(CURDIR)/$(REPORT)/index.html; fi
+		--screenshot=$(REPORT)/report.png file://$(CURDIR)/$(REPORT)/index.html; \
+		else echo "$(REPORT)/report.png is of an earlier run: there is no chromium to take a picture of this one" >&2; fi
 
 bench-quick: bench-build
 	$(BENCH) --duration 150ms --rounds 1 --connections 1,32,256 --rates 1000,8000 \
