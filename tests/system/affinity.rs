@@ -39,15 +39,13 @@ fn a_cookie_leads_to_the_same_worker_and_new_clients_to_all() {
     // One request each: who comes before the pool knows that a worker is ready, which the log tells earlier, waits for it.
     let gateway = gateway("processes = 3\nconcurrency = 1\nsticky = \"ROUTE\"\n");
     let gate = Gate::new(gateway.folder());
-    let count_of = |words: &str| {
-        let lines = gateway.log().so_far();
-        lines.iter().filter(|line| line.contains(words)).count()
-    };
     let mut waiting: Vec<Client> = Vec::new();
     for count in 1..=3 {
         let mut client = Client::connect(gateway.address());
         client.request("GET", &format!("/?wait={}", gate.path()), &[], b"");
-        wait_until("it is at work", || count_of("steady: waiting") == count);
+        wait_until("it is at work", || {
+            gateway.log().count("steady: waiting") == count
+        });
         waiting.push(client);
     }
     let open = gate.open();

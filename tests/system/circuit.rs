@@ -3,17 +3,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use system_tests::{Client, Gateway, Load, Reply, extension_as, wait_until};
+use system_tests::{Client, Load, Reply, extension_as, wait_until};
 
 use crate::crash_reports::report;
 use crate::fastcgi::Connection;
 use crate::steady;
 use crate::worker::with;
-
-fn count(gateway: &Gateway, words: &str) -> usize {
-    let lines = gateway.log().so_far();
-    lines.iter().filter(|line| line.contains(words)).count()
-}
 
 /// The answer to a request that is kept out for what is left of this many seconds.
 fn is_kept_out(reply: &Reply, seconds: u64) {
@@ -46,8 +41,8 @@ fn a_path_that_always_crashes_is_kept_out_and_the_pool_goes_on() {
     let before = load.sent();
     wait_until("the others go on", || load.sent() > before + 500);
     load.stop().only(&["200 version 1"]);
-    assert_eq!(count(&gateway, "requests in it: "), 3);
-    assert_eq!(count(&gateway, "fail too often"), 0);
+    assert_eq!(gateway.log().count("requests in it: "), 3);
+    assert_eq!(gateway.log().count("fail too often"), 0);
     // The first failure of another path is one of the pool, as the first of that one was.
     assert_eq!(gateway.get("/worse?crash").status(), 502);
     gateway.log().wait_for(&["fail too often"]);

@@ -56,12 +56,6 @@ pub fn report(gateway: &Gateway, folder: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Lines of the log with these words.
-fn count_of(gateway: &Gateway, words: &str) -> usize {
-    let lines = gateway.log().so_far();
-    lines.iter().filter(|line| line.contains(words)).count()
-}
-
 fn number(text: &Value) -> u64 {
     let digits = text.as_str().unwrap().strip_prefix("0x").unwrap();
     u64::from_str_radix(digits, 16).unwrap()
@@ -80,7 +74,7 @@ fn a_fault_is_reported_with_everything_about_it() {
             client
         })
         .collect();
-    let waits = || count_of(&gateway, "steady: waiting");
+    let waits = || gateway.log().count("steady: waiting");
     wait_until("they wait", || waits() == 3);
     assert_eq!(gateway.get("/the/item?crash").status(), 502);
     assert_eq!(clients[2].reply("POST").status(), 502);
@@ -201,7 +195,7 @@ fn a_fault_is_reported_with_everything_about_it() {
     assert_eq!(clients[0].reply("GET").text(), "version 1");
     assert_eq!(clients[1].reply("GET").text(), "version 1");
     drop(open);
-    assert_eq!(count_of(&gateway, "crash report: "), 1);
+    assert_eq!(gateway.log().count("crash report: "), 1);
     gateway.stop();
 }
 
@@ -311,7 +305,7 @@ fn of_several_that_hang_the_first_is_reported() {
         "request_timeout = \"25s\"\nrequest_grace = \"100ms\"\n",
     );
     let gate = Gate::new(gateway.folder());
-    let waits = || count_of(&gateway, "steady: waiting");
+    let waits = || gateway.log().count("steady: waiting");
     let hangs: Vec<Client> = ["/first", "/second"]
         .into_iter()
         .zip(1..)
@@ -419,7 +413,7 @@ fn the_newest_are_kept() {
     for count in 1..=5 {
         assert_eq!(gateway.get("/?how=segfault").status(), 502);
         wait_until("it is reported", || {
-            count_of(&gateway, "crash report: ") == count
+            gateway.log().count("crash report: ") == count
         });
     }
     let kept = files(&folder);
@@ -453,7 +447,7 @@ rmdir lock
         assert_eq!(gateway.get("/?how=segfault").status(), 502);
     }
     let has = "crash hook: has one word ways-";
-    wait_until("it has all", || count_of(&gateway, has) == 3);
+    wait_until("it has all", || gateway.log().count(has) == 3);
     let reports = files(&gateway.folder().join("reports"));
     assert_eq!(reports.len(), 3);
     for report in &reports {

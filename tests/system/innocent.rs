@@ -24,11 +24,7 @@ fn waiting(gateway: &Gateway, gate: &Gate, method: &str, body: &[u8], count: usi
 }
 
 fn waits(gateway: &Gateway) -> usize {
-    let lines = gateway.log().so_far();
-    lines
-        .iter()
-        .filter(|line| line.contains("steady: waiting"))
-        .count()
+    gateway.log().count("steady: waiting")
 }
 
 #[test]
@@ -73,15 +69,9 @@ fn who_calls_exit_is_the_culprit() {
     gateway
         .log()
         .wait_for(&["exited with status 3", "the extension has called exit"]);
-    let dead = || {
-        let lines = gateway.log().so_far();
-        lines
-            .iter()
-            .filter(|line| line.contains("requests in it: 4"))
-            .count()
-    };
     wait_until("the others wait again", || waits(&gateway) == 6);
-    assert_eq!(dead(), 1, "it has not run again");
+    let dead = gateway.log().count("requests in it: 4");
+    assert_eq!(dead, 1, "it has not run again");
     let open = gate.open();
     for client in &mut clients {
         assert_eq!(client.reply("GET").text(), "version 1");

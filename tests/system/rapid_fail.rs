@@ -40,11 +40,6 @@ fn answering(gateway: &Gateway) -> u32 {
     reply.process()
 }
 
-fn count(gateway: &Gateway, words: &str) -> usize {
-    let lines = gateway.log().so_far();
-    lines.iter().filter(|line| line.contains(words)).count()
-}
-
 #[test]
 fn a_worker_that_always_dies_turns_the_pool_off() {
     let gateway = steady("rapid_fail = { failures = 3, delay = '5m' }\n", &[]);
@@ -139,7 +134,7 @@ fn requests_whose_client_has_gone_do_not_run() {
     assert_eq!(first.reply("GET").text(), "version 1");
     assert_eq!(last.reply("GET").text(), "version 1");
     drop(open);
-    assert_eq!(count(&gateway, "steady: waiting"), 1);
+    assert_eq!(gateway.log().count("steady: waiting"), 1);
     drop((first, last));
     gateway.stop();
 }
@@ -155,7 +150,7 @@ fn a_late_request_that_ends_by_itself_does_not_cost_its_worker() {
     let path = format!("/?wait={}", gate.path());
     wait_until("one has begun in time", || {
         assert_eq!(gateway.get(&path).status(), 502);
-        count(&gateway, "steady: waiting") > 0
+        gateway.log().count("steady: waiting") > 0
     });
     gateway.log().wait_for(&["ran longer than 2s"]);
     let open = gate.open();
@@ -261,14 +256,14 @@ fn planned_ends_are_no_failures() {
     wait_until("it has been replaced", || {
         gateway.get("/").process() != first
     });
-    assert_eq!(count(&gateway, "fail too often"), 0);
+    assert_eq!(gateway.log().count("fail too often"), 0);
     wait_until("one has failed", || {
         for process in gateway.processes() {
             // Those that are about to end anyway do not count, and may have gone.
             let pid = Pid::from_raw(i32::try_from(process.pid).unwrap());
             let _ = kill_process(pid.unwrap(), Signal::KILL);
         }
-        count(&gateway, "fail too often") > 0
+        gateway.log().count("fail too often") > 0
     });
     gateway.stop();
 }

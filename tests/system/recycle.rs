@@ -112,13 +112,7 @@ fn a_new_file_that_is_no_good_never_takes_over() {
         let new = version(gateway.folder(), &["-DVERSION=2", option]);
         std::fs::rename(new, &file).unwrap();
         gateway.log().wait_for(&[words]);
-        let seen = || {
-            let lines = gateway.log().so_far();
-            lines
-                .iter()
-                .filter(|line| line.contains("the one that runs goes on"))
-                .count()
-        };
+        let seen = || gateway.log().count("the one that runs goes on");
         let expected = if option == "-DCANNOT_LOAD" { 1 } else { 2 };
         wait_until("the old version is kept", || seen() == expected);
         assert_eq!(gateway.get("/").text(), "version 1");
@@ -247,12 +241,7 @@ fn a_worker_whose_threads_all_hang_answers_pings() {
         client.request("GET", &format!("/?wait={}", gate.path()), &[], b"");
     }
     wait_until("all threads wait", || {
-        let lines = gateway.log().so_far();
-        lines
-            .iter()
-            .filter(|line| line.contains("steady: waiting"))
-            .count()
-            >= 8
+        gateway.log().count("steady: waiting") >= 8
     });
     // Several pings, as many as would be missed.
     std::thread::sleep(Duration::from_secs(4));

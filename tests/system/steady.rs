@@ -70,9 +70,7 @@ fn text(server: &str, file: &Path, keys: &str) -> String {
 
 /// How many workers have started. Windows uses numbers of processes again at once, so these do not tell.
 pub fn started(gateway: &Gateway) -> usize {
-    let lines = gateway.log().so_far();
-    let ready = lines.iter().filter(|line| line.contains("worker ready"));
-    ready.count()
+    gateway.log().count("worker ready")
 }
 
 /// Of so many requests and more every hundredth brings its worker down: 502. All others are answered.

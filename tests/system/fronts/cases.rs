@@ -257,9 +257,5 @@ pub fn many(kind: Kind) {
 
 /// Connections that the gateway has accepted from web servers.
 fn connections(gateway: &Gateway) -> usize {
-    let log = gateway.log().so_far();
-    let accepted = log
-        .iter()
-        .filter(|line| line.contains("connection accepted"));
-    accepted.count()
+    gateway.log().count("connection accepted")
 }

@@ -122,14 +122,7 @@ fn a_pool_that_is_removed_or_replaced_finishes_what_it_is_at() {
         client.request("GET", &format!("/{pool}/?wait={}", gate.path()), &[], b"");
         clients.push((process, client));
     }
-    wait_until("both wait", || {
-        let lines = gateway.log().so_far();
-        lines
-            .iter()
-            .filter(|line| line.contains("steady: waiting"))
-            .count()
-            == 2
-    });
+    wait_until("both wait", || gateway.log().count("steady: waiting") == 2);
     let last = config(&[("b", &steady("threads = 9"))]);
     let told = goes_over(&gateway, &last);
     assert!(told.contains("replaced: b, removed: a"), "{told}");
@@ -152,12 +145,7 @@ fn a_pool_that_is_removed_or_replaced_finishes_what_it_is_at() {
     }
     drop(open);
     wait_until("both pools have ended", || {
-        let lines = gateway.log().so_far();
-        lines
-            .iter()
-            .filter(|line| line.contains("the former pool has ended"))
-            .count()
-            == 2
+        gateway.log().count("the former pool has ended") == 2
     });
     wait_until("one worker is left", || gateway.processes().len() == 1);
     gateway.stop();

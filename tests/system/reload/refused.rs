@@ -24,10 +24,7 @@ fn a_bad_file_changes_nothing_and_says_where_it_is_wrong() {
     }
     gateway.signal(Signal::HUP);
     gateway.log().wait_for(&["SIGHUP: reading"]);
-    wait_until("the log has it twice", || {
-        let lines = gateway.log().so_far();
-        lines.iter().filter(|line| line.contains(&place)).count() == 2
-    });
+    wait_until("the log has it twice", || gateway.log().count(&place) == 2);
     assert_eq!(gateway.get("/a/").process(), process);
     // It would be good again.
     assert_eq!(
