@@ -2,7 +2,6 @@
 //! notices. The same of native ones is in `recycle.rs` and `innocent.rs`.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::process::{Pid, getpgid};
 use system_tests::{Client, Gateway, Load, Machine, Process, Signal, send_group, wait_until};
@@ -195,17 +194,13 @@ mod checks {
     pub fn workers_are_killed_and_nobody_fails(machine: Machine) {
         let gateway = steady(machine, "processes = 2\nrapid_fail.failures = 0\n");
         let load = Load::start(gateway.address(), 8, |_| "/".into());
-        let mut victim = 0;
-        while started(&gateway) < 6 {
+        for killed in 0..6 {
+            wait_until("two workers", || started(&gateway) >= 2 + killed);
             // A request runs again only once.
             load.wait_for_answers();
-            let alive = workers(&gateway);
-            victim += 1;
-            if let Some(process) = alive.get(victim % 2) {
-                send_group(process.pid, Signal::KILL);
-                process.wait_gone();
-            }
-            std::thread::sleep(Duration::from_millis(100));
+            let victim = workers(&gateway)[killed % 2];
+            send_group(victim.pid, Signal::KILL);
+            victim.wait_gone();
         }
         load.stop().only(&["200 version 1"]);
         gateway.stop();

@@ -10,22 +10,7 @@ use system_tests::{
 };
 use tempfile::TempDir;
 
-use crate::status;
-
-/// A gateway that serves the fixture, with these keys for its pool.
-fn steady(keys: &str, options: &[&str]) -> Gateway {
-    let folder = TempDir::new().unwrap();
-    extension("steady", options, folder.path());
-    let text = r#"
-[[site]]
-[[site.handler]]
-path = "*"
-pool = "steady"
-[pool.steady]
-extension = "{dir}/steady.so"
-"#;
-    Gateway::with_config_in(folder, &[text, keys].concat())
-}
+use crate::{status, steady};
 
 /// The process that answers, as soon as one does in time.
 fn answering(gateway: &Gateway) -> u32 {
@@ -42,7 +27,7 @@ fn answering(gateway: &Gateway) -> u32 {
 
 #[test]
 fn a_worker_that_always_dies_turns_the_pool_off() {
-    let gateway = steady("rapid_fail = { failures = 3, delay = '5m' }\n", &[]);
+    let gateway = steady::native("rapid_fail = { failures = 3, delay = '5m' }\n");
     crashes_thrice(&gateway);
     gateway
         .log()
@@ -66,7 +51,7 @@ fn crashes_thrice(gateway: &Gateway) -> Instant {
 
 #[test]
 fn a_pool_that_is_off_is_tried_again_and_then_later() {
-    let gateway = steady("rapid_fail = { failures = 3, delay = '5s' }\n", &[]);
+    let gateway = steady::native("rapid_fail = { failures = 3, delay = '5s' }\n");
     let off = crashes_thrice(&gateway);
     gateway.log().wait_for(&["the next one is tried in 5s"]);
     wait_until("it is tried again", || gateway.get("/").status() == 200);
@@ -79,7 +64,7 @@ fn a_pool_that_is_off_is_tried_again_and_then_later() {
 
 #[test]
 fn a_repaired_file_turns_the_pool_on_again() {
-    let gateway = steady("rapid_fail = { failures = 1, delay = '5m' }\n", &[]);
+    let gateway = steady::native("rapid_fail = { failures = 1, delay = '5m' }\n");
     assert_eq!(gateway.get("/?crash").status(), 502);
     gateway.log().wait_for(&["the next one is tried in 300s"]);
     assert_eq!(gateway.get("/").status(), 503);
@@ -93,10 +78,8 @@ fn a_repaired_file_turns_the_pool_on_again() {
 
 #[test]
 fn an_extension_that_never_loads_is_tried_less_and_less() {
-    let gateway = steady(
-        "rapid_fail = { failures = 2, delay = '5m' }\n",
-        &["-DCANNOT_LOAD"],
-    );
+    let keys = "rapid_fail = { failures = 2, delay = '5m' }\n";
+    let gateway = steady::compiled(&["-DCANNOT_LOAD"], keys);
     gateway.log().wait_for(&["the next one is tried in 300s"]);
     assert_eq!(gateway.get("/").status(), 500);
     let lines = gateway.log().so_far();
@@ -141,10 +124,7 @@ fn requests_whose_client_has_gone_do_not_run() {
 
 #[test]
 fn a_late_request_that_ends_by_itself_does_not_cost_its_worker() {
-    let gateway = steady(
-        "threads = 1\nrequest_timeout = '2s'\nrequest_grace = '60s'\n",
-        &[],
-    );
+    let gateway = steady::native("threads = 1\nrequest_timeout = '2s'\nrequest_grace = '60s'\n");
     let first = answering(&gateway);
     let gate = Gate::new(gateway.folder());
     let path = format!("/?wait={}", gate.path());
@@ -161,7 +141,7 @@ fn a_late_request_that_ends_by_itself_does_not_cost_its_worker() {
 
 #[test]
 fn a_request_that_hangs_costs_its_worker_after_the_grace() {
-    let gateway = steady("request_timeout = '2s'\nrequest_grace = '200ms'\n", &[]);
+    let gateway = steady::native("request_timeout = '2s'\nrequest_grace = '200ms'\n");
     let first = answering(&gateway);
     assert_eq!(gateway.get("/?sleep=600000").status(), 502);
     gateway.log().wait_for(&["was killed"]);
@@ -176,7 +156,7 @@ fn a_request_that_hangs_costs_its_worker_after_the_grace() {
 fn a_worker_gets_what_it_may_have() {
     let limits =
         "limits = { open_files = 100, core_size = 0, cpu_time = '1h', address_space = '2GiB' }\n";
-    let gateway = steady(limits, &[]);
+    let gateway = steady::native(limits);
     let process = gateway.get("/").process();
     let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
     for (name, values) in [
@@ -248,10 +228,8 @@ user = "nobody"
 
 #[test]
 fn planned_ends_are_no_failures() {
-    let gateway = steady(
-        "rapid_fail = { failures = 1, delay = '5m' }\nrecycle.age = '200ms'\n",
-        &[],
-    );
+    let gateway =
+        steady::native("rapid_fail = { failures = 1, delay = '5m' }\nrecycle.age = '200ms'\n");
     let first = gateway.get("/").process();
     wait_until("it has been replaced", || {
         gateway.get("/").process() != first

@@ -4,35 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, kill_process};
-use system_tests::{
-    Client, Gate, Gateway, Load, Process, Signal, extension, extension_as, wait_until,
-};
-use tempfile::TempDir;
+use system_tests::{Client, Gate, Gateway, Load, Process, Signal, extension_as, wait_until};
 
 use crate::steady::{self, started};
 
 /// A gateway that serves the fixture, with these keys for its pool.
 fn steady(keys: &str) -> Gateway {
-    let folder = TempDir::new().unwrap();
-    extension("steady", &[], folder.path());
-    in_folder(folder, keys)
-}
-
-fn in_folder(folder: TempDir, keys: &str) -> Gateway {
-    Gateway::with_config_in(folder, &config(keys))
-}
-
-fn config(keys: &str) -> String {
-    let text = r#"
-[[site]]
-[[site.handler]]
-path = "*"
-pool = "steady"
-[pool.steady]
-extension = "{dir}/steady.so"
-threads = 8
-"#;
-    [text, keys].concat()
+    steady::native(&["threads = 8\n", keys].concat())
 }
 
 /// Another version of the fixture, beside it.
@@ -145,11 +123,10 @@ fn twenty_thousand_requests_lose_nothing_while_workers_are_replaced_all_the_time
         0 => "/?sleep=50".into(),
         _ => "/".into(),
     });
-    let mut total = 0;
-    while total < 20_000 || started(&gateway) < 20 {
-        total += 2_000;
-        wait_until("2,000 requests", || load.sent() >= total);
+    for count in (2_000..=20_000).step_by(2_000) {
+        wait_until("2,000 more requests", || load.sent() >= count);
     }
+    wait_until("twenty workers", || started(&gateway) >= 20);
     let outcome = load.stop();
     outcome.only(&["200 version 1"]);
     assert!(outcome.processes.len() > 10, "{outcome:?}");

@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use system_tests::{
-    Client, Gate, Gateway, Load, Output, Reply, Signal, extension, gateway_command, peer, run,
-    send, wait_until,
+    Client, Gate, Gateway, Load, Output, Reply, Signal, gateway_command, peer, run, send,
+    wait_until,
 };
-use tempfile::TempDir;
+
+use crate::steady;
 
 const TOKEN: &str = "0123456789abcdef";
 
@@ -19,22 +20,7 @@ pub fn steady(keys: &str) -> Gateway {
 }
 
 fn start(admin: &str, keys: &str) -> Gateway {
-    let folder = TempDir::new().unwrap();
-    extension("steady", &[], folder.path());
-    let text = format!(
-        r#"
-[admin]
-{admin}
-[[site]]
-[[site.handler]]
-path = "*"
-pool = "steady"
-[pool.steady]
-extension = "{{dir}}/steady.so"
-{keys}
-"#
-    );
-    Gateway::with_config_in(folder, &text)
+    steady::native(&format!("{keys}\n[admin]\n{admin}\n"))
 }
 
 fn admin_of(gateway: &Gateway) -> SocketAddr {
