@@ -24,55 +24,42 @@ impl Served {
         }
     }
 
-    /// What a gateway would have done with the URL: `apply`.
+    /// Sets SCRIPT_NAME, PATH_INFO, PATH_TRANSLATED and SCRIPT_FILENAME by ISAPI's rules.
+    ///
+    /// Let P be SCRIPT_NAME + PATH_INFO. A segment of P that is the extension's file name splits it (row A). Without one, a
+    /// PATH_INFO that the front has split off itself is kept (row C); else the whole of P is both (rows B and D).
+    /// PATH_TRANSLATED of the front is never trusted.
     ///
     /// # Errors
-    /// When the path is refused for its form.
+    /// When P is refused for its form: NUL, `..`, backslash, stream names, trailing dots or blanks.
     pub fn apply(&self, params: &mut Params) -> Result<(), &'static str> {
-        apply(params, &self.file, &self.folder)
+        let script = params.get(b"SCRIPT_NAME").unwrap_or_default();
+        let info = params.get(b"PATH_INFO").unwrap_or_default();
+        let is_split = !info.is_empty() && info != script;
+        let (whole, split) = ([script, info].concat(), script.len());
+        refuse(&whole)?;
+        let root = params.get(b"DOCUMENT_ROOT").unwrap_or_default();
+        let has_root = !root.is_empty();
+        let root = if has_root { root } else { &self.folder };
+        let (name, info, translated) = match split_at_segment(&whole, &self.file) {
+            Some((name, info)) => (name, info, info),
+            None if is_split => (&whole[..split], &whole[split..], &whole[split..]),
+            None => (&whole[..], &whole[..], &whole[..]),
+        };
+        let translated = join(root, translated);
+        let filename = params.get(b"SCRIPT_FILENAME").unwrap_or_default();
+        let filename = filename.is_empty().then(|| join(root, name));
+        params.set(b"SCRIPT_NAME", name);
+        params.set(b"PATH_INFO", info);
+        params.set(b"PATH_TRANSLATED", &translated);
+        if let Some(filename) = filename {
+            params.set(b"SCRIPT_FILENAME", &filename);
+        }
+        if !has_root {
+            params.set(b"DOCUMENT_ROOT", &self.folder);
+        }
+        Ok(())
     }
-}
-
-/// Sets SCRIPT_NAME, PATH_INFO, PATH_TRANSLATED and SCRIPT_FILENAME by ISAPI's rules for a worker that serves
-/// `extension_file` (file name with ending) for every URL it gets.
-///
-/// Let P be SCRIPT_NAME + PATH_INFO. A segment of P that is the extension's file name splits it (row A). Without one, a
-/// PATH_INFO that the front has split off itself is kept (row C); else the whole of P is both (rows B and D).
-/// PATH_TRANSLATED of the front is never trusted.
-///
-/// # Errors
-/// When P is refused for its form: NUL, `..`, backslash, stream names, trailing dots or blanks.
-fn apply(
-    params: &mut Params,
-    extension_file: &str,
-    fallback_root: &[u8],
-) -> Result<(), &'static str> {
-    let script = params.get(b"SCRIPT_NAME").unwrap_or_default();
-    let info = params.get(b"PATH_INFO").unwrap_or_default();
-    let is_split = !info.is_empty() && info != script;
-    let (whole, split) = ([script, info].concat(), script.len());
-    refuse(&whole)?;
-    let root = params.get(b"DOCUMENT_ROOT").unwrap_or_default();
-    let has_root = !root.is_empty();
-    let root = if has_root { root } else { fallback_root };
-    let (name, info, translated) = match split_at_segment(&whole, extension_file) {
-        Some((name, info)) => (name, info, info),
-        None if is_split => (&whole[..split], &whole[split..], &whole[split..]),
-        None => (&whole[..], &whole[..], &whole[..]),
-    };
-    let translated = join(root, translated);
-    let filename = params.get(b"SCRIPT_FILENAME").unwrap_or_default();
-    let filename = filename.is_empty().then(|| join(root, name));
-    params.set(b"SCRIPT_NAME", name);
-    params.set(b"PATH_INFO", info);
-    params.set(b"PATH_TRANSLATED", &translated);
-    if let Some(filename) = filename {
-        params.set(b"SCRIPT_FILENAME", &filename);
-    }
-    if !has_root {
-        params.set(b"DOCUMENT_ROOT", fallback_root);
-    }
-    Ok(())
 }
 
 /// A URL path below a physical root, without a doubled slash between them.
@@ -128,7 +115,8 @@ mod tests {
         }
         params.push(b"DOCUMENT_ROOT", b"/srv/www");
         params.push(b"PATH_TRANSLATED", b"/etc/passwd");
-        apply(&mut params, "foo.so", b"/opt").unwrap();
+        let served = Served::by(Path::new("/opt/foo.so"));
+        served.apply(&mut params).unwrap();
         [
             b"SCRIPT_NAME".as_slice(),
             b"PATH_INFO",
@@ -169,6 +157,7 @@ mod tests {
 
     #[test]
     fn dangerous_paths_are_refused() {
+        let served = Served::by(Path::new("/foo.so"));
         for path in [
             "/../etc",
             "/a\0b",
@@ -179,7 +168,7 @@ mod tests {
         ] {
             let mut params = Params::new();
             params.push(b"SCRIPT_NAME", path.as_bytes());
-            assert!(apply(&mut params, "foo.so", b"/").is_err(), "{path:?}");
+            assert!(served.apply(&mut params).is_err(), "{path:?}");
         }
     }
 
@@ -188,7 +177,7 @@ mod tests {
         fn nothing_leaves_the_root(path in "[/a-c. :\\\\]{0,30}") {
             let mut params = Params::new();
             params.push(b"SCRIPT_NAME", path.as_bytes());
-            if apply(&mut params, "b", b"/root").is_ok() {
+            if Served::by(Path::new("/root/b")).apply(&mut params).is_ok() {
                 let translated = params.get(b"PATH_TRANSLATED").unwrap();
                 prop_assert!(translated.starts_with(b"/root"));
                 prop_assert!(!translated.split(|byte| *byte == b'/').any(|segment| segment == b".."));
