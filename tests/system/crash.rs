@@ -239,9 +239,7 @@ fn every_process_of_a_pool_takes_requests() {
     }
     // All at the same time, so each has one of its own.
     wait_until("all are at work", || {
-        let lines = gateway.log().so_far();
-        let waiting = lines.iter().filter(|line| line.contains("steady: waiting"));
-        waiting.count() == 3
+        gateway.log().count("steady: waiting") == 3
     });
     let open = gate.open();
     let replies = clients.iter_mut().map(|client| client.reply("GET"));
