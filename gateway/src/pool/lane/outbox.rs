@@ -109,6 +109,10 @@ impl Outbox {
             self.records.clear();
             self.records.shrink_to(KEPT);
             self.written = 0;
+        } else if self.written >= KEPT.max(self.records.len() / 2) {
+            // A worker that never catches up makes nothing grow; fewer bytes are moved than have been written.
+            self.records.drain(..self.written);
+            self.written = 0;
         }
     }
 }
@@ -154,6 +158,25 @@ mod tests {
             prop_assert!(outbox.is_empty());
             prop_assert!(written == expected);
         }
+    }
+
+    #[test]
+    fn nothing_grows_for_who_never_catches_up() {
+        let (mut outbox, piece) = (Outbox::default(), Bytes::from(vec![0; 8 * 1024]));
+        let mut context = Context::from_waker(Waker::noop());
+        encode::credit(outbox.records(), 1, 1);
+        let left = outbox.len();
+        for _ in 0..10_000 {
+            outbox.stream(RecordType::Stdin, 1, &piece);
+            let mut room = outbox.len() - left;
+            outbox.poll_write(&mut context, |_, _| match std::mem::take(&mut room) {
+                0 => Poll::Pending,
+                room => Poll::Ready(Ok(room)),
+            });
+            assert_eq!(outbox.len(), left);
+        }
+        let capacity = outbox.records.capacity();
+        assert!(capacity <= 4 * KEPT, "{capacity}");
     }
 
     #[test]
