@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use system_tests::{Client, Gateway, Load, Signal, extension, wait_until};
+use system_tests::{
+    Client, Gateway, Lines, Load, Machine, Running, Signal, extension, gateway_command, script,
+    send, wait_until,
+};
 use tempfile::TempDir;
 
 /// A gateway that serves this fixture and the site's files, with an access log in this format.
@@ -170,4 +173,39 @@ fn rotation_loses_no_line() {
     let mut numbers: Vec<usize> = written.iter().map(|line| query(line)).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, Vec::from_iter(0..sent));
+}
+
+#[test]
+fn the_file_is_opened_again_also_while_wine_is_prepared() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    Machine::X86_64.extension("steady", folder.path());
+    script(folder.path(), "wineserver", "exit 0");
+    let wine = "test \"$1\" = --version && echo wine-8.0 && exit\nexec sleep 1000";
+    script(folder.path(), "wine", wine);
+    let text = r#"
+[server]
+http = "127.0.0.1:0"
+wine = "wine"
+wine_prefix = "prefix"
+[access_log]
+file = "access.log"
+[[site]]
+[[site.handler]]
+path = "/x.dll"
+pool = "x"
+[pool.x]
+extension = "steady.dll"
+"#;
+    std::fs::write(path("gateway.toml"), text).unwrap();
+    let mut command = gateway_command(["serve", "--config"]);
+    let mut child = Running(command.arg(path("gateway.toml")).spawn().unwrap());
+    let log = Lines::of(child.stderr.take().unwrap());
+    log.wait_for(&["creating the Wine prefix"]);
+    std::fs::rename(path("access.log"), path("access.log.1")).unwrap();
+    send(child.id(), Signal::USR1);
+    wait_until("a new file", || path("access.log").exists());
+    send(child.id(), Signal::TERM);
+    log.wait_for(&["stopping before Wine was ready"]);
+    assert!(child.wait_end().success());
 }

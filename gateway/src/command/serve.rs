@@ -21,7 +21,6 @@ use super::listeners::{Bound, Listening};
 use super::watchdog;
 use crate::admin::Admin;
 use crate::config::Config;
-use crate::observe::access_log::AccessLog;
 use crate::observe::crash_report::Keeper;
 use crate::observe::{Ledger, Overview};
 use crate::os::{self, Notice, OrderSignal, STOP_SIGNALS, StopSignals};
@@ -83,6 +82,10 @@ async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::
     let bound = Bound::first(&config.server)?;
     let connections = Arc::new(Connections::default());
     let overview = Arc::new(Overview::new(Arc::clone(&connections)));
+    let pools = config.pools.keys().map(String::as_str);
+    let access_log = log.as_ref().map(|(log, _)| Arc::clone(log));
+    let ledger = Ledger::new(access_log, pools, &Ledger::default());
+    overview.set(Arc::new(ledger), Vec::new());
     tokio::spawn(reopen_log(reopen, Arc::downgrade(&overview)));
     let admin = config
         .admin
@@ -106,11 +109,8 @@ async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::
         keeper: None,
         backends: Backends::new(),
     };
-    let access_log = log.as_ref().map(|(log, _)| Arc::clone(log));
     let ready = tokio::select! {
-        ready = begun.make_ready(&config, start, bound, &runtimes, &overview, access_log) => {
-            ready.map(Some)
-        }
+        ready = begun.make_ready(&config, start, bound, &runtimes, &overview) => ready.map(Some),
         name = signals.next() => {
             tracing::info!("{name}: stopping before the extension was loaded");
             Ok(None)
@@ -181,7 +181,6 @@ impl Begun {
         bound: Bound,
         runtimes: &Runtimes,
         overview: &Overview,
-        log: Option<Arc<AccessLog>>,
     ) -> anyhow::Result<Listening> {
         self.keeper = Keeper::start(&config.crash)?;
         let reports = self.keeper.as_ref().map(Keeper::reports);
@@ -194,9 +193,8 @@ impl Begun {
             Start::InProcess => Prepared::in_process(config, &self.launchers)?,
         };
         self.backends = prepared.start_all(runtimes);
-        let pools = config.pools.keys().map(String::as_str);
-        let ledger = Arc::new(Ledger::new(log, pools, &Ledger::default()));
-        overview.set(ledger, self.backends.values().cloned().collect());
+        let backends = self.backends.values().cloned().collect();
+        overview.set(overview.ledger(), backends);
         if start == Start::WhenLoaded {
             pools::loaded(&self.backends).await?;
         }
