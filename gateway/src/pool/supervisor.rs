@@ -64,8 +64,12 @@ impl Supervisor {
     pub async fn run(mut self) {
         let mut watching = JoinSet::new();
         watching.spawn(rounds::run(self.pool.clone()));
+        let told = std::iter::from_fn(|| self.events.try_recv().ok());
+        let mut told: Vec<Event> = told.collect();
         // A pool that was stopped while it waited for its predecessors starts nothing.
-        let mut event = self.events.try_recv().unwrap_or(Event::Tick);
+        told.sort_by_key(|event| !matches!(event, Event::Stop(_)));
+        let mut told = told.into_iter();
+        let mut event = told.next().unwrap_or(Event::Tick);
         loop {
             match &mut event {
                 Event::Exited(id, _) | Event::Felled(id) => {
@@ -89,7 +93,10 @@ impl Supervisor {
             if self.state.is_finished() {
                 return;
             }
-            event = self.next_event().await;
+            event = match told.next() {
+                Some(event) => event,
+                None => self.next_event().await,
+            };
         }
     }
 

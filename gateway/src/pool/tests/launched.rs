@@ -88,6 +88,7 @@ async fn a_pool_that_is_stopped_before_its_turn_starts_nothing() {
     let mut before = Predecessors::default();
     let running = before.add();
     let launched = Launched::start_after(before, "exit 3", None, &config());
+    launched.pool.recycle();
     let mut stop = Box::pin(launched.pool.stop(LONG));
     let early = tokio::time::timeout(Duration::from_millis(1), &mut stop).await;
     assert!(early.is_err());
