@@ -424,6 +424,11 @@ impl Failure {
     }
 }
 
+/// A delay that doubles each time, up to the longest.
+fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
+    first.saturating_mul(1 << times.min(16)).min(most)
+}
+
 /// Locks, also after a panic of another holder: what the pool guards is whole between any two statements.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

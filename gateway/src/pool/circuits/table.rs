@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::config::Circuit as Policy;
+use crate::pool::doubled;
 
 /// Patterns that are remembered; those that were of no use for longest make room for others.
 const MOST: usize = 256;
@@ -190,8 +191,7 @@ impl Table {
             State::Open { until } if now < until => return None,
             State::Open { .. } | State::HalfOpen { .. } => {}
         }
-        let delay = policy.delay.saturating_mul(1 << circuit.trips.min(16));
-        let delay = delay.min(policy.max_delay);
+        let delay = doubled(policy.delay, circuit.trips, policy.max_delay);
         circuit.trips += 1;
         circuit.state = State::Open { until: now + delay };
         Some(Opened {

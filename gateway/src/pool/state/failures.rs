@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::event::{Failure, FailureKind};
 use crate::config::RapidFail;
+use crate::pool::doubled;
 
 /// The first delay after a start that failed …
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -81,10 +82,9 @@ impl Failures {
             return None;
         }
         let off = self.count(now);
-        let delay = FIRST_DELAY.saturating_mul(1 << self.failed_starts.min(16));
+        let delay = doubled(FIRST_DELAY, self.failed_starts, LAST_DELAY);
         self.failed_starts += 1;
-        let delay = delay.min(LAST_DELAY).max(off.unwrap_or_default());
-        self.hold(now + delay);
+        self.hold(now + delay.max(off.unwrap_or_default()));
         off
     }
 
@@ -142,9 +142,9 @@ impl Failures {
         if failures == 0 || (self.trips == 0 && self.recent.len() < failures) {
             return None;
         }
-        let off = delay.saturating_mul(1 << self.trips.min(16));
+        let off = doubled(delay, self.trips, max_delay);
         self.trips += 1;
-        Some(off.min(max_delay))
+        Some(off)
     }
 }
 
