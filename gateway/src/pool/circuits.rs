@@ -45,6 +45,15 @@ pub enum Fault {
     Hang,
 }
 
+/// A request on its way to a worker.
+pub struct Gate<'a> {
+    circuits: &'a Arc<Circuits>,
+    method: &'a Method,
+    uri: &'a Uri,
+    /// Its pattern, as soon as some circuit has not been closed.
+    key: Option<Key>,
+}
+
 /// A request that shows whether others like it can be let through again. When it is dropped without having
 /// [passed](Self::pass) or been [blamed](Circuits::blame), the next one is the trial.
 pub struct Trial {
@@ -65,31 +74,25 @@ impl Circuits {
         })
     }
 
-    /// Whether a request may wait for a worker.
-    ///
-    /// # Errors
-    /// [`Error::CircuitOpen`] if it may not.
-    pub fn check(&self, method: &Method, uri: &Uri) -> Result<(), Error> {
-        if !self.engaged.load(SeqCst) {
-            return Ok(());
+    /// What a request has to pass on its way to a worker.
+    pub fn gate<'a>(self: &'a Arc<Self>, method: &'a Method, uri: &'a Uri) -> Gate<'a> {
+        Gate {
+            circuits: self,
+            method,
+            uri,
+            key: None,
         }
-        let key = self.key(method, uri);
-        match lock(&self.table).refusal(key, Instant::now()) {
+    }
+
+    fn check(&self, key: Key, now: Instant) -> Result<(), Error> {
+        match lock(&self.table).refusal(key, now) {
             Some(refusal) => Err(refusal.into_error()),
             None => Ok(()),
         }
     }
 
-    /// Lets a request through to a worker, as a trial or because its circuit is closed.
-    ///
-    /// # Errors
-    /// [`Error::CircuitOpen`] if it is not let through.
-    pub fn admit(self: &Arc<Self>, method: &Method, uri: &Uri) -> Result<Option<Trial>, Error> {
-        if !self.engaged.load(SeqCst) {
-            return Ok(None);
-        }
-        let key = self.key(method, uri);
-        match lock(&self.table).admit(key, Instant::now()) {
+    fn admit(self: &Arc<Self>, key: Key, now: Instant) -> Result<Option<Trial>, Error> {
+        match lock(&self.table).admit(key, now) {
             Admission::Free => Ok(None),
             Admission::Trial(number) => Ok(Some(Trial {
                 circuits: self.clone(),
@@ -179,6 +182,39 @@ impl Circuits {
     }
 }
 
+impl Gate<'_> {
+    /// Whether the request may wait for a worker.
+    ///
+    /// # Errors
+    /// [`Error::CircuitOpen`] if it may not.
+    pub fn check(&mut self) -> Result<(), Error> {
+        match self.key() {
+            Some(key) => self.circuits.check(key, Instant::now()),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the request through to a worker, as a trial or because its circuit is closed.
+    ///
+    /// # Errors
+    /// [`Error::CircuitOpen`] if it is not let through.
+    pub fn admit(&mut self) -> Result<Option<Trial>, Error> {
+        match self.key() {
+            Some(key) => self.circuits.admit(key, Instant::now()),
+            None => Ok(None),
+        }
+    }
+
+    /// Of what pattern it is, while that matters.
+    fn key(&mut self) -> Option<Key> {
+        if !self.circuits.engaged.load(SeqCst) {
+            return None;
+        }
+        let key = || self.circuits.key(self.method, self.uri);
+        Some(*self.key.get_or_insert_with(key))
+    }
+}
+
 impl Trial {
     /// The worker has ended the request and lives.
     pub fn pass(self) {
@@ -226,12 +262,14 @@ mod tests {
 
     use super::*;
 
+    const HOUR: Duration = Duration::from_secs(3600);
+
     fn circuits() -> Arc<Circuits> {
         let policy = config::Circuit {
             failures: 1,
             interval: Duration::from_secs(300),
-            delay: Duration::from_millis(1),
-            max_delay: Duration::from_secs(3600),
+            delay: HOUR,
+            max_delay: HOUR,
         };
         Circuits::new("pool", policy)
     }
@@ -278,19 +316,15 @@ mod tests {
         let circuits = circuits();
         let (method, uri) = (Method::GET, "/".parse().unwrap());
         circuits.blame(&method, &uri, Fault::Crash);
-        let trial = loop {
-            // It is open for a millisecond.
-            if let Ok(trial) = circuits.admit(&method, &uri) {
-                break trial.unwrap();
-            }
-        };
-        assert!(circuits.check(&method, &uri).is_err());
-        assert!(circuits.admit(&method, &uri).is_err());
+        let (key, late) = (circuits.key(&method, &uri), Instant::now() + HOUR);
+        let trial = circuits.admit(key, late).unwrap().unwrap();
+        assert!(circuits.check(key, late).is_err());
+        assert!(circuits.admit(key, late).is_err());
         drop(trial);
-        assert!(circuits.check(&method, &uri).is_ok());
-        let trial = circuits.admit(&method, &uri).unwrap().unwrap();
+        assert!(circuits.check(key, late).is_ok());
+        let trial = circuits.admit(key, late).unwrap().unwrap();
         trial.pass();
-        assert!(circuits.admit(&method, &uri).unwrap().is_none());
+        assert!(circuits.gate(&method, &uri).admit().unwrap().is_none());
         assert_eq!((circuits.status(), circuits.openings()), (vec![], 1));
     }
 

@@ -192,11 +192,12 @@ impl Pool {
         bound: Option<Token>,
     ) -> Result<(Arc<Lane>, Arc<Exchange>), Error> {
         let index = runtime::current_index().unwrap_or(0);
+        let mut gate = self.circuits.gate(&head.method, &head.uri);
         loop {
-            self.circuits.check(&head.method, &head.uri)?;
+            gate.check()?;
             let slot = self.take(index, bound).await?;
             // Requests that waited with it may have brought workers down meanwhile.
-            let trial = self.circuits.admit(&head.method, &head.uri)?;
+            let trial = gate.admit()?;
             // There is none only when the worker has ended meanwhile.
             if let Some(lane) = slot.lane(index).cloned()
                 && let Some(exchange) = lane.begin(slot, trial, head, target, has_body)?
