@@ -127,6 +127,15 @@ impl Circuits {
         weighs
     }
 
+    /// Forgets circuits that keep out what nobody asks for any more. To be called now and then.
+    pub fn forget(&self, now: Instant) {
+        if self.engaged.load(SeqCst) {
+            let mut table = lock(&self.table);
+            table.forget(now);
+            self.note(&table);
+        }
+    }
+
     /// Lets everything through again, as if nothing had failed.
     pub fn forgive(&self) {
         let mut table = lock(&self.table);
@@ -326,6 +335,19 @@ mod tests {
         trial.pass();
         assert!(circuits.gate(&method, &uri).admit().unwrap().is_none());
         assert_eq!((circuits.status(), circuits.openings()), (vec![], 1));
+    }
+
+    #[test]
+    fn requests_look_no_further_when_what_was_kept_out_is_forgotten() {
+        let circuits = circuits();
+        let (method, uri) = (Method::GET, "/".parse().unwrap());
+        circuits.blame(&method, &uri, Fault::Crash);
+        circuits.forget(Instant::now());
+        let mut gate = circuits.gate(&method, &uri);
+        assert!(gate.check().is_err() && gate.admit().is_err());
+        circuits.forget(Instant::now() + 2 * HOUR);
+        assert!(gate.admit().unwrap().is_none() && gate.key().is_none());
+        assert_eq!(circuits.status(), []);
     }
 
     #[test]

@@ -229,6 +229,15 @@ impl Table {
         }
     }
 
+    /// Forgets the circuits whose time has been over for an interval: nobody asks for what they keep out.
+    pub fn forget(&mut self, now: Instant) {
+        let interval = self.policy.interval;
+        self.circuits.retain(|_, circuit| {
+            let until = circuit.state.holds_until();
+            until.is_none_or(|until| now < until + interval)
+        });
+    }
+
     /// As if nothing had failed.
     pub fn forgive(&mut self) {
         self.circuits.clear();

@@ -1,5 +1,6 @@
 //! What is looked at once a second, and what of it is a reason to replace or kill a worker: the extension's file, the
-//! memory of the workers, their answers to pings, the time of day; how many requests there are, and which take long.
+//! memory of the workers, their answers to pings, the time of day; how many requests there are, and which take long. What keeps
+//! requests out is forgotten after a time.
 
 mod schedule;
 mod slow;
@@ -44,6 +45,7 @@ pub async fn run(pool: Arc<Pool>) {
         };
         rounds.judge(&pool, &workers, seen);
         slow::log(&pool, config.slow_request);
+        pool.circuits.forget(Instant::now());
     }
 }
 

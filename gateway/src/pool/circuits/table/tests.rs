@@ -146,8 +146,27 @@ fn what_was_of_no_use_for_longest_is_forgotten() {
     assert_eq!(table.admit(KEY, now), Admission::Free);
 }
 
+#[test]
+fn what_nobody_asks_for_any_more_is_forgotten() {
+    let (mut table, until) = opened();
+    let over = until + POLICY.interval;
+    failed(&mut table, OTHER, until);
+    table.forget(over - SECOND);
+    assert_eq!(table.engaged().count(), 1);
+    // As if a trial had gone on for ever.
+    let number = trial(&mut table, until);
+    table.forget(over);
+    assert_eq!(table.engaged().count(), 1);
+    table.forget(over + POLICY.max_delay);
+    assert_eq!(table.engaged().count(), 0);
+    assert_eq!(table.passed(KEY, number), None);
+    assert_eq!(table.admit(KEY, over), Admission::Free);
+    assert!(table.get(OTHER).is_some(), "it is closed");
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
+    Forget,
     Pass(Duration),
     Ask(Key),
     Fail(Key),
@@ -160,6 +179,7 @@ fn step() -> impl Strategy<Value = Step> {
     let key = || prop_oneof![9 => 0_u64..4, 1 => 0_u64..1000].prop_map(Key);
     prop_oneof![
         (0_u64..20_000).prop_map(|millis| Step::Pass(Duration::from_millis(millis))),
+        Just(Step::Forget),
         key().prop_map(Step::Ask),
         key().prop_map(Step::Fail),
         any::<usize>().prop_map(Step::Succeed),
@@ -179,6 +199,12 @@ proptest! {
         for step in steps {
             match step {
                 Step::Pass(time) => now += time,
+                Step::Forget => {
+                    table.forget(now);
+                    open_until.retain(|_, until| now < *until + POLICY.interval);
+                    current.retain(|key, _| open_until.contains_key(key));
+                    delays.retain(|key, _| open_until.contains_key(key));
+                }
                 Step::Ask(key) => match table.admit(key, now) {
                     Admission::Trial(number) => {
                         prop_assert!(open_until.get(&key).is_some_and(|until| *until <= now));
