@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::diagnostic::{Findings, Wrong};
-use super::parse::FROM_A_MOMENT;
+use super::diagnostic::Findings;
 use super::section::Section;
-use super::value;
-use super::workers::{RapidFail, span};
+use super::workers::{RapidFail, growing};
 
 /// When the requests of a pattern, which is a method and a path, are answered without a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,23 +38,13 @@ pub fn read(section: &mut Section, rapid_fail: &RapidFail, findings: &mut Findin
     let Some(mut section) = section.section(findings, "circuit") else {
         return default;
     };
-    let failures = section.get(findings, "failures", |value| {
-        value::integer(value, &(0..=1000))
-    });
-    let mut time = |key, default| span(&mut section, findings, key, &FROM_A_MOMENT, default);
-    let circuit = Circuit {
-        failures: failures.unwrap_or(default.failures),
-        delay: time("delay", default.delay),
-        max_delay: time("max_delay", default.max_delay),
-        ..default
-    };
-    if circuit.max_delay < circuit.delay {
-        let wrong = Wrong::new("`max_delay` is shorter than `delay`");
-        let place = section
-            .key_place("max_delay")
-            .or(section.key_place("delay"));
-        findings.error_at(place, wrong);
-    }
+    let usual = (default.failures, default.delay, default.max_delay);
+    let (failures, delay, max_delay) = growing(&mut section, findings, usual);
     section.finish(findings);
-    circuit
+    Circuit {
+        failures,
+        delay,
+        max_delay,
+        ..default
+    }
 }

@@ -360,42 +360,41 @@ fn rapid_fail(section: &mut Section, default: RapidFail, findings: &mut Findings
     let Some(mut section) = section.section(findings, "rapid_fail") else {
         return default;
     };
-    let failures = section.get(findings, "failures", |value| {
+    let interval = span(
+        &mut section,
+        findings,
+        "interval",
+        &FROM_A_MOMENT,
+        default.interval,
+    );
+    let default = (default.failures, default.delay, default.max_delay);
+    let (failures, delay, max_delay) = growing(&mut section, findings, default);
+    section.finish(findings);
+    RapidFail {
+        failures,
+        interval,
+        delay,
+        max_delay,
+    }
+}
+
+/// `failures` that are too many, and the `delay` that they bring, which grows up to `max_delay`; or the defaults.
+pub fn growing(
+    section: &mut Section,
+    findings: &mut Findings,
+    (failures, delay, max_delay): (usize, Duration, Duration),
+) -> (usize, Duration, Duration) {
+    let given = section.get(findings, "failures", |value| {
         value::integer(value, &(0..=1000))
     });
-    let rapid_fail = RapidFail {
-        failures: failures.unwrap_or(default.failures),
-        interval: span(
-            &mut section,
-            findings,
-            "interval",
-            &FROM_A_MOMENT,
-            default.interval,
-        ),
-        delay: span(
-            &mut section,
-            findings,
-            "delay",
-            &FROM_A_MOMENT,
-            default.delay,
-        ),
-        max_delay: span(
-            &mut section,
-            findings,
-            "max_delay",
-            &FROM_A_MOMENT,
-            default.max_delay,
-        ),
-    };
-    if rapid_fail.max_delay < rapid_fail.delay {
+    let mut time = |key, default| span(section, findings, key, &FROM_A_MOMENT, default);
+    let (delay, max_delay) = (time("delay", delay), time("max_delay", max_delay));
+    if max_delay < delay {
         let wrong = Wrong::new("`max_delay` is shorter than `delay`");
-        let place = section
-            .key_place("max_delay")
-            .or(section.key_place("delay"));
-        findings.error_at(place, wrong);
+        let place = section.key_place("max_delay");
+        findings.error_at(place.or(section.key_place("delay")), wrong);
     }
-    section.finish(findings);
-    rapid_fail
+    (given.unwrap_or(failures), delay, max_delay)
 }
 
 /// A time in this range, or the default.
