@@ -1,6 +1,7 @@
 //! `X-Sendfile` and `X-Accel-Redirect`: a CGI or FastCGI application checks who asks, and leaves it to the gateway to
 //! send the file, with ranges and conditional requests.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use http::header::{
@@ -149,22 +150,35 @@ impl Named {
                 "{header}: {shown} is not an absolute path"
             )));
         }
-        let mut within = self.within.iter().flat_map(|path| path.canonicalize());
-        let real = self.path.canonicalize().map_err(|error| {
+        let mut missing = None;
+        for folder in &self.within {
+            match resolve(&self.path, folder) {
+                Ok(Some(real)) if real.is_file() => return Ok(real),
+                Ok(Some(_)) => return Err(Error::NotFound),
+                Ok(None) => {}
+                Err(error) => missing = Some(error),
+            }
+        }
+        if let Some(error) = missing {
             tracing::error!("{header}: the file {shown}: {error}");
-            Error::NotFound
-        })?;
-        if !within.any(|folder| real.starts_with(folder)) {
-            return Err(Error::BadAnswer(format!(
-                "{header}: the file {shown} is in no folder of `{key}`"
-            )));
+            return Err(Error::NotFound);
         }
-        if real.is_file() {
-            Ok(real)
-        } else {
-            Err(Error::NotFound)
-        }
+        Err(Error::BadAnswer(format!(
+            "{header}: the file {shown} is in no folder of `{key}`"
+        )))
     }
+}
+
+/// The file without links, if it is in this folder. The links on the way to the folder are followed once for both:
+/// they may be switched at any moment.
+fn resolve(path: &Path, folder: &Path) -> io::Result<Option<PathBuf>> {
+    let root = folder.canonicalize().ok();
+    let real = match (&root, path.strip_prefix(folder)) {
+        (Some(root), Ok(rest)) => root.join(rest).canonicalize()?,
+        _ => path.canonicalize()?,
+    };
+    let is_within = root.is_some_and(|root| real.starts_with(root));
+    Ok(is_within.then_some(real))
 }
 
 /// The request as the file answers it: whatever its method was, and whole if the application says more than 200.
@@ -340,6 +354,33 @@ mod tests {
             refused.ends_with("in no folder of `accel_redirect`"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn a_link_may_be_switched_at_any_moment() {
+        let folder = Folder::new();
+        let path = |name: &str| folder.dir.path().join(name);
+        let switch = |release: &str| {
+            std::os::unix::fs::symlink(path(release), path("next")).unwrap();
+            std::fs::rename(path("next"), path("current")).unwrap();
+        };
+        switch("public");
+        std::thread::scope(|scope| {
+            let switching = scope.spawn(|| {
+                for _ in 0..5000 {
+                    switch("public/deep");
+                    switch("public");
+                }
+            });
+            while !switching.is_finished() {
+                let named = Named {
+                    by: By::Path,
+                    path: path("current/a.txt"),
+                    within: vec![path("current")],
+                };
+                named.find().unwrap();
+            }
+        });
     }
 
     #[tokio::test]
