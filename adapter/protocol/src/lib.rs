@@ -42,5 +42,5 @@ pub use exec::{ChildRequest, ExecStatus};
 pub use hello::{HELLO_VERSION, Hello};
 pub use method::is_idempotent;
 pub use params::{Limits, PAIR_OVERHEAD, Params, ParamsDecoder, encode_pair};
-pub use record::{HEADER_LEN, MAX_CONTENT, Record, RecordType, VERSION, parse};
+pub use record::{HEADER_LEN, Header, MAX_CONTENT, Record, RecordType, VERSION, parse};
 pub use server::{Server, ServerEvent};

@@ -131,6 +131,48 @@ pub struct Record<'a> {
     pub content: &'a [u8],
 }
 
+/// What stands before the content of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header {
+    /// What the record means.
+    pub kind: RecordType,
+    /// The request that the record belongs to; 0 in management records.
+    pub id: u16,
+    /// Bytes of content.
+    pub content: usize,
+    /// Bytes of padding behind it.
+    pub padding: usize,
+}
+
+impl Header {
+    /// Takes a header from the start of `input`. Returns it with the bytes behind it, of the content or not, or `None`
+    /// when more bytes are needed.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::WrongVersion`] as soon as the first byte is there and is not [`VERSION`].
+    #[inline]
+    pub fn parse(input: &[u8]) -> Result<Option<(Self, &[u8])>, ProtocolError> {
+        if let Some(&version) = input.first()
+            && version != VERSION
+        {
+            return Err(ProtocolError::WrongVersion(version));
+        }
+        let Some((&[_, kind, id1, id0, length1, length0, padding, _], rest)) =
+            input.split_first_chunk::<HEADER_LEN>()
+        else {
+            return Ok(None);
+        };
+        let header = Self {
+            kind: kind.into(),
+            id: u16::from_be_bytes([id1, id0]),
+            content: u16::from_be_bytes([length1, length0]).into(),
+            padding: padding.into(),
+        };
+        Ok(Some((header, rest)))
+    }
+}
+
 /// Takes one record from the start of `input`.
 ///
 /// Returns the record and the number of bytes that it used, padding included, or `None` when more bytes are needed.
@@ -138,28 +180,20 @@ pub struct Record<'a> {
 ///
 /// # Errors
 ///
-/// [`ProtocolError::WrongVersion`] as soon as the first byte is there and is not [`VERSION`].
+/// Those of [`Header::parse`].
 #[inline]
 pub fn parse(input: &[u8]) -> Result<Option<(Record<'_>, usize)>, ProtocolError> {
-    if let Some(&version) = input.first()
-        && version != VERSION
-    {
-        return Err(ProtocolError::WrongVersion(version));
-    }
-    let Some((&[_, kind, id1, id0, length1, length0, padding, _], rest)) =
-        input.split_first_chunk::<HEADER_LEN>()
-    else {
+    let Some((header, rest)) = Header::parse(input)? else {
         return Ok(None);
     };
-    let length = usize::from(u16::from_be_bytes([length1, length0]));
-    let padded = length + usize::from(padding);
+    let padded = header.content + header.padding;
     if rest.len() < padded {
         return Ok(None);
     }
     let record = Record {
-        kind: kind.into(),
-        id: u16::from_be_bytes([id1, id0]),
-        content: &rest[..length],
+        kind: header.kind,
+        id: header.id,
+        content: &rest[..header.content],
     };
     Ok(Some((record, HEADER_LEN + padded)))
 }

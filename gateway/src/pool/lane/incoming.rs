@@ -1,7 +1,7 @@
 //! What is read from a worker: whole records, and of a long one of an answer what there is of it. Pure.
 
 use bytes::{Bytes, BytesMut};
-use fastcgi_protocol::{HEADER_LEN, Record, RecordType, parse};
+use fastcgi_protocol::{Header, Record, RecordType, parse};
 
 use crate::pool::exchange::SHARED;
 
@@ -14,16 +14,8 @@ const LEAST: usize = 16 * 1024;
 #[derive(Default)]
 pub struct Incoming {
     buffer: BytesMut,
-    /// A record whose content has come only in part.
-    open: Option<Open>,
-}
-
-/// What is still to come of a record.
-struct Open {
-    kind: RecordType,
-    id: u16,
-    content: usize,
-    padding: usize,
+    /// A record whose content has come only in part, with the lengths of what is still to come.
+    open: Option<Header>,
 }
 
 impl Incoming {
@@ -66,9 +58,13 @@ impl Incoming {
             if let Some((record, used)) = parse(rest).map_err(|error| error.to_string())? {
                 each(record, &whole)?;
                 rest = &rest[used..];
-            } else if let Some(open) = Open::at(rest) {
-                self.open = Some(open);
-                rest = &rest[HEADER_LEN..];
+            } else if let Ok(Some((header, content))) = Header::parse(rest)
+                // It may be given away in parts, and there is enough of it.
+                && header.kind == RecordType::Stdout
+                && content.len() >= SHARED
+            {
+                self.open = Some(header);
+                rest = content;
             } else {
                 break;
             }
@@ -85,21 +81,6 @@ impl Incoming {
             Err(whole) => self.buffer.extend_from_slice(&whole[taken..]),
         }
         Ok(())
-    }
-}
-
-impl Open {
-    /// The record that begins here and is not whole, if it may be given away in parts and there is enough of it.
-    fn at(bytes: &[u8]) -> Option<Self> {
-        let (&[_, kind, id1, id0, length1, length0, padding, _], content) =
-            bytes.split_first_chunk::<HEADER_LEN>()?;
-        let kind = RecordType::from(kind);
-        (kind == RecordType::Stdout && content.len() >= SHARED).then(|| Self {
-            kind,
-            id: u16::from_be_bytes([id1, id0]),
-            content: u16::from_be_bytes([length1, length0]).into(),
-            padding: padding.into(),
-        })
     }
 }
 
