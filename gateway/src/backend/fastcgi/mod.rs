@@ -361,10 +361,10 @@ impl FastCgi {
 
     fn note_failure(&self, place: &Place, why: &str) {
         if self.places.failed(place, why) {
-            let (pool, address) = (&self.name, &self.members[place.member].address);
+            let pool = &self.name;
             match self.members.len() {
-                1 => tracing::error!(pool, "{address} fails again and again: {why}"),
-                _ => tracing::error!(pool, "{address} is left out for a time: {why}"),
+                1 => tracing::error!(pool, "it fails again and again: {why}"),
+                _ => tracing::error!(pool, "an address is left out for a time: {why}"),
             }
         }
     }
