@@ -110,13 +110,13 @@ fn show_pool(pool: &PoolStatus, text: &mut String) {
         *text += &format!("  traced: {trace}\n");
     }
     for circuit in &pool.circuits {
+        let state = match &*circuit.state {
+            "half_open" => "one is being tried".to_owned(),
+            state => format!("circuit {state} for {}", span(circuit.seconds)),
+        };
         *text += &format!(
-            "  kept out: {}, circuit {} for {}, {} failed, {} refused\n",
-            circuit.request,
-            circuit.state,
-            span(circuit.seconds),
-            circuit.failures,
-            circuit.refused,
+            "  kept out: {}, {state}, {} failed, {} refused\n",
+            circuit.request, circuit.failures, circuit.refused,
         );
     }
     if pool.workers.is_empty() {
@@ -194,6 +194,36 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::status::CircuitStatus;
+
+    #[test]
+    fn what_is_kept_out_is_told_with_how_long_or_that_one_is_tried() {
+        let circuits = [("GET /a", "open"), ("GET /b", "half_open")];
+        let circuits = circuits.map(|(request, state)| CircuitStatus {
+            request: request.into(),
+            state: state.into(),
+            failures: 3,
+            refused: 2,
+            seconds: 300.0,
+        });
+        let pool = PoolStatus {
+            circuits: circuits.into(),
+            ..PoolStatus::new("shop", "extension")
+        };
+        let mut text = String::new();
+        show_pool(&pool, &mut text);
+        let told: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("kept out"))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "  kept out: GET /a, circuit open for 5 min 0 s, 3 failed, 2 refused",
+                "  kept out: GET /b, one is being tried, 3 failed, 2 refused",
+            ]
+        );
+    }
 
     #[test]
     fn columns_stand_below_each_other() {
