@@ -15,6 +15,10 @@ pub(super) fn all() -> Vec<Target> {
     let inside = "gateway → ISAPI worker against the same in-process";
     let behind = "nginx → gateway → ISAPI worker against nginx → libfcgi";
     let alone = "nginx → ISAPI worker against nginx → libfcgi";
+    let rate = |title, model, least| {
+        let measured = hello(model, REFERENCE, RequestsPerSecond);
+        target(title, measured, AtLeast(least))
+    };
     let once = |model, metric| study(model, Load::Stream1g, metric);
     let down = |model| Measure::Ratio(once(model, BytesPerSecond), once(REFERENCE, BytesPerSecond));
     let echo = |model| {
@@ -25,12 +29,7 @@ pub(super) fn all() -> Vec<Target> {
     let first = |model| closed(model, Load::Hello, 1, P50Us);
     vec![
         target(direct, hello("isapi", REFERENCE, CpuUs), AtMost(0.6)).better(0.5),
-        target(
-            direct,
-            hello("isapi", REFERENCE, RequestsPerSecond),
-            AtLeast(1.4),
-        )
-        .better(1.6),
+        rate(direct, "isapi", 1.4).better(1.6),
         target(
             "gateway → ISAPI worker against nginx → libfcgi, one connection",
             Measure::Ratio(first("isapi"), first(REFERENCE)),
@@ -45,18 +44,9 @@ pub(super) fn all() -> Vec<Target> {
         ),
         target(inside, hello("isapi", "in-process", CpuUs), AtMost(1.5)).better(1.3),
         target(behind, hello("nginx-isapi", REFERENCE, CpuUs), AtMost(1.0)).better(0.86),
-        target(
-            behind,
-            hello("nginx-isapi", REFERENCE, RequestsPerSecond),
-            AtLeast(1.0),
-        )
-        .better(1.1),
+        rate(behind, "nginx-isapi", 1.0).better(1.1),
         target(alone, hello("nginx-worker", REFERENCE, CpuUs), AtMost(1.0)),
-        target(
-            alone,
-            hello("nginx-worker", REFERENCE, RequestsPerSecond),
-            AtLeast(1.0),
-        ),
+        rate(alone, "nginx-worker", 1.0),
         target(
             "gateway → ISAPI worker against nginx → fcgiwrap → CGI program, static",
             hello("isapi", "nginx-fcgiwrap-static", RequestsPerSecond),

@@ -1,5 +1,6 @@
 //! What the operator is told about keys of workers that are wrong.
 
+use super::mistakes::tells;
 use super::*;
 
 #[test]
@@ -95,12 +96,6 @@ fn tells_each_mistake_about_workers() {
     ] {
         let site = "[[site]]\n[[site.handler]]\npath = '/x'\npool = 'x'\n";
         let text = format!("[pool.x]\nextension = 'x.so'\n{keys}\n{site}");
-        let errors = folder.errors(&text);
-        assert_eq!(errors.len(), 1, "{text}\n{errors:#?}");
-        assert!(
-            errors[0].starts_with(&format!("gateway.toml:{expected}")),
-            "{text}\n{}",
-            errors[0]
-        );
+        tells(&folder, &text, expected);
     }
 }

@@ -418,8 +418,8 @@ fn workers_that_die_again_and_again_turn_the_pool_off() {
     );
 }
 
-#[test]
-fn a_worker_that_is_felled_is_replaced_and_no_failure() {
+/// A pool that one failure turns off, with its only worker.
+fn fragile() -> (State, Instant) {
     let (mut state, now) = started(Policy {
         processes: 1,
         rapid_fail: RapidFail {
@@ -430,22 +430,19 @@ fn a_worker_that_is_felled_is_replaced_and_no_failure() {
     });
     state.step(now, Event::Tick);
     state.step(now, Event::Started(A));
+    (state, now)
+}
+
+#[test]
+fn a_worker_that_is_felled_is_replaced_and_no_failure() {
+    let (mut state, now) = fragile();
     assert_eq!(state.step(now, Event::Felled(A)), [Action::Spawn(B)]);
     assert_eq!(state.failure(), None);
 }
 
 #[test]
 fn too_much_memory_is_no_failure() {
-    let (mut state, now) = started(Policy {
-        processes: 1,
-        rapid_fail: RapidFail {
-            failures: 1,
-            ..POLICY.rapid_fail
-        },
-        ..POLICY
-    });
-    state.step(now, Event::Tick);
-    state.step(now, Event::Started(A));
+    let (mut state, now) = fragile();
     let cause = Cause::Memory(1 << 30);
     assert_eq!(
         state.step(now, Event::Broken(A, cause)),
