@@ -90,11 +90,11 @@ impl Note {
         }
     }
 
-    /// The calls of the request; for reports about the note's own thread, or about one that has ended.
+    /// The calls of the request; for reports about the note's own thread, or about one that waits for that or has ended.
     fn calls(&self) -> Option<&Calls> {
         let calls = self.calls.load(Relaxed);
-        // SAFETY: `with_calls` sets the pointer only as long as what it points to is borrowed. That thread is here, or
-        // has ended inside, and then what it had borrowed is never given back.
+        // SAFETY: `with_calls` sets the pointer only as long as what it points to is borrowed. That thread is here,
+        // waits, or has ended inside, and then what it had borrowed is never given back.
         unsafe { calls.as_ref() }
     }
 }

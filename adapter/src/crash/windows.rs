@@ -4,7 +4,9 @@ mod stack;
 
 use std::ffi::c_void;
 use std::os::windows::io::AsRawHandle as _;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicPtr, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 use std::thread::JoinHandle;
 
 use windows_sys::Win32::Foundation::{
@@ -23,21 +25,28 @@ use windows_sys::Win32::System::Diagnostics::Debug::{
 use windows_sys::Win32::System::Memory::{MEMORY_BASIC_INFORMATION, VirtualQuery};
 use windows_sys::Win32::System::ProcessStatus::K32GetMappedFileNameW;
 use windows_sys::Win32::System::Threading::{
-    GetCurrentProcess, GetCurrentThreadId, GetThreadId, SetThreadStackGuarantee, TerminateProcess,
-    WaitForSingleObject,
+    CreateEventW, GetCurrentProcess, GetCurrentThread, GetCurrentThreadId, GetThreadId, INFINITE,
+    SetEvent, SetThreadStackGuarantee, TerminateProcess, WaitForSingleObject,
 };
 
 use super::{Access, Frames, Place, Report};
 
 /// Longer module names are cut off, UTF-16 units of their whole path.
 const PATH: usize = 512;
-/// Stack that is kept for the handler of an overflow, bytes.
+/// Stack that is kept for the handler of an overflow, bytes. Wine 8 keeps less than a page, whatever it is told.
 const GUARANTEE: u32 = 32 * 1024;
 
 /// Standard error as it was at the start: an extension may replace or close it.
 static STDERR: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 /// The thread whose exception is being reported; 0: none.
 static REPORTING: AtomicU32 = AtomicU32::new(0);
+
+/// The thread whose stack has overflown, 0: none, and its exception. Another thread reports it, since a report takes
+/// more stack than is left there.
+static OVERFLOWN: AtomicU32 = AtomicU32::new(0);
+static OVERFLOW: AtomicPtr<EXCEPTION_POINTERS> = AtomicPtr::new(std::ptr::null_mut());
+/// The event that the reporting thread waits for; NULL: there is no such thread.
+static HAS_OVERFLOWN: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Sees to reports from now on. Exceptions that an extension handles itself are none of our business.
 pub(super) fn install() {
@@ -48,6 +57,25 @@ pub(super) fn install() {
     unsafe {
         AddVectoredExceptionHandler(1, Some(first));
         SetUnhandledExceptionFilter(Some(last));
+    }
+    // SAFETY: an event without a name. Without it each thread reports for itself, as far as its stack allows.
+    let event = unsafe { CreateEventW(std::ptr::null(), 0, 0, std::ptr::null()) };
+    if !event.is_null() {
+        HAS_OVERFLOWN.store(event, Relaxed);
+        // It starts before there is an extension, whose DllMain it would have to get past later.
+        let reporter = std::thread::Builder::new().name("crash".into());
+        if reporter.spawn(report_overflow).is_err() {
+            HAS_OVERFLOWN.store(std::ptr::null_mut(), Relaxed);
+        }
+    }
+}
+
+/// The reporting thread.
+fn report_overflow() {
+    // SAFETY: the event stays. Whoever sets it waits, so that its exception stays, too.
+    unsafe {
+        WaitForSingleObject(HAS_OVERFLOWN.load(Relaxed), INFINITE);
+        report_and_end(OVERFLOW.load(Acquire), OVERFLOWN.load(Relaxed));
     }
 }
 
@@ -102,23 +130,52 @@ pub(super) fn write_to_stderr(line: &[u8]) {
 /// Sees every exception before anybody handles it. After an overflow of the stack nobody else gets to it.
 unsafe extern "system" fn first(exception: *mut EXCEPTION_POINTERS) -> i32 {
     // SAFETY: valid during the call.
-    unsafe {
-        if (*(*exception).ExceptionRecord).ExceptionCode == EXCEPTION_STACK_OVERFLOW {
-            report_and_end(exception);
-        }
+    let code = unsafe { (*(*exception).ExceptionRecord).ExceptionCode };
+    if code == EXCEPTION_STACK_OVERFLOW {
+        // SAFETY: as above.
+        unsafe { overflown(exception) };
     }
     EXCEPTION_CONTINUE_SEARCH
+}
+
+/// Has the overflow of this thread's stack reported, which ends the process.
+///
+/// # Safety
+/// The exception is valid.
+unsafe fn overflown(exception: *mut EXCEPTION_POINTERS) {
+    let thread = thread_id();
+    let event = HAS_OVERFLOWN.load(Relaxed);
+    if event.is_null() {
+        // SAFETY: by this function's contract.
+        unsafe { report_and_end(exception, thread) };
+    }
+    // Of two at the same time one is reported.
+    if OVERFLOWN
+        .compare_exchange(0, thread, Relaxed, Relaxed)
+        .is_ok()
+    {
+        OVERFLOW.store(exception, Release);
+        // SAFETY: the event stays.
+        unsafe { SetEvent(event) };
+    }
+    // SAFETY: a thread may wait for its own end, here for that of the process.
+    unsafe { WaitForSingleObject(GetCurrentThread(), INFINITE) };
 }
 
 /// Sees exceptions that nobody has handled.
 unsafe extern "system" fn last(exception: *const EXCEPTION_POINTERS) -> i32 {
     // SAFETY: valid during the call.
-    unsafe { report_and_end(exception) };
+    unsafe { report_and_end(exception, thread_id()) };
     EXCEPTION_CONTINUE_SEARCH
 }
 
-unsafe fn report_and_end(exception: *const EXCEPTION_POINTERS) {
-    // SAFETY: valid by the contract of the handlers that call this.
+/// Not a part of its callers: they have to do with the little stack that an overflow leaves.
+///
+/// # Safety
+/// The exception is valid, and the thread is where it happened.
+#[inline(never)]
+unsafe fn report_and_end(exception: *const EXCEPTION_POINTERS, thread: u32) {
+    // SAFETY: valid by this function's contract.
     let (record, context) =
         unsafe { (&*(*exception).ExceptionRecord, &*(*exception).ContextRecord) };
     // The report itself may meet what the extension has left of the stack.
@@ -148,7 +205,7 @@ unsafe fn report_and_end(exception: *const EXCEPTION_POINTERS) {
             address,
             module: module(address, &mut path, &mut name),
         }),
-        thread: thread_id(),
+        thread,
     }
     .send();
     let mut frames = Frames::new();
