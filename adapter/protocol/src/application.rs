@@ -199,6 +199,17 @@ impl Application {
         if self.asked { &[] } else { &[0; 8] }
     }
 
+    /// Tells a web server that uses the connection for several requests at once, and has asked for values, to begin no
+    /// more. Returns whether it has been told: what is on its way is still to be answered before the connection ends.
+    #[must_use]
+    pub fn retire(&self, out: &mut Vec<u8>) -> bool {
+        let tells = self.asked && self.options.multiplex;
+        if tells {
+            encode::get_values_result(out, [(b"FCGI_MAX_REQS".as_slice(), b"0".as_slice())]);
+        }
+        tells
+    }
+
     fn management<'a>(
         &mut self,
         record: Record<'a>,

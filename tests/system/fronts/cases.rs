@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read as _};
+use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
 use system_tests::{
     Client, Gate, Gateway, extension, gateway_command, get, memory, run, wait_until,
@@ -194,6 +196,43 @@ pub fn cut(kind: Kind) {
         assert_eq!(reply.status(), 200);
         assert!(!reply.complete, "{} bytes", reply.body.len());
     }
+    front.stop();
+    gateway.stop();
+}
+
+/// Answers that are cut, and others all the time until the last of those has been.
+pub fn cut_among_others(kind: Kind) {
+    let (gateway, places) = witness("");
+    let front = Front::start(kind, &places);
+    std::thread::scope(|scope| {
+        let front = &front;
+        let cuts = [(); 3].map(|()| {
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    let mut client = Client::connect(front.address());
+                    client.request("GET", "/witness.so?part", &[], b"");
+                    // nginx keeps back the little that it has had of it.
+                    let all = String::from_utf8(client.to_end()).unwrap();
+                    let begin = all.find("\r\n\r\n").map(|head| &all[head + 4..]);
+                    assert!(matches!(begin, None | Some("witn")), "{all}");
+                }
+            })
+        });
+        let cuts = Arc::new(cuts);
+        // What has an effect is not made again by the web server.
+        for method in ["POST", "POST", "GET"] {
+            let cuts = Arc::clone(&cuts);
+            scope.spawn(move || {
+                while !cuts.iter().all(ScopedJoinHandle::is_finished) {
+                    let mut client = Client::connect(front.address());
+                    client.request(method, "/witness.so", &[], b"");
+                    let reply = client.reply(method);
+                    let found = (reply.status(), reply.text());
+                    assert_eq!(found, (200, "witnessed".to_owned()), "{method}");
+                }
+            });
+        }
+    });
     front.stop();
     gateway.stop();
 }

@@ -42,6 +42,11 @@ macro_rules! front {
             }
 
             #[test]
+            fn a_cut_answer_harms_no_other() {
+                cases::cut_among_others(KIND);
+            }
+
+            #[test]
             fn passes_on_that_there_is_no_room() {
                 cases::overload(KIND);
             }

@@ -391,3 +391,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_asks_and_multiplexes_is_told_to_begin_no_more() {
+    for (multiplex, asks) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut app = Application::new(Options {
+            multiplex,
+            ..Options::default()
+        });
+        if asks {
+            receive(&mut app, RecordType::GetValues, 0, &[]).unwrap();
+        }
+        let mut out = Vec::new();
+        assert_eq!(app.retire(&mut out), multiplex && asks);
+        let mut told = Vec::new();
+        if multiplex && asks {
+            encode::get_values_result(&mut told, [(&b"FCGI_MAX_REQS"[..], &b"0"[..])]);
+        }
+        assert_eq!(out, told);
+    }
+}

@@ -263,6 +263,11 @@ impl Clock {
         context: &mut Context<'_>,
         requests: &mut Requests,
     ) -> Poll<anyhow::Result<bool>> {
+        if let Some(end) = requests.retires_at()
+            && end < self.alarm.deadline().into_std()
+        {
+            self.alarm.as_mut().reset(end.into());
+        }
         ready!(self.alarm.as_mut().poll(context));
         let (now, limit) = (Instant::now(), self.header_timeout);
         let soon = now + limit.min(self.idle_timeout);

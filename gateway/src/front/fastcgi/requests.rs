@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fastcgi_protocol::{Application, Event, Params, ProtocolError, Record, RecordType, Role};
 use http::Method;
@@ -23,6 +23,11 @@ use crate::request::{Connection, Request, RequestHead};
 /// records are taken, bytes.
 const REPLIES_LIMIT: usize = 16 * 1024;
 
+/// How long no request must have been open before a web server counts as having read that it is to begin no more. It has
+/// no way to say so, and a request that is on its way when the connection ends is lost: HAProxy answers it with 502, or
+/// makes it again if it has no effect.
+const RETIREMENT: Duration = Duration::from_millis(500);
+
 /// The requests of one connection. Dropping it ends them: their clients have gone.
 pub struct Requests {
     front: Arc<FastCgi>,
@@ -37,15 +42,19 @@ pub struct Requests {
     tasks: JoinSet<Ending>,
     traffic: Arc<Traffic>,
     replies: Vec<u8>,
-    /// No new requests: an answer was cut short, or the gateway stops.
+    /// The connection is to end: an answer was cut short, or the gateway stops.
     last: Option<Last>,
 }
 
-/// Why no new requests are taken.
+/// Why a connection is to end, and when.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
+    /// The gateway stops: no new requests are taken.
     Stopping,
+    /// An answer was cut short: no new requests are taken.
     Cut,
+    /// The same, but the web server has been told: requests that it has begun before it read that are answered.
+    Retiring,
 }
 
 /// A request between BEGIN_REQUEST and END_REQUEST.
@@ -139,12 +148,29 @@ impl Requests {
 
     /// Whether the connection is to be closed when everything has been written.
     pub fn are_over(&self) -> bool {
-        self.application.must_close() || (self.last.is_some() && self.open.is_empty())
+        self.application.must_close()
+            || match self.last {
+                None => false,
+                Some(Last::Stopping | Last::Cut) => self.open.is_empty(),
+                Some(Last::Retiring) => {
+                    let since = self.idle_since;
+                    since.is_some_and(|since| since.elapsed() >= RETIREMENT)
+                }
+            }
+    }
+
+    /// When the connection is to be closed, if that is still to come and no request comes until then.
+    pub fn retires_at(&self) -> Option<Instant> {
+        let since = self
+            .idle_since
+            .filter(|_| self.last == Some(Last::Retiring));
+        let end = since.map(|since| since + RETIREMENT);
+        end.filter(|end| *end > Instant::now())
     }
 
     /// Whether the end of the connection is to show that an answer is not whole.
     pub fn are_cut(&self) -> bool {
-        self.last == Some(Last::Cut)
+        matches!(self.last, Some(Last::Cut | Last::Retiring))
     }
 
     /// The requests that are open are the last ones.
@@ -253,7 +279,7 @@ impl Requests {
         if role == Role::Responder {
             head.front.takes = Arc::clone(&self.front.takes);
         }
-        if self.last.is_some() {
+        if let Some(Last::Stopping | Last::Cut) = self.last {
             return self.refuse(id, &Error::Stopping);
         }
         let length = match head.headers.get(CONTENT_LENGTH) {
@@ -362,8 +388,16 @@ impl Requests {
         match ending {
             Ending::Complete => self.finish(id),
             // It stays active for the protocol, never to end.
-            Ending::Cut => self.last = Some(Last::Cut),
+            Ending::Cut => self.cut(),
         }
+    }
+
+    fn cut(&mut self) {
+        if self.last == Some(Last::Retiring) {
+            return;
+        }
+        let told = self.application.retire(&mut self.replies);
+        self.last = Some(if told { Last::Retiring } else { Last::Cut });
     }
 
     /// A request is over, or nobody wants its answer.

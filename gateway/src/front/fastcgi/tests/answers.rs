@@ -62,6 +62,43 @@ async fn a_cut_answer_does_not_cut_the_others() {
     assert_eq!(client.next().await, Event::Broken);
 }
 
+/// Who asks for values may send several requests at once, and sends more until it has read that it shall not.
+#[tokio::test]
+async fn a_cut_answer_ends_no_request_of_who_asks_for_values() {
+    let cut = ("cut", "printf 'Content-Type: a/b\\n\\npart'; kill -9 $$");
+    let mut client = Client::new(&[HELLO, SLOW, cut]);
+    client.values().await;
+    let slow = client.begin("/slow", "3").await;
+    client.get("/cut", true).await;
+    let told = loop {
+        match client.next().await {
+            Event::Values(values) => break values,
+            Event::Stdout(..) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(told, [("FCGI_MAX_REQS".to_owned(), "0".to_owned())]);
+    for _ in 0..2 {
+        let late = client.get("/hello", true).await;
+        assert!(client.whole(late).await.ends_with("hello"));
+    }
+    // Another one is not told of again.
+    let id = client.get("/cut", true).await;
+    let mut part = String::new();
+    while !part.ends_with("part") {
+        match client.next().await {
+            Event::Stdout(of, text) if of == id => part.push_str(&text),
+            other => panic!("{other:?}"),
+        }
+    }
+    client.stdin(slow, b"ok\n").await;
+    client.stdin(slow, b"").await;
+    assert!(client.whole(slow).await.ends_with("begun\nok\n"));
+    let late = client.get("/hello", true).await;
+    assert!(client.whole(late).await.ends_with("hello"));
+    assert_eq!(client.next().await, Event::Closed);
+}
+
 #[tokio::test]
 async fn an_answer_waits_for_the_end_of_the_body() {
     let long = (
