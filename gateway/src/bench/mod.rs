@@ -224,7 +224,7 @@ pub fn compare(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
 }
 
 fn publish(report: &Report, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let json = serde_json::to_string_pretty(report)?;
+    let json = serde_json::to_string(report)?;
     let write = |file: &PathBuf, text: &str| {
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
     };
