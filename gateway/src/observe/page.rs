@@ -84,7 +84,7 @@ fn circuits(circuits: &[CircuitStatus]) -> String {
     }
     format!(
         "<div class=\"wide\"><table>\n<tr><th class=\"text\">requests kept out</th><th class=\"text\">circuit</th>\
-         <th>failed</th><th>refused</th><th>for</th></tr>\n{rows}</table></div>\n"
+         <th>failed</th><th>refused</th><th>for at most</th></tr>\n{rows}</table></div>\n"
     )
 }
 

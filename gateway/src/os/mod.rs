@@ -31,3 +31,16 @@ pub struct Usage {
     /// Time on processors.
     pub cpu: Duration,
 }
+
+/// What the service manager is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It listens.
+    Ready,
+    /// Every thread still works.
+    Alive,
+    /// It goes over to another configuration; [`Notice::Ready`] follows.
+    Reloading,
+    /// It stops.
+    Stopping,
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 
-use super::BoundFile;
+use super::{BoundFile, Notice};
 
 /// Sockets that listen already: on ports, and in the file system under this path.
 pub type Inherited = (Vec<TcpListener>, Vec<(PathBuf, BoundFile)>);
@@ -31,19 +31,6 @@ pub fn inherited() -> io::Result<Inherited> {
         }
     }
     Ok((ports, files))
-}
-
-/// What the service manager is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// It listens.
-    Ready,
-    /// Every thread still works.
-    Alive,
-    /// It goes over to another configuration; [`Notice::Ready`] follows.
-    Reloading,
-    /// It stops.
-    Stopping,
 }
 
 /// Tells the service manager, if there is one (`NOTIFY_SOCKET`).

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use connection::{Connection, Unregistered, connect, register};
 pub use process::{Exit, Group, ended_by, is_killed, is_shortage, spawn_limited, usage};
-pub use service::{Notice, inherited, notify, watchdog};
+pub use service::{inherited, notify, watchdog};
 pub use signals::{OrderSignal, StopSignals};
 pub use socket_file::{
     BoundFile, FileListener, FileStream, HAS_SOCKET_FILES, connect_file, permit,

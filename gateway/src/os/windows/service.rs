@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::BoundFile;
+use crate::os::Notice;
 
 /// Sockets that listen already: on ports, and in the file system under this path.
 pub type Inherited = (Vec<TcpListener>, Vec<(PathBuf, BoundFile)>);
@@ -16,19 +17,6 @@ pub type Inherited = (Vec<TcpListener>, Vec<(PathBuf, BoundFile)>);
 /// None here.
 pub fn inherited() -> io::Result<Inherited> {
     Ok(Inherited::default())
-}
-
-/// What a service manager is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// It listens.
-    Ready,
-    /// Every thread still works.
-    Alive,
-    /// It goes over to another configuration; [`Notice::Ready`] follows.
-    Reloading,
-    /// It stops.
-    Stopping,
 }
 
 /// There is nobody to be told.
