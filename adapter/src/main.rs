@@ -14,6 +14,10 @@ fn main() -> ExitCode {
     );
     let options = match parsed {
         Ok(options::Command::Run(options)) => options,
+        #[cfg(target_os = "linux")]
+        Ok(options::Command::StartPrograms) => {
+            return run::start_programs().map_or_else(failed, |()| ExitCode::SUCCESS);
+        }
         Ok(options::Command::Help) => {
             print!("{}", options::HELP);
             return ExitCode::SUCCESS;
@@ -27,8 +31,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    run::run(&options).unwrap_or_else(|error| {
-        log::line(error);
-        ExitCode::FAILURE
-    })
+    run::run(&options).unwrap_or_else(failed)
+}
+
+fn failed(error: run::RunError) -> ExitCode {
+    log::line(error);
+    ExitCode::FAILURE
 }

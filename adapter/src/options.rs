@@ -47,6 +47,7 @@ Options:
       --sandbox-required      do not run at all where the system cannot keep all of this
       --drive NAME=FOLDER on Windows, what extensions call a Unix folder: C=/srv or C:\\inetpub=/srv/inetpub; the
                           longest folder wins, everything else is below Z:\\ (may be repeated)
+      --start-programs    on Linux, run no extension, but start CGI programs for the gateway at standard input and output
   -h, --help              print this help
   -V, --version           print the version
 
@@ -62,6 +63,9 @@ Example: a FastCGI application for nginx (fastcgi_pass unix:/run/hello.sock)
 pub enum Command {
     /// Serve an extension.
     Run(Box<Options>),
+    /// Start CGI programs for the gateway.
+    #[cfg(target_os = "linux")]
+    StartPrograms,
     /// Print [`HELP`].
     Help,
     /// Print the version.
@@ -184,6 +188,8 @@ pub fn parse(
                 let name = name.to_owned();
                 sandbox.option(&name, &mut parser)?;
             }
+            #[cfg(target_os = "linux")]
+            Arg::Long("start-programs") => return Ok(Command::StartPrograms),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
             Arg::Value(path) if extension.is_none() => extension = Some(path),

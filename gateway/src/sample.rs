@@ -68,6 +68,7 @@ impl Site {
             Arc::new(Backend::Cgi(Box::new(Cgi::new(
                 pool,
                 pool.kind.file().unwrap(),
+                None,
             ))))
         });
         let programs = config.pools.values().filter_map(|pool| pool.kind.file());

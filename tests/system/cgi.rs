@@ -3,7 +3,7 @@
 use std::fs::read_to_string;
 use std::io::Read as _;
 
-use system_tests::{Client, Gateway, Process, program, script, wait_until};
+use system_tests::{Client, Gateway, Process, Signal, program, script, send, wait_until};
 use tempfile::TempDir;
 
 use crate::echo::{Coding, echo};
@@ -220,6 +220,87 @@ fn a_program_that_does_not_read_its_body_answers_all_the_same() {
     let gateway = gateway("printf 'Content-Type: text/plain\\n\\nunread'", "");
     let reply = gateway.request("POST", "/program", &[], &vec![b'x'; 100_000]);
     assert_eq!((reply.status(), reply.text().as_str()), (200, "unread"));
+    gateway.stop();
+}
+
+/// The processes that start programs for a gateway without workers.
+fn starters(gateway: &Gateway) -> Vec<u32> {
+    let starts = |pid: &u32| {
+        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        arguments.ends_with(b"\0--start-programs\0")
+    };
+    let processes = gateway.processes();
+    processes
+        .into_iter()
+        .map(|process| process.pid)
+        .filter(starts)
+        .collect()
+}
+
+#[test]
+fn programs_are_the_gateways_children_whoever_starts_them() {
+    let gateway = gateway(
+        "printf 'Content-Type: text/plain\\n\\n'\necho $PPID\ngrep -E '^Sig(Blk|Ign)' /proc/$$/status",
+        "",
+    );
+    let ask = || gateway.get("/program").text();
+    let told = ask();
+    let mut lines = told.lines();
+    assert_eq!(lines.next(), Some(gateway.pid().to_string().as_str()));
+    let mut signals = lines.map(|line| {
+        let (_, mask) = line.split_once(":\t").unwrap();
+        u64::from_str_radix(mask, 16).unwrap()
+    });
+    assert_eq!(signals.next(), Some(0), "blocked: {told}");
+    // Rust ignores SIGPIPE; a program must not.
+    assert_eq!(signals.next().unwrap() & 1 << 12, 0, "ignored: {told}");
+
+    let before = starters(&gateway);
+    assert!(!before.is_empty());
+    for pid in &before {
+        send(*pid, Signal::KILL);
+    }
+    wait_until("they have ended", || {
+        starters(&gateway).iter().all(|pid| !before.contains(pid))
+    });
+    // Who asks in that moment may be told that the program did not start.
+    wait_until("others have taken their place", || {
+        ask() == told && !starters(&gateway).is_empty()
+    });
+    gateway.stop();
+}
+
+#[test]
+fn programs_run_without_a_worker_executable() {
+    let gateway = gateway(
+        "printf 'Content-Type: text/plain\\n\\n'\ncat",
+        "[server]\nworker = \"/none/such\"\n",
+    );
+    let reply = gateway.request("POST", "/program", &[], b"body");
+    assert_eq!((reply.status(), reply.text().as_str()), (200, "body"));
+    gateway.log().wait_for(&["/none/such cannot do it"]);
+    assert!(starters(&gateway).is_empty());
+    gateway.stop();
+}
+
+#[test]
+fn a_program_that_cannot_be_started_leaves_nothing_behind() {
+    let gateway = gateway("exit 0", "");
+    let file = gateway.folder().join("program");
+    std::fs::write(&file, "#!/none/such\n").unwrap();
+    for _ in 0..3 {
+        assert_eq!(gateway.get("/program").status(), 502);
+    }
+    gateway
+        .log()
+        .wait_for(&["the interpreter it names does not exist"]);
+    let is_starter = |process: &Process| starters(&gateway).contains(&process.pid);
+    let others = gateway
+        .processes()
+        .into_iter()
+        .filter(|process| !is_starter(process));
+    // The worker of the other pool.
+    assert_eq!(others.count(), 1);
     gateway.stop();
 }
 

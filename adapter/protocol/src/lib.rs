@@ -8,6 +8,7 @@
 //! Beside the standard records there are a few private ones for what an ISAPI worker needs and FastCGI lacks: a
 //! greeting ([`Hello`]), credit per request and direction ([`Window`], [`Grant`]), an answer that was cut short, child
 //! requests ([`ChildRequest`]), error pages, and texts for the gateway's logs. They are spoken only where both ends were told so.
+//! An [`Order`] is no record at all: with it the gateway has CGI programs started.
 //!
 //! What comes from outside is never trusted: every length is checked before it is used, nothing is buffered without a
 //! bound, and a violation is a [`ProtocolError`], after which the connection must be closed.
@@ -23,6 +24,7 @@ mod error;
 mod exec;
 mod hello;
 mod method;
+mod order;
 mod params;
 mod record;
 mod server;
@@ -41,6 +43,7 @@ pub use error::ProtocolError;
 pub use exec::{ChildRequest, ExecStatus};
 pub use hello::{HELLO_VERSION, Hello};
 pub use method::is_idempotent;
+pub use order::{Order, Ordered};
 pub use params::{Limits, PAIR_OVERHEAD, Params, ParamsDecoder, encode_pair};
 pub use record::{HEADER_LEN, Header, MAX_CONTENT, Record, RecordType, VERSION, parse};
 pub use server::{Server, ServerEvent};

@@ -3,6 +3,8 @@
 mod alarm;
 mod file;
 mod poll;
+#[cfg(target_os = "linux")]
+mod program;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -25,6 +27,8 @@ use crate::options::Address;
 pub use alarm::Alarm;
 pub use file::ForeignFile;
 pub use poll::Poll;
+#[cfg(target_os = "linux")]
+pub use program::Starter;
 
 thread_local! {
     static LAST_ERROR: Cell<u32> = const { Cell::new(0) };

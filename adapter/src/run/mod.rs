@@ -1,7 +1,10 @@
-//! The three ways to run a worker: what php-cgi is to PHP, the worker is to ISAPI.
+//! The three ways to run a worker: what php-cgi is to PHP, the worker is to ISAPI. And one that runs no extension: it
+//! starts CGI programs.
 
 mod cgi;
 mod listen;
+#[cfg(target_os = "linux")]
+mod programs;
 mod stdio;
 
 use std::process::ExitCode;
@@ -14,6 +17,8 @@ use crate::log;
 use crate::options::Options;
 use crate::os;
 use crate::threads::Threads;
+#[cfg(target_os = "linux")]
+pub use programs::run as start_programs;
 
 /// Why a worker cannot run.
 #[derive(Debug, thiserror::Error)]

@@ -21,7 +21,7 @@ fn overview() -> Arc<Overview> {
     let overview = Arc::new(Overview::new(Arc::new(Connections::default())));
     let program = Path::new("/bin/true");
     let pool = Pool::new("re port".into(), PoolKind::Cgi(program.into()));
-    let backend = Arc::new(Backend::Cgi(Box::new(Cgi::new(&pool, program))));
+    let backend = Arc::new(Backend::Cgi(Box::new(Cgi::new(&pool, program, None))));
     let ledger = Ledger::new(None, ["re port"].into_iter(), &Ledger::default());
     overview.set(Arc::new(ledger), vec![backend]);
     overview

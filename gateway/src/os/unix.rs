@@ -18,7 +18,13 @@ use std::process::ExitStatus;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use rustix::io::retry_on_intr;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open,
+    waitpid,
+};
+use rustix::thread::{sched_getaffinity, sched_setaffinity};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{self, SignalKind};
@@ -61,10 +67,15 @@ impl Group {
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         let gone = || io::Error::other("it has no process number");
         let leader = pid.ok_or_else(gone)?;
-        Ok(Self {
+        Ok(Self::led_by(leader))
+    }
+
+    /// The group that this process leads; it has not been reaped.
+    pub fn led_by(leader: Pid) -> Self {
+        Self {
             leader,
             cgroup: None,
-        })
+        }
     }
 
     /// Why the system has killed processes of the group, where it tells.
@@ -98,7 +109,10 @@ impl Group {
 }
 
 /// Sees a process's exit without reaping it, so that its number, and its group's, stays its own.
-pub struct Exit(AsyncFd<OwnedFd>);
+pub struct Exit {
+    process: Pid,
+    end: AsyncFd<OwnedFd>,
+}
 
 impl Exit {
     /// That of this process.
@@ -106,19 +120,54 @@ impl Exit {
     /// # Errors
     /// When the process has been reaped, or descriptors are short.
     pub fn of(child: &Child) -> io::Result<Self> {
-        let exit = pidfd_open(Group::of(child)?.leader, PidfdFlags::empty())?;
+        Self::of_process(Group::of(child)?.leader)
+    }
+
+    /// That of a child of this process.
+    ///
+    /// # Errors
+    /// As [`Exit::of`].
+    pub fn of_process(process: Pid) -> io::Result<Self> {
+        let end = pidfd_open(process, PidfdFlags::empty())?;
         #[expect(
             deprecated,
             reason = "an OwnedFd keeps its one descriptor open, which is all that the unsafe replacement asks for"
         )]
-        AsyncFd::new(exit).map(Self)
+        let end = AsyncFd::with_interest(end, Interest::READABLE)?;
+        Ok(Self { process, end })
     }
 
     /// Waits for it.
-    pub async fn seen(&self, _: &mut Child) {
+    pub async fn seen(&self, _: Option<&mut Child>) {
         // An error means that the runtime ends, and the process with it.
-        let _ = self.0.readable().await;
+        let _ = self.end.readable().await;
     }
+
+    /// Reaps the process, which nothing else does.
+    ///
+    /// # Errors
+    /// When it has been reaped.
+    pub fn status(&self) -> io::Result<ExitStatus> {
+        reap(self.process)
+    }
+}
+
+/// Waits for the end of a child of this process, and returns how it ended.
+///
+/// # Errors
+/// When there is no such child.
+pub fn reap(process: Pid) -> io::Result<ExitStatus> {
+    let status = retry_on_intr(|| waitpid(Some(process), WaitOptions::empty()))?;
+    let (_, status) = status.ok_or(io::ErrorKind::NotFound)?;
+    Ok(ExitStatus::from_raw(status.as_raw()))
+}
+
+/// Lets a child that has just been started run on any processor that the gateway may use: it has inherited those of the
+/// thread that started it.
+pub fn release(process: Pid) {
+    // The first thread of the gateway stays on no processor in particular. At worst the child runs where it began.
+    let _ = sched_getaffinity(Some(getpid()))
+        .and_then(|processors| sched_setaffinity(Some(process), &processors));
 }
 
 /// The signal that ended a process, if one did, and whether there is a core file.

@@ -5,6 +5,8 @@ use std::process::ExitStatus;
 
 use tokio::process::Child;
 
+#[cfg(unix)]
+use crate::os;
 use crate::os::{Exit, Group};
 
 /// The leader of a process group. Dropping it kills everything in the group; first that and only then is the leader
@@ -13,8 +15,8 @@ pub struct Leader {
     pid: u32,
     group: Group,
     exit: Exit,
-    /// The process itself, for its streams.
-    pub child: Child,
+    /// Has to be asked for its end, if there is one.
+    child: Option<Child>,
     is_reaped: bool,
 }
 
@@ -30,7 +32,27 @@ impl Leader {
             pid: child.id().unwrap_or_default(),
             group,
             exit,
-            child,
+            child: Some(child),
+            is_reaped: false,
+        })
+    }
+
+    /// Of a child of this process that another one has started for it.
+    ///
+    /// # Errors
+    /// When it cannot be watched; it is then killed.
+    #[cfg(unix)]
+    pub fn started(process: rustix::process::Pid) -> io::Result<Self> {
+        let group = Group::led_by(process);
+        let exit = Exit::of_process(process).inspect_err(|_| {
+            group.kill();
+            let _ = os::reap(process);
+        })?;
+        Ok(Self {
+            pid: process.as_raw_nonzero().get().cast_unsigned(),
+            group,
+            exit,
+            child: None,
             is_reaped: false,
         })
     }
@@ -42,7 +64,7 @@ impl Leader {
 
     /// Waits until the leader has exited.
     pub async fn exited(&mut self) {
-        self.exit.seen(&mut self.child).await;
+        self.exit.seen(self.child.as_mut()).await;
     }
 
     /// Asks the group to end, and gives the leader until `grace_over` to do so.
@@ -61,7 +83,13 @@ impl Leader {
     /// When its exit status cannot be read.
     pub async fn reap(mut self) -> io::Result<ExitStatus> {
         self.group.kill();
-        let status = self.child.wait().await;
+        let status = match &mut self.child {
+            Some(child) => child.wait().await,
+            None => {
+                self.exited().await;
+                self.exit.status()
+            }
+        };
         self.is_reaped = true;
         status
     }

@@ -5,5 +5,6 @@ pub mod companion;
 pub mod environment;
 pub mod exit;
 pub mod leader;
+pub mod program;
 pub mod stderr;
 pub mod user;

@@ -7,7 +7,45 @@ const LINE_LIMIT: usize = 4096;
 
 /// Logs everything that comes, until its end.
 pub async fn log(stderr: impl AsyncRead + Unpin, pool: String, pid: u32) {
-    read(stderr, |line| tracing::warn!(pool, pid, "{line}")).await;
+    Log::new(stderr, pool, pid).go_on().await;
+}
+
+/// What somebody says, on its way to the log.
+pub struct Log<S> {
+    /// `None` after its end.
+    stream: Option<S>,
+    buffer: Vec<u8>,
+    lines: Lines,
+    pool: String,
+    pid: u32,
+}
+
+impl<S: AsyncRead + Unpin> Log<S> {
+    /// A log of this process.
+    pub fn new(stream: S, pool: String, pid: u32) -> Self {
+        Self {
+            stream: Some(stream),
+            buffer: Vec::new(),
+            lines: Lines::default(),
+            pool,
+            pid,
+        }
+    }
+
+    /// Logs everything that comes, until its end. May be dropped, and called again: nothing gets lost.
+    pub async fn go_on(&mut self) {
+        let (pool, pid) = (&self.pool, self.pid);
+        let each = |line: &str| tracing::warn!(pool, pid, "{line}");
+        while let Some(stream) = &mut self.stream {
+            self.buffer.clear();
+            self.buffer.reserve(LINE_LIMIT);
+            match stream.read_buf(&mut self.buffer).await {
+                Ok(1..) => self.lines.push(&self.buffer, each),
+                _ => self.stream = None,
+            }
+        }
+        self.lines.flush(each);
+    }
 }
 
 /// Gives `each` every line that is not blank, until the end.

@@ -1,16 +1,13 @@
 //! What a CGI program is started with: environment, arguments, folder.
 
-use std::ffi::OsString;
 use std::path::Path;
-use std::process::Stdio;
 
+use fastcgi_protocol::Order;
 use http::Method;
 use percent_encoding::percent_decode;
-use tokio::process::Command;
 
 use crate::config;
 use crate::error::Error;
-use crate::os::{Group, os_str};
 use crate::process::environment;
 use crate::request::RequestHead;
 use crate::site::{Target, variables};
@@ -18,11 +15,7 @@ use crate::site::{Target, variables};
 /// PATH for programs when the gateway itself has none.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// The command for one request, standard streams piped.
-///
-/// Nothing here takes std off its `posix_spawn` path (which is a vfork inside glibc, so that its cost does not grow
-/// with the gateway's memory): a program with a slash in its name, a folder, a process group, an environment; no
-/// user or group and no closure to run before exec.
+/// What is to be started for one request.
 ///
 /// # Errors
 /// [`Error::BadRequest`] for a malformed Host.
@@ -31,29 +24,37 @@ pub fn build(
     program: &Path,
     head: &RequestHead,
     target: &Target,
-) -> Result<Command, Error> {
-    let mut command = Command::new(program);
-    Group::lead(&mut command)
-        .args(search_words(head))
-        .env_clear()
-        .envs(environment::essential())
-        .env(
-            "PATH",
-            std::env::var_os("PATH").unwrap_or(DEFAULT_PATH.into()),
-        )
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+) -> Result<Order, Error> {
+    let folder = pool.working_directory.as_deref().or(program.parent());
+    let mut order = Order::new(
+        folder.unwrap_or(program).as_os_str().as_encoded_bytes(),
+        program.as_os_str().as_encoded_bytes(),
+    );
+    for word in search_words(head) {
+        order.argument(&word);
+    }
+    let own = &pool.environment;
+    let mut add = |name: &[u8], value: &[u8]| {
+        // Whatever the configuration sets counts.
+        let is_own = str::from_utf8(name).is_ok_and(|name| own.contains_key(name));
+        if !is_own {
+            order.variable(name, value);
+        }
+    };
+    for (name, value) in environment::essential() {
+        add(name.as_encoded_bytes(), value.as_encoded_bytes());
+    }
+    let path = std::env::var_os("PATH").unwrap_or(DEFAULT_PATH.into());
+    add(b"PATH", path.as_encoded_bytes());
     variables::visit(head, target, &mut |name, value| {
         if passes(name, target) {
-            command.env(os_str(name), os_str(value));
+            add(name, value);
         }
     })?;
-    command.envs(&pool.environment);
-    if let Some(folder) = pool.working_directory.as_deref().or(program.parent()) {
-        command.current_dir(folder);
+    for (name, value) in own {
+        order.variable(name.as_bytes(), value.as_bytes());
     }
-    Ok(command)
+    Ok(order)
 }
 
 /// Whether a program gets this variable. Credentials that the gateway has not checked are kept from programs (RFC
@@ -72,7 +73,7 @@ fn passes(name: &[u8], target: &Target) -> bool {
 ///
 /// A word that a program could take for an option (a `-` in front, CVE-2012-1823), an empty one, or one with control
 /// characters makes the query no list of words at all: the program then finds it in QUERY_STRING alone.
-fn search_words(head: &RequestHead) -> Vec<OsString> {
+fn search_words(head: &RequestHead) -> Vec<Vec<u8>> {
     let query = head.uri.query().unwrap_or_default();
     let indexed = head.method == Method::GET || head.method == Method::HEAD;
     if !indexed || query.contains('=') {
@@ -85,17 +86,23 @@ fn search_words(head: &RequestHead) -> Vec<OsString> {
             .first()
             .is_none_or(|first| *first == b'-');
         let harmless = !option && !word.iter().any(u8::is_ascii_control);
-        harmless.then(|| os_str(&word).into_owned())
+        harmless.then_some(word)
     });
     words.collect::<Option<_>>().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
-    fn words(method: Method, target: &str) -> Vec<OsString> {
-        search_words(&RequestHead::sample(method, target))
+    fn words(method: Method, target: &str) -> Vec<String> {
+        let words = search_words(&RequestHead::sample(method, target));
+        words
+            .into_iter()
+            .map(|word| String::from_utf8(word).unwrap())
+            .collect()
     }
 
     #[test]

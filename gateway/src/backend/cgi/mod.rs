@@ -30,6 +30,8 @@ use output::Output;
 pub struct Cgi {
     settings: config::Pool,
     program: PathBuf,
+    /// The executable that starts programs.
+    worker: Option<PathBuf>,
     /// One permit for each program that may run; held until the program has been reaped.
     slots: Arc<Semaphore>,
     /// Requests that wait for a permit.
@@ -40,9 +42,10 @@ pub struct Cgi {
 }
 
 impl Cgi {
-    /// The backend of the pool `settings`, which runs `program`.
-    pub fn new(settings: &config::Pool, program: &Path) -> Self {
+    /// The backend of the pool `settings`, which runs `program`. `worker` starts it, where there is one.
+    pub fn new(settings: &config::Pool, program: &Path, worker: Option<PathBuf>) -> Self {
         Self {
+            worker,
             settings: settings.clone(),
             program: program.to_owned(),
             slots: Arc::new(Semaphore::new(settings.concurrency)),
@@ -88,8 +91,8 @@ impl Cgi {
         target: &Target,
     ) -> Result<Answer, Error> {
         let slot = self.slot().await?;
-        let command = command::build(&self.settings, &self.program, head, target)?;
-        let mut output = program::start(self, command, body, slot)?;
+        let order = command::build(&self.settings, &self.program, head, target)?;
+        let mut output = program::start(self, order, body, slot).await?;
         match read_head(&mut output).await? {
             Head::Document(document) => Ok(Answer::Response(
                 document.into_response(output, &head.method),

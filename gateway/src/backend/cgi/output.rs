@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use tokio::io::AsyncReadExt as _;
-use tokio::process::ChildStdout;
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 
@@ -15,7 +14,7 @@ use super::program::Ended;
 use crate::body::BodyError;
 use crate::error::Error;
 use crate::os::ended_by;
-use crate::process::exit;
+use crate::process::{exit, program};
 
 /// First read: enough for a small answer. Later ones take all that a pipe holds.
 const FIRST_READ: usize = 8 * 1024;
@@ -27,7 +26,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// The standard output of a program. Dropping it before its end ends the program.
 pub struct Output {
-    stdout: ChildStdout,
+    stdout: program::Output,
     buffer: BytesMut,
     read_size: usize,
     /// Bytes that were read with the head and belong to the body.
@@ -36,6 +35,7 @@ pub struct Output {
     exit: oneshot::Receiver<Ended>,
     ended: Option<Ended>,
     linger: Option<Pin<Box<Sleep>>>,
+    has_looked_again: bool,
     /// Dropped: the program is ended. Sent: it may finish what it does.
     wanted: Option<oneshot::Sender<()>>,
     description: String,
@@ -43,7 +43,7 @@ pub struct Output {
 
 impl Output {
     pub fn new(
-        stdout: ChildStdout,
+        stdout: program::Output,
         exit: oneshot::Receiver<Ended>,
         wanted: oneshot::Sender<()>,
         description: String,
@@ -57,6 +57,7 @@ impl Output {
             exit,
             ended: None,
             linger: None,
+            has_looked_again: false,
             wanted: Some(wanted),
             description,
         }
@@ -88,6 +89,13 @@ impl Output {
         match (self.at_end, self.ended.is_some()) {
             (false, false) => return Poll::Pending,
             (true, true) => {}
+            // Mostly the other one has come at the same time, and is told when its task has had its turn: before a timer
+            // is dear.
+            _ if !self.has_looked_again => {
+                self.has_looked_again = true;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             _ => {
                 let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
                 ready!(linger.as_mut().poll(context));

@@ -1,14 +1,15 @@
 //! A running CGI program: fed, watched, and always reaped, with every process of its group.
 
+use std::future::pending;
 use std::io::{self, ErrorKind};
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
+use fastcgi_protocol::Order;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::{ChildStdin, Command};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
@@ -18,7 +19,8 @@ use crate::body::{Body, BodyError};
 use crate::error::Error;
 use crate::os;
 use crate::process::leader::Leader;
-use crate::process::stderr;
+use crate::process::program::{self, Input, Program};
+use crate::process::stderr::Log;
 
 /// How long a program may go on after SIGTERM before it gets SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -40,43 +42,63 @@ pub enum Ended {
     Unwanted,
 }
 
-/// Starts the program and a task that keeps it; `slot` is held until the program has been reaped.
+/// Has a task start the program and keep it; `slot` is held until the program has been reaped, whatever becomes of the
+/// request.
 ///
 /// # Errors
 /// When the program cannot be started.
-pub fn start(
+pub async fn start(
     cgi: &Cgi,
-    mut command: Command,
+    order: Order,
     body: Body,
     slot: OwnedSemaphorePermit,
 ) -> Result<Output, Error> {
     let body = (!body.is_end_stream()).then_some(body);
-    if body.is_some() {
-        command.stdin(Stdio::piped());
-    }
-    let child = command
-        .spawn()
-        .map_err(|error| cannot_start(&cgi.program, &error))?;
-    let mut leader = Leader::new(child).map_err(|error| cannot_start(&cgi.program, &error))?;
-    let stdout = leader.child.stdout.take();
-    let stdout = stdout.ok_or_else(|| Error::CannotStart("standard output is not piped".into()))?;
-
     let (wanted, unwanted) = oneshot::channel();
     let (tell, ended) = oneshot::channel();
+    let (ready, started) = oneshot::channel();
     let orders = Orders {
         unwanted,
         end: cgi.end.subscribe(),
         limit: cgi.settings.request_timeout,
     };
-    let pool = cgi.pool().to_owned();
-    let description = format!("{} (process {})", cgi.program.display(), leader.pid());
+    let (pool, worker) = (cgi.pool().to_owned(), cgi.worker.clone());
     tokio::spawn(async move {
-        let end = keep(leader, pool, body, orders).await;
-        drop(slot);
-        // The output may be gone: then nobody wants to know.
-        let _ = tell.send(end);
+        match program::start(worker.as_deref(), &order, body.is_some()).await {
+            Ok(program) => {
+                drop(order);
+                let Program {
+                    leader,
+                    input,
+                    output,
+                    error,
+                } = program;
+                let pid = leader.pid();
+                // Nobody may want it any more, as the keeper will see.
+                let _ = ready.send(Ok((output, pid)));
+                let log = Log::new(error, pool, pid);
+                let end = keep(leader, input.zip(body), log, orders).await;
+                drop(slot);
+                // The output may be gone: then nobody wants to know.
+                let _ = tell.send(end);
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+            }
+        }
     });
-    Ok(Output::new(stdout, ended, wanted, description))
+    let limit = cgi.settings.request_timeout;
+    let started = tokio::select! {
+        biased;
+        started = started => started,
+        // It is ended as soon as it has started.
+        () = at_end_of(limit) => return Err(Error::RequestTimeout(limit)),
+    };
+    // An error means that the runtime is being stopped.
+    let started = started.map_err(|_| Error::Stopping)?;
+    let (output, pid) = started.map_err(|error| cannot_start(&cgi.program, &error))?;
+    let description = format!("{} (process {pid})", cgi.program.display());
+    Ok(Output::new(output, ended, wanted, description))
 }
 
 fn cannot_start(program: &Path, error: &io::Error) -> Error {
@@ -120,45 +142,48 @@ impl Orders {
         } = self;
         let abandoned = async {
             if unwanted.await.is_ok() {
-                std::future::pending::<()>().await;
+                pending::<()>().await;
             }
-        };
-        let out_of_time = async {
-            if limit.is_zero() {
-                std::future::pending::<()>().await;
-            }
-            sleep(limit).await;
         };
         tokio::select! {
             () = abandoned => Ended::Unwanted,
             // An error means that the backend is gone, and the gateway with it.
             _ = end.wait_for(|end| *end) => Ended::Unwanted,
-            () = out_of_time => Ended::TimedOut(limit),
+            () = at_end_of(limit) => Ended::TimedOut(limit),
         }
     }
 }
 
+/// Waits for this time; zero has no end.
+async fn at_end_of(limit: Duration) {
+    match limit {
+        Duration::ZERO => pending().await,
+        limit => sleep(limit).await,
+    }
+}
+
 /// Keeps the program until it has ended, with everything in its group.
-async fn keep(mut leader: Leader, pool: String, body: Option<Body>, orders: Orders) -> Ended {
-    let pid = leader.pid();
-    let stream = leader.child.stderr.take();
-    let mut log = stream.map(|stream| tokio::spawn(stderr::log(stream, pool, pid)));
-    let feeding = feed(leader.child.stdin.take().zip(body));
+async fn keep(
+    mut leader: Leader,
+    fed: Option<(Input, Body)>,
+    mut log: Log<program::Error>,
+    orders: Orders,
+) -> Ended {
     let early = tokio::select! {
         biased;
         () = leader.exited() => None,
-        error = feeding => Some(Ended::BodyBroken(error)),
+        error = feed(fed) => Some(Ended::BodyBroken(error)),
         early = orders.must_end() => Some(early),
+        () = always(log.go_on()) => None,
     };
     if early.is_some() {
-        leader.terminate(sleep(GRACE)).await;
+        tokio::select! {
+            () = leader.terminate(sleep(GRACE)) => {}
+            () = always(log.go_on()) => {}
+        }
     }
     let status = leader.reap().await;
-    if let Some(log) = &mut log
-        && timeout(LAST_WORDS, &mut *log).await.is_err()
-    {
-        log.abort();
-    }
+    let _ = timeout(LAST_WORDS, log.go_on()).await;
     match (early, status) {
         (Some(early), _) => early,
         (None, Ok(status)) => Ended::Exited(status),
@@ -169,9 +194,15 @@ async fn keep(mut leader: Leader, pool: String, body: Option<Body>, orders: Orde
     }
 }
 
+/// Does this beside other things, and so without an end.
+async fn always(work: impl Future<Output = ()>) {
+    work.await;
+    pending().await
+}
+
 /// Writes the request's body to the program and closes its input. Ends only when the body breaks off.
-async fn feed(streams: Option<(ChildStdin, Body)>) -> BodyError {
-    if let Some((mut stdin, mut body)) = streams {
+async fn feed(fed: Option<(Input, Body)>) -> BodyError {
+    if let Some((mut stdin, mut body)) = fed {
         while let Some(frame) = body.frame().await {
             match frame.map(http_body::Frame::into_data) {
                 Ok(Ok(data)) if stdin.write_all(&data).await.is_err() => break, // It reads no more, which is its right.
@@ -180,5 +211,5 @@ async fn feed(streams: Option<(ChildStdin, Body)>) -> BodyError {
             }
         }
     }
-    std::future::pending().await
+    pending().await
 }

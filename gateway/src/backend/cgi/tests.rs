@@ -35,7 +35,7 @@ impl Program {
         write_program(&path, script);
         let mut pool = config::Pool::new("test".into(), PoolKind::Cgi(path.clone()));
         change(&mut pool);
-        let backend = Backend::Cgi(Box::new(Cgi::new(&pool, &path)));
+        let backend = Backend::Cgi(Box::new(Cgi::new(&pool, &path, None)));
         let target = Target {
             backend: Arc::new(backend),
             handler: HandlerId::default(),

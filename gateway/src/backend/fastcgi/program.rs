@@ -299,9 +299,11 @@ impl Plan {
         if let Some(folder) = folder.or(self.file.parent()) {
             command.current_dir(folder);
         }
-        let mut leader = Leader::new(command.spawn()?)?;
+        let mut child = command.spawn()?;
+        let stream = child.stderr.take();
+        let leader = Leader::new(child)?;
         let (pool, pid) = (self.pool.name.clone(), leader.pid());
-        if let Some(stream) = leader.child.stderr.take() {
+        if let Some(stream) = stream {
             // Ends with the last process that holds it.
             tokio::spawn(stderr::log(stream, pool, pid));
         }

@@ -135,7 +135,10 @@ impl<'a> Parts<'a> {
             }
             #[cfg(feature = "in-process")]
             Self::InProcess(inside) => Backend::InProcess(*inside),
-            Self::Cgi(file) => Backend::Cgi(Box::new(Cgi::new(pool, file))),
+            Self::Cgi(file) => {
+                let worker = config.server.worker_binary();
+                Backend::Cgi(Box::new(Cgi::new(pool, file, Some(worker))))
+            }
             Self::FastCgi(settings, located) => {
                 let runtime = &runtimes.handles()[0];
                 let fastcgi = FastCgi::start(pool, settings, located, runtime);

@@ -63,8 +63,9 @@ impl Hook {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let mut leader = Leader::new(command.spawn()?)?;
-        let (out, error) = (leader.child.stdout.take(), leader.child.stderr.take());
+        let mut child = command.spawn()?;
+        let (out, error) = (child.stdout.take(), child.stderr.take());
+        let mut leader = Leader::new(child)?;
         let pid = leader.pid();
         let words = async {
             let log = |line: &str| tracing::info!(pool, pid, "crash hook: {line}");

@@ -69,9 +69,19 @@ impl Exit {
     }
 
     /// Waits for it.
-    pub async fn seen(&self, child: &mut Child) {
-        // The status stays to be asked for again, and so does an error.
-        let _ = child.wait().await;
+    pub async fn seen(&self, child: Option<&mut Child>) {
+        if let Some(child) = child {
+            // The status stays to be asked for again, and so does an error.
+            let _ = child.wait().await;
+        }
+    }
+
+    /// The status of a process that is no child of the gateway's: there are none.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn status(&self) -> io::Result<ExitStatus> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
