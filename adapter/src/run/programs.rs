@@ -1,5 +1,6 @@
 //! Starts CGI programs for the gateway: orders come on standard input, a socket, and answers go to standard output in the
-//! same sequence: the number of the process, then the error for which it is not the program, or zero for either.
+//! same sequence: the number of the process, then the error for which it is not the program, or zero for either. Two zeros come first, when
+//! it is ready.
 //!
 //! The gateway is the parent of these programs. It leaves their start to a process of its own because this is small, has
 //! one thread and no handlers of signals: to start a program takes it half the gateway's time, during which nobody else
@@ -35,6 +36,7 @@ fn serve() -> io::Result<()> {
     let mut starter = Starter::new()?;
     let mut buffer = vec![0; LONGEST_ORDER];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_STREAMS))];
+    answer(0, 0);
     loop {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut slices = [IoSliceMut::new(&mut buffer)];
@@ -63,8 +65,12 @@ fn serve() -> io::Result<()> {
         drop(streams);
         let (process, error) =
             started.unwrap_or_else(|error| (0, error.raw_os_error().unwrap_or(1)));
-        let answer = [process.to_ne_bytes(), error.to_ne_bytes()];
-        // An error means that the gateway is gone; then the next order is the end.
-        let _ = rustix::io::write(stdout(), answer.as_flattened());
+        answer(process, error);
     }
+}
+
+fn answer(process: i32, error: i32) {
+    let answer = [process.to_ne_bytes(), error.to_ne_bytes()];
+    // An error means that the gateway is gone; then the next order is the end.
+    let _ = rustix::io::write(stdout(), answer.as_flattened());
 }

@@ -31,6 +31,9 @@ use crate::os::{self, Group};
 /// An answer: the process, and the error for which it did not become the program; zero for either.
 const ANSWER: usize = 8;
 
+/// Its first words, before it takes orders.
+const READY: [u8; ANSWER] = [0; ANSWER];
+
 /// Answers that are read at a time.
 const ANSWERS: usize = 64;
 
@@ -48,7 +51,8 @@ pub struct Starter {
     orders: OwnedFd,
     /// In the sequence of their orders, in which the answers come.
     askers: Mutex<VecDeque<Asker>>,
-    has_answered: AtomicBool,
+    /// It knows what is wanted of it, and may have taken orders.
+    is_ready: AtomicBool,
     has_ended: AtomicBool,
 }
 
@@ -58,14 +62,11 @@ pub fn of_this_thread(worker: &Path) -> Option<Arc<Starter>> {
         if let Some((of, starter)) = known
             && of == worker
         {
-            // One that ends before it has answered would do so again.
+            // One that ends before it is ready would do so again.
             if starter.as_ref().is_none_or(|starter| !starter.has_ended()) {
                 return starter.clone();
             }
-            if !starter
-                .as_ref()
-                .is_some_and(|starter| starter.has_answered())
-            {
+            if !starter.as_ref().is_some_and(|starter| starter.is_ready()) {
                 *starter = None;
                 warn(worker, "it ends at once");
                 return None;
@@ -110,7 +111,7 @@ impl Starter {
         let starter = Arc::new(Self {
             orders,
             askers: Mutex::default(),
-            has_answered: AtomicBool::new(false),
+            is_ready: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
         });
         let answers = pipe::Receiver::from_owned_fd_unchecked(answers)?;
@@ -118,16 +119,11 @@ impl Starter {
         Ok(starter)
     }
 
-    /// Orders a program. The streams may be closed then, and the answer be waited for. `None`: it cannot be ordered here,
-    /// or not now.
+    /// Has a program started. `None`: it cannot be done here, or not now; nothing has been started.
     ///
     /// # Errors
-    /// When the system refuses.
-    pub fn give(
-        &self,
-        order: &[u8],
-        streams: &Streams,
-    ) -> io::Result<Option<impl Future<Output = io::Result<Pid>> + use<>>> {
+    /// When the program cannot be started.
+    pub async fn order(&self, order: &[u8], streams: &Streams) -> io::Result<Option<Pid>> {
         match send(&self.orders, order, streams) {
             Err(
                 // So many wait that the gateway had better lend a hand.
@@ -143,14 +139,13 @@ impl Starter {
         }
         let (asker, answer) = oneshot::channel();
         self.askers().push_back(asker);
-        Ok(Some(async {
-            let ended = |_| {
-                Err(io::Error::other(
-                    "the process that starts programs has ended",
-                ))
-            };
-            answer.await.unwrap_or_else(ended)
-        }))
+        match answer.await {
+            Ok(answer) => answer.map(Some),
+            Err(_ended) if self.is_ready() => Err(io::Error::other(
+                "the process that starts programs has ended",
+            )),
+            Err(_ended) => Ok(None),
+        }
     }
 
     /// Hands out the answers until the process has ended.
@@ -158,8 +153,11 @@ impl Starter {
         let mut buffer = [0; ANSWER * ANSWERS];
         // Each is written at once, and so read whole.
         while let Ok(count @ 1..) = answers.read(&mut buffer).await {
-            self.has_answered.store(true, Ordering::Relaxed);
             for answer in buffer.get(..count).unwrap_or_default().chunks_exact(ANSWER) {
+                if answer == READY {
+                    self.is_ready.store(true, Ordering::Relaxed);
+                    continue;
+                }
                 let asker = self.askers().pop_front();
                 if let Some(Err(Ok(process))) = asker.map(|asker| asker.send(read(answer))) {
                     // Who asks waits for the answer, unless the gateway ends.
@@ -172,8 +170,8 @@ impl Starter {
         let _ = process.kill().and_then(|()| process.wait());
     }
 
-    fn has_answered(&self) -> bool {
-        self.has_answered.load(Ordering::Relaxed)
+    fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Relaxed)
     }
 
     fn has_ended(&self) -> bool {

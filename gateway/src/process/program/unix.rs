@@ -62,16 +62,12 @@ pub async fn start(worker: Option<&Path>, order: &Order, has_input: bool) -> io:
 
 #[cfg(target_os = "linux")]
 async fn start_process(worker: Option<&Path>, order: &[u8], streams: Streams) -> io::Result<Pid> {
-    match worker.and_then(starter::of_this_thread) {
-        Some(starter) => match starter.give(order, &streams)? {
-            Some(answer) => {
-                drop(streams);
-                answer.await
-            }
-            None => start_directly(order, streams),
-        },
-        None => start_directly(order, streams),
+    if let Some(starter) = worker.and_then(starter::of_this_thread)
+        && let Some(process) = starter.order(order, &streams).await?
+    {
+        return Ok(process);
     }
+    start_directly(order, streams)
 }
 
 #[cfg(not(target_os = "linux"))]
