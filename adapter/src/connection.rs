@@ -127,7 +127,7 @@ pub fn serve(
 }
 
 impl Connection {
-    /// Has a connection of the gateway served by the threads. The requests that are still running at its end learn that
+    /// Has a connection of the gateway served by the threads; what comes is read on that processor. The requests that are still running at its end learn that
     /// their client has gone.
     ///
     /// # Errors
@@ -135,10 +135,11 @@ impl Connection {
     pub fn attend(
         transport: Arc<dyn Transport>,
         lane: u16,
+        processor: Option<usize>,
         threads: &Arc<Threads>,
     ) -> std::io::Result<Arc<Self>> {
         let connection = Self::new(transport, Peer::Gateway { lane }, threads, 1);
-        threads.attend_to(Arc::clone(&connection) as _)?;
+        threads.attend_to(Arc::clone(&connection) as _, processor)?;
         Ok(connection)
     }
 

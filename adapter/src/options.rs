@@ -11,6 +11,7 @@ use lexopt::ValueExt as _;
 use crate::drives::Drives;
 #[cfg(unix)]
 use crate::limit::Limit;
+use crate::os::MOST_PROCESSORS;
 #[cfg(unix)]
 use crate::sandbox::{Network, Profile};
 use crate::threads::{MOST_SOURCES, MOST_THREADS};
@@ -36,6 +37,8 @@ Options:
       --trace LEVEL       which calls of the extension and by it are told to the web server's log, without a gateway:
                           off, failed, calls, data [default: off]
       --fd N              a further connection to the gateway, inherited as descriptor N (may be repeated)
+      --processor N       on Linux, the processor on which the gateway writes to its first connection: its requests are
+                          begun there (may be repeated, for further connections)
       --limit NAME=SOFT:HARD  on Linux, a limit of this process (setrlimit(2)): open-files, processes, core-size, cpu-time
                           (seconds) or address-space; sizes in bytes (may be repeated)
       --sandbox           on Linux, what the extension may do: read its own folder and what every library needs, and
@@ -91,6 +94,8 @@ pub struct Options {
     pub trace: Level,
     /// Descriptors of further connections to the gateway.
     pub descriptors: Vec<i32>,
+    /// Processors on which the gateway's connections are read, in their order.
+    pub processors: Vec<usize>,
     /// Windows' names of folders.
     pub drives: Drives,
     /// What the process may have.
@@ -144,6 +149,7 @@ pub fn parse(
         shadow_copy: true,
         trace: Level::Off,
         descriptors: Vec::new(),
+        processors: Vec::new(),
         drives: Drives::default(),
         #[cfg(unix)]
         limits: Vec::new(),
@@ -173,6 +179,14 @@ pub fn parse(
                     return Err(format!("more than {} times --fd", MOST_SOURCES - 1).into());
                 }
                 options.descriptors.push(parser.value()?.parse()?)
+            }
+            Arg::Long("processor") => {
+                if options.processors.len() == MOST_SOURCES {
+                    return Err(format!("more than {MOST_SOURCES} times --processor").into());
+                }
+                let number = parser.value()?;
+                let number = number.parse_with(|text| within(text, 0, MOST_PROCESSORS - 1))?;
+                options.processors.push(number)
             }
             Arg::Long("drive") if cfg!(windows) => parser
                 .value()?
@@ -296,6 +310,8 @@ mod tests {
             "--fd",
             "3",
             "--fd=4",
+            "--processor=0",
+            "--processor=5",
             "--no-shadow-copy",
             "--listen",
             "unix:/x",
@@ -306,6 +322,7 @@ mod tests {
             panic!()
         };
         assert_eq!((options.threads, options.descriptors), (3, vec![3, 4]));
+        assert_eq!(options.processors, [0, 5]);
         assert!(!options.shadow_copy);
         assert_eq!(options.trace, Level::Failed);
         assert_eq!(options.listen, Some(Address::Unix("/x".into())));

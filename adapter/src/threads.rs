@@ -19,7 +19,7 @@ use crate::crash;
 use crate::ecb;
 use crate::extension::Extension;
 use crate::log;
-use crate::os;
+use crate::os::{self, Place, ThreadId};
 use crate::session::Session;
 use state::{State, Turn, Watch};
 use watch::PATIENCE;
@@ -66,6 +66,8 @@ pub struct Threads {
     alarm: os::Alarm,
     /// The last thread that was wanted could not be started, which has been told.
     cannot_spawn: AtomicBool,
+    /// Where threads may run that read no connection.
+    everywhere: Place,
 }
 
 impl Threads {
@@ -83,6 +85,7 @@ impl Threads {
             quiet: Bell::default(),
             cannot_spawn: AtomicBool::new(false),
             alarm: os::Alarm::new()?,
+            everywhere: Place::everywhere(),
         });
         let shared = Arc::clone(&threads);
         Builder::new()
@@ -107,13 +110,18 @@ impl Threads {
         self.completions.submit(session);
     }
 
-    /// Has a connection read until its end.
+    /// Has a connection read until its end, on that processor if one is given: by what is written there the reader is woken
+    /// soonest. It runs there what is soon over; a thread that is held up may go elsewhere.
     ///
     /// # Errors
     /// When there is no thread for it.
-    pub fn attend_to(self: &Arc<Self>, source: Arc<dyn Source>) -> std::io::Result<()> {
+    pub fn attend_to(
+        self: &Arc<Self>,
+        source: Arc<dyn Source>,
+        processor: Option<usize>,
+    ) -> std::io::Result<()> {
         let mut state = self.lock();
-        state.add_source(source);
+        state.add_source(source, processor);
         self.spawn(&mut state)
     }
 
@@ -133,6 +141,7 @@ impl Threads {
         };
         let mut state = self.lock();
         if state.hand_over(turn) {
+            self.release_reader(&mut state, turn.station());
             self.wake(state, 1);
         }
     }
@@ -242,6 +251,7 @@ impl Threads {
         index: usize,
         mut state: MutexGuard<'a, State>,
     ) -> MutexGuard<'a, State> {
+        self.bind_reader(&mut state, index);
         let source = Arc::clone(&state.stations[index].source);
         let mut ready = Vec::new();
         loop {
@@ -253,6 +263,7 @@ impl Threads {
             }
             state = self.lock();
             if !open {
+                self.release_reader(&mut state, index);
                 return state;
             }
             if ready.is_empty() {
@@ -269,6 +280,23 @@ impl Threads {
                 return state;
             }
             self.calm(&mut state);
+        }
+    }
+
+    /// The calling thread reads this connection from now on.
+    fn bind_reader(&self, state: &mut State, index: usize) {
+        let station = &mut state.stations[index];
+        if let Some(processor) = station.processor {
+            let reader = ThreadId::own();
+            Place::at(processor).take(reader);
+            station.bound = Some(reader);
+        }
+    }
+
+    /// The reader of this connection reads it no longer.
+    fn release_reader(&self, state: &mut State, index: usize) {
+        if let Some(reader) = state.stations[index].bound.take() {
+            self.everywhere.take(reader);
         }
     }
 

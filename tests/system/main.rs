@@ -33,6 +33,7 @@ mod gateway_side;
 mod innocent;
 mod memory;
 mod pools_of_dlls;
+mod processors;
 mod rapid_fail;
 mod recycle;
 mod reload;

@@ -73,7 +73,7 @@ impl Hub {
             }),
             this: this.clone(),
         });
-        threads.attend_to(Arc::clone(&hub) as _)?;
+        threads.attend_to(Arc::clone(&hub) as _, None)?;
         Ok(hub)
     }
 

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod file;
+mod place;
 mod poll;
 #[cfg(target_os = "linux")]
 mod program;
@@ -26,6 +27,7 @@ use crate::options::Address;
 
 pub use alarm::Alarm;
 pub use file::ForeignFile;
+pub use place::{MOST_PROCESSORS, Place, ThreadId};
 pub use poll::Poll;
 #[cfg(target_os = "linux")]
 pub use program::Starter;

@@ -1,6 +1,7 @@
 //! Windows, and Wine: where the gateway hands over pipes, sockets and paths of Unix.
 
 mod file;
+mod place;
 
 use std::borrow::Cow;
 use std::ffi::c_int;
@@ -49,6 +50,7 @@ use crate::drives::Drives;
 use crate::options::Address;
 
 pub use file::ForeignFile;
+pub use place::{MOST_PROCESSORS, Place, ThreadId};
 
 static DRIVES: OnceLock<Drives> = OnceLock::new();
 

@@ -35,8 +35,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
     let mut connections = Vec::new();
     for (lane, transport) in (0..).zip([first as Arc<dyn Transport>].into_iter().chain(transports))
     {
+        let processor = options.processors.get(usize::from(lane)).copied();
         connections.push(
-            Connection::attend(transport, lane, &threads)
+            Connection::attend(transport, lane, processor, &threads)
                 .map_err(system("cannot start threads"))?,
         );
     }

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Source;
+use crate::os::ThreadId;
 use crate::session::Session;
 
 /// What the lock of the pool guards.
@@ -39,6 +40,10 @@ pub(super) struct State {
 /// A connection and the thread that reads it.
 pub(super) struct Station {
     pub(super) source: Arc<dyn Source>,
+    /// Where it is read, if not anywhere.
+    pub(super) processor: Option<usize>,
+    /// Its reader, who is bound to that processor.
+    pub(super) bound: Option<ThreadId>,
     /// What its reader has brought and not run yet.
     batch: VecDeque<Arc<Session>>,
     /// Its reader is busy with that.
@@ -68,21 +73,32 @@ pub(super) struct Turn {
     number: u64,
 }
 
+impl Turn {
+    /// The connection.
+    pub(super) fn station(self) -> usize {
+        self.station
+    }
+}
+
 /// What the watch has found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Look {
     /// So many threads should help with the requests that wait.
     pub(super) help: usize,
+    /// Connections that were given to other threads.
+    pub(super) held_up: Vec<usize>,
     /// Something goes on that must be looked at closely.
     pub(super) busy: bool,
 }
 
 impl State {
-    /// A connection that is to be read.
-    pub(super) fn add_source(&mut self, source: Arc<dyn Source>) {
+    /// A connection that is to be read, on that processor if one is given.
+    pub(super) fn add_source(&mut self, source: Arc<dyn Source>, processor: Option<usize>) {
         self.unread.push_back(self.stations.len());
         self.stations.push(Station {
             source,
+            processor,
+            bound: None,
             batch: VecDeque::new(),
             away: false,
             turns: 0,
@@ -151,6 +167,7 @@ impl State {
     /// hundred slow requests would start one after the other.
     pub(super) fn look(&mut self, limit: usize) -> Look {
         let mut moves = false;
+        let mut held_up = Vec::new();
         for index in 0..self.stations.len() {
             let station = &mut self.stations[index];
             let same = std::mem::replace(&mut station.seen, station.turns) == station.turns;
@@ -159,8 +176,8 @@ impl State {
                 station: index,
                 number: station.turns,
             };
-            if same {
-                self.hand_over(turn);
+            if same && self.hand_over(turn) {
+                held_up.push(index);
             }
         }
         let stuck = self.taken < self.due;
@@ -171,6 +188,7 @@ impl State {
         };
         Look {
             help: self.help,
+            held_up,
             busy: moves || self.is_held_up(),
         }
     }

@@ -24,6 +24,9 @@ impl Threads {
         loop {
             let mut state = self.lock();
             let look = state.look(self.limit);
+            for index in &look.held_up {
+                self.release_reader(&mut state, *index);
+            }
             calm = if look.busy { 0 } else { calm + 1 };
             let (watch, rest) = match (calm < CALM, state.inside) {
                 (true, _) => (Watch::Looks, PATIENCE),

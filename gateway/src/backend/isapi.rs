@@ -30,8 +30,8 @@ pub struct Isapi {
 }
 
 impl Isapi {
-    /// Starts the pool of `extension`: its supervisor runs on the first runtime thread, each worker gets a connection
-    /// from every runtime thread. Returns at once; the workers start in the background, when those `before` have ended.
+    /// Starts the pool of `extension`: its supervisor runs on the calling thread, each worker gets a connection from
+    /// every runtime thread. Returns at once; the workers start in the background, when those `before` have ended.
     pub fn start(
         config: &config::Pool,
         extension: &Path,

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 
+use crate::os;
 use crate::wine::Wine;
 
 /// Facts about the machine.
@@ -41,7 +41,7 @@ impl Machine {
         let kernel = [name.sysname(), name.release(), name.machine()];
         Self {
             processor: field(&read("/proc/cpuinfo"), "model name", ':'),
-            processors: processors().len(),
+            processors: os::processors().len(),
             memory_kib: field(&read("/proc/meminfo"), "MemTotal", ':')
                 .trim_end_matches("kB")
                 .trim()
@@ -151,28 +151,6 @@ impl Division {
             false => self.generator.len().div_ceil(2),
         }
     }
-}
-
-/// The processors that this process may use.
-pub fn processors() -> Vec<usize> {
-    match sched_getaffinity(None) {
-        Ok(set) => (0..CpuSet::MAX_CPU)
-            .filter(|cpu| set.is_set(*cpu))
-            .collect(),
-        Err(_) => vec![0],
-    }
-}
-
-/// Binds this thread, and what it will start, to these processors.
-///
-/// # Errors
-/// When the system refuses.
-pub fn bind(processors: &[usize]) -> std::io::Result<()> {
-    let mut set = CpuSet::new();
-    for cpu in processors {
-        set.set(*cpu);
-    }
-    Ok(sched_setaffinity(None, &set)?)
 }
 
 #[cfg(test)]

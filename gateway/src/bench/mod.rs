@@ -29,7 +29,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, anyhow, bail};
 use rustix::process::set_child_subreaper;
 
-use crate::os::StopSignals;
+use crate::os::{self, StopSignals};
 use anonymous::Folders;
 use load::Load;
 use machine::{Division, Machine};
@@ -107,10 +107,10 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     };
     let baseline = baseline(settings.baseline.as_deref(), &ready, first.id())?;
 
-    let division = Division::of(machine::processors());
+    let division = Division::of(os::processors());
     if division.is_divided() {
         // Servers inherit it.
-        machine::bind(&division.servers).context("cannot bind to processors")?;
+        os::bind(&division.servers).context("cannot bind to processors")?;
     }
     // Whatever a server leaves behind becomes our child: its cost is counted, its end is seen to unless it is a daemon.
     set_child_subreaper(Some(rustix::process::getpid())).context("cannot adopt processes")?;
@@ -268,7 +268,7 @@ fn place(settings: &Settings) -> anyhow::Result<Place> {
         extension: own.map(absolute).transpose()?,
         wine_prefix: settings.wine_prefix.as_ref().map(absolute).transpose()?,
         connections: settings.plan.connections.iter().copied().max().unwrap_or(1),
-        processors: machine::processors().len(),
+        processors: os::processors().len(),
         gateway,
     })
 }

@@ -95,8 +95,8 @@ async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::
     if let Some(admin) = &admin {
         announce_admin(admin)?;
     }
-    let runtimes =
-        Runtimes::start(config.server.threads).context("cannot start the runtime threads")?;
+    let runtimes = Runtimes::start(config.server.threads, config.server.bind_threads)
+        .context("cannot start the runtime threads")?;
     let launchers = tokio::select! {
         launchers = Launchers::prepare(&config) => launchers?,
         name = signals.next() => {

@@ -87,6 +87,9 @@ fn server(mut section: Section, folder: &Path, findings: &mut Findings) -> Serve
                 value::integer(value, &(1..=os::MOST_LANES))
             })
             .unwrap_or(default.threads),
+        bind_threads: section
+            .get(findings, "bind_threads", value::boolean)
+            .unwrap_or(default.bind_threads),
         header_timeout: section
             .get(findings, "header_timeout", |value| {
                 value::duration(value, &FROM_A_MOMENT)

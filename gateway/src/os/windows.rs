@@ -49,6 +49,19 @@ pub const MOST_LANES: usize = 1;
 /// The signals that stop the gateway, for the log.
 pub const STOP_SIGNALS: &str = "Ctrl+C and its like";
 
+/// The processors that threads are told apart by: none, as there is but one runtime thread.
+pub fn processors() -> Vec<usize> {
+    Vec::new()
+}
+
+/// Binds the calling thread to processors: not here.
+///
+/// # Errors
+/// None.
+pub fn bind(_: &[usize]) -> io::Result<()> {
+    Ok(())
+}
+
 /// Whether this file can be started: what has no code of its own needs an interpreter, and that of batch files takes
 /// arguments for commands.
 pub fn is_program(path: &Path) -> bool {

@@ -42,6 +42,8 @@ pub struct Plan {
     extension: PathBuf,
     directory: PathBuf,
     threads: usize,
+    /// `--processor` for each connection, if they are read on processors of their own.
+    processors: Vec<OsString>,
     shadow_copy: bool,
     limits: config::Limits,
     environment: Vec<(OsString, OsString)>,
@@ -49,7 +51,12 @@ pub struct Plan {
 
 impl Plan {
     /// The plan of a configured pool.
-    pub fn new(config: &config::Pool, extension: &Path, launcher: Launcher) -> Self {
+    pub fn new(
+        config: &config::Pool,
+        extension: &Path,
+        launcher: Launcher,
+        processors: &[usize],
+    ) -> Self {
         // The worker runs in another folder, so relative paths would mean something else there.
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let extension = absolute(extension);
@@ -79,8 +86,16 @@ impl Plan {
             argument.push(folder);
             argument
         });
+        let processors = match launcher {
+            Launcher::Native(_) => processors,
+            Launcher::Wine(..) => &[],
+        };
+        let processors = processors.iter();
         Self {
             pool: config.name.clone(),
+            processors: processors
+                .map(|number| format!("--processor={number}").into())
+                .collect(),
             launcher,
             drives: drives.collect(),
             sandbox: sandbox(config, &directory),
@@ -116,7 +131,7 @@ impl Plan {
             .stderr(Stdio::piped())
             .arg("--threads")
             .arg(self.threads.to_string());
-        command.args(&self.sandbox);
+        command.args(&self.processors).args(&self.sandbox);
         if !self.shadow_copy {
             command.arg("--no-shadow-copy");
         }

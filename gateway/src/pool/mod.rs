@@ -146,8 +146,8 @@ impl Roster {
 }
 
 impl Pool {
-    /// Starts the pool: its supervisor runs on the first runtime thread and starts the workers, when `before` has come
-    /// to its end.
+    /// Starts the pool: its supervisor runs on the calling thread, which must be none of the `runtimes`, since workers may
+    /// run where it may. It starts them when `before` has come to its end.
     pub fn start(
         config: &config::Pool,
         extension: &Path,
@@ -159,10 +159,10 @@ impl Pool {
     ) -> Arc<Self> {
         let (pool, events) = Self::new(config, extension, warmup, reports);
         let state = State::new(Policy::new(config));
-        let plan = Plan::new(config, extension, launcher);
+        let plan = Plan::new(config, extension, launcher, runtimes.processors());
         let threads = runtimes.handles().to_vec();
         let supervisor = Supervisor::new(pool.clone(), plan, state, events, threads);
-        runtimes.handles()[0].spawn(async move {
+        tokio::spawn(async move {
             before.ended().await;
             supervisor.run().await;
         });

@@ -58,7 +58,7 @@ fn id(session: &Session) -> u16 {
 /// A state with one connection that has a reader.
 fn read_by_one() -> State {
     let mut state = State::default();
-    state.add_source(Arc::new(Nothing));
+    state.add_source(Arc::new(Nothing), None);
     assert_eq!(state.unread.pop_front(), Some(0));
     state
 }
@@ -187,8 +187,8 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..200),
     ) {
         let mut state = State::default();
-        state.add_source(Arc::new(Nothing));
-        state.add_source(Arc::new(Nothing));
+        state.add_source(Arc::new(Nothing), None);
+        state.add_source(Arc::new(Nothing), None);
         let mut threads = [Thread::Idle; 6];
         let (mut brought, mut begun) = (0, Vec::new());
         for step in steps {

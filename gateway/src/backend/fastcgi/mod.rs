@@ -24,7 +24,6 @@ use fastcgi_protocol::is_idempotent;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::head::{Document, Head};
@@ -110,13 +109,9 @@ impl<'a> Located<'a> {
 }
 
 impl FastCgi {
-    /// The backend of the pool `pool`. A program is started on `runtime`, in the background.
-    pub fn start(
-        pool: &config::Pool,
-        settings: &config::FastCgi,
-        located: Located,
-        runtime: &Handle,
-    ) -> Self {
+    /// The backend of the pool `pool`. A program is started in the background, on the calling thread,
+    /// which must not be bound to a processor: programs may run where it may.
+    pub fn start(pool: &config::Pool, settings: &config::FastCgi, located: Located) -> Self {
         // A process of most programs serves a connection until it is closed. Those of ours are as many as there are
         // connections; of others we do not know.
         let (addresses, program, kept) = match located {
@@ -127,7 +122,7 @@ impl FastCgi {
                 socket,
             } => {
                 let addresses = vec![socket.address()];
-                let program = Program::start(pool, file, arguments, socket, runtime);
+                let program = Program::start(pool, file, arguments, socket);
                 (addresses, Some(program), pool.processes)
             }
         };

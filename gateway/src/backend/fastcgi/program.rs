@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{self, sleep, sleep_until};
@@ -128,13 +127,7 @@ impl Drop for Folder {
 
 impl Program {
     /// Starts the pool's processes in the background and keeps them running.
-    pub fn start(
-        pool: &config::Pool,
-        file: &Path,
-        arguments: &[String],
-        socket: Socket,
-        runtime: &Handle,
-    ) -> Self {
+    pub fn start(pool: &config::Pool, file: &Path, arguments: &[String], socket: Socket) -> Self {
         let plan = Arc::new(Plan {
             pool: pool.clone(),
             file: file.to_owned(),
@@ -143,7 +136,7 @@ impl Program {
             health: Mutex::default(),
         });
         let stop = watch::Sender::new(None);
-        let keep = |_| runtime.spawn(keep(Arc::clone(&plan), stop.subscribe()));
+        let keep = |_| tokio::spawn(keep(Arc::clone(&plan), stop.subscribe()));
         let keepers = (0..pool.processes).map(keep).collect();
         Self {
             plan,

@@ -16,7 +16,8 @@ use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
 use super::http::AnswerReader;
-use super::machine::{self, Division};
+use super::machine::Division;
+use crate::os;
 use connection::Connection;
 use tally::Recorder;
 pub use tally::Tally;
@@ -158,7 +159,7 @@ impl Job {
 
 fn run_share(share: Share, division: &Division) -> std::io::Result<Tally> {
     if division.is_divided() {
-        machine::bind(&division.generator)?;
+        os::bind(&division.generator)?;
     }
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let recorder = Rc::new(Recorder::new(share.job.begin, share.job.end));

@@ -69,6 +69,10 @@ pub fn plan(old: &Config, new: &Config, earlier: &[&Pool]) -> Changes {
             "`threads` in [server]",
             old.server.threads != new.server.threads,
         ),
+        (
+            "`bind_threads` in [server]",
+            old.server.bind_threads != new.server.bind_threads,
+        ),
         ("[admin]", old.admin != new.admin),
         ("[crash]", old.crash != new.crash),
     ];

@@ -140,8 +140,7 @@ impl<'a> Parts<'a> {
                 Backend::Cgi(Box::new(Cgi::new(pool, file, Some(worker))))
             }
             Self::FastCgi(settings, located) => {
-                let runtime = &runtimes.handles()[0];
-                let fastcgi = FastCgi::start(pool, settings, located, runtime);
+                let fastcgi = FastCgi::start(pool, settings, located);
                 Backend::FastCgi(Box::new(fastcgi))
             }
         }
