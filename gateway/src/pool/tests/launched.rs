@@ -30,7 +30,7 @@ impl Launched {
         let worker = folder.path().join("worker");
         std::fs::write(&worker, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&worker, PermissionsExt::from_mode(0o755)).unwrap();
-        let runtimes = Runtimes::start(2, true).unwrap();
+        let runtimes = Runtimes::start(2, false).unwrap();
         let extension = extension.unwrap_or(&worker);
         let pool = Pool::start(
             config,
