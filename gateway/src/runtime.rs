@@ -2,7 +2,7 @@
 //! a fifth faster than a work-stealing runtime). Each stays on a processor of its own, as do the threads of workers that
 //! read what it sends: to wake a thread on the same processor costs a third of what it costs on another.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Handle};
@@ -12,6 +12,7 @@ use crate::os;
 
 thread_local! {
     static INDEX: Cell<Option<usize>> = const { Cell::new(None) };
+    static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
 }
 
 /// Handles of the running runtime threads. Clones share the threads; they end when [`Runtimes::stop`] is called.
@@ -29,16 +30,22 @@ impl Runtimes {
     /// # Errors
     /// When a runtime or thread cannot be created.
     pub fn start(count: usize, bind: bool) -> std::io::Result<Self> {
-        let all = os::processors();
+        let all: Arc<[usize]> = os::processors().into();
         let is_bound = bind && count > 1 && all.len() == count;
-        let place = |index: usize| is_bound.then(|| (all[index], all.clone()));
+        let place = |index: usize| {
+            let all = Arc::clone(&all);
+            is_bound.then(|| Place {
+                own: all[index],
+                all,
+            })
+        };
         let (stop, stopped) = watch::channel(false);
         let handles = (0..count.max(1))
             .map(|index| spawn_thread(index, place(index), stopped.clone()))
             .collect::<std::io::Result<Arc<[Handle]>>>()?;
         Ok(Self {
             handles,
-            processors: if is_bound { all.into() } else { [].into() },
+            processors: if is_bound { all } else { [].into() },
             stop,
         })
     }
@@ -64,29 +71,48 @@ pub fn current_index() -> Option<usize> {
     INDEX.get()
 }
 
-/// Starts a thread, on the first of these processors if there are any; what it starts for work that blocks may use all
-/// the others.
+/// Does something that starts a process: what is started takes over where the thread may run that starts it.
+pub fn anywhere<T>(start: impl FnOnce() -> T) -> T {
+    PLACE.with_borrow(|place| {
+        // A system that lets no thread be bound has lost nothing but speed, here as in what follows.
+        if let Some(place) = place {
+            let _ = os::bind(&place.all);
+        }
+        let started = start();
+        if let Some(place) = place {
+            let _ = os::bind(&[place.own]);
+        }
+        started
+    })
+}
+
+/// Where a thread runs.
+#[derive(Clone)]
+struct Place {
+    own: usize,
+    /// The processors that the gateway may use.
+    all: Arc<[usize]>,
+}
+
+/// Starts a thread, in its place if it has one; threads that it starts for work that blocks run anywhere.
 fn spawn_thread(
     index: usize,
-    place: Option<(usize, Vec<usize>)>,
+    place: Option<Place>,
     mut stopped: watch::Receiver<bool>,
 ) -> std::io::Result<Handle> {
     let mut builder = Builder::new_current_thread();
     builder.enable_all();
-    let own = place.map(|(own, all)| {
-        // A system that lets no thread be bound has lost nothing but speed.
+    if let Some(Place { all, .. }) = place.clone() {
         builder.on_thread_start(move || drop(os::bind(&all)));
-        own
-    });
+    }
     let runtime = builder.build()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new()
         .name(format!("runtime-{index}"))
         .spawn(move || {
             INDEX.set(Some(index));
-            if let Some(own) = own {
-                let _ = os::bind(&[own]);
-            }
+            PLACE.set(place);
+            anywhere(|| ());
             // The sender lives in every clone of `Runtimes`: an error means that all of them are gone.
             let _ = runtime.block_on(stopped.wait_for(|stop| *stop));
         })?;

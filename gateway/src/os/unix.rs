@@ -21,10 +21,8 @@ use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::io::Errno;
 use rustix::io::retry_on_intr;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open,
-    waitpid,
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, waitpid,
 };
-use rustix::thread::{sched_getaffinity, sched_setaffinity};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
@@ -162,14 +160,6 @@ pub fn reap(process: Pid) -> io::Result<ExitStatus> {
     let status = retry_on_intr(|| waitpid(Some(process), WaitOptions::empty()))?;
     let (_, status) = status.ok_or(io::ErrorKind::NotFound)?;
     Ok(ExitStatus::from_raw(status.as_raw()))
-}
-
-/// Lets a child that has just been started run on any processor that the gateway may use: it has inherited those of the
-/// thread that started it.
-pub fn release(process: Pid) {
-    // The first thread of the gateway stays on no processor in particular. At worst the child runs where it began.
-    let _ = sched_getaffinity(Some(getpid()))
-        .and_then(|processors| sched_setaffinity(Some(process), &processors));
 }
 
 /// The signal that ended a process, if one did, and whether there is a core file.

@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
 
 use super::unix::Streams;
 use crate::os::{self, Group};
+use crate::runtime;
 
 /// An answer: the process, and the error for which it did not become the program; zero for either.
 const ANSWER: usize = 8;
@@ -98,16 +99,14 @@ impl Starter {
         let (orders, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         let (answers, their_answers) = pipe_with(PipeFlags::CLOEXEC)?;
         fcntl_setfl(&answers, OFlags::NONBLOCK)?;
-        let child = Command::new(worker)
+        let mut command = Command::new(worker);
+        command
             .arg("--start-programs")
             .env_clear()
             .process_group(0)
             .stdin(theirs)
-            .stdout(their_answers)
-            .spawn()?;
-        if let Some(process) = Pid::from_raw(child.id().cast_signed()) {
-            os::release(process);
-        }
+            .stdout(their_answers);
+        let child = runtime::anywhere(|| command.spawn())?;
         let starter = Arc::new(Self {
             orders,
             askers: Mutex::default(),

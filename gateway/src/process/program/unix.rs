@@ -15,7 +15,7 @@ use tokio::net::unix::pipe;
 #[cfg(target_os = "linux")]
 use super::starter;
 use super::{Leader, Program, bytes, command};
-use crate::os;
+use crate::runtime;
 
 /// Our end of an input.
 pub type Input = pipe::Sender;
@@ -79,16 +79,15 @@ async fn start_process(_: Option<&Path>, order: &[u8], streams: Streams) -> io::
 /// with the gateway's memory): a program with a slash in its name, a folder, a process group, an environment; no
 /// user or group and no closure to run before exec.
 fn start_directly(order: &[u8], streams: Streams) -> io::Result<Pid> {
-    let child = command(order)?
+    let mut command = command(order)?;
+    command
         .process_group(0)
         .stdin(streams.input.map_or_else(Stdio::null, Stdio::from))
         .stdout(streams.output)
-        .stderr(streams.error)
-        .spawn()?;
+        .stderr(streams.error);
+    let child = runtime::anywhere(|| command.spawn())?;
     let process = Pid::from_raw(child.id().cast_signed());
-    let process = process.ok_or_else(|| io::Error::other("it has no process number"))?;
-    os::release(process);
-    Ok(process)
+    process.ok_or_else(|| io::Error::other("it has no process number"))
 }
 
 fn receiver(end: OwnedFd) -> io::Result<pipe::Receiver> {
