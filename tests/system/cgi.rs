@@ -245,7 +245,7 @@ fn programs(gateway: &Gateway) -> usize {
 #[test]
 fn programs_are_the_gateways_children_whoever_starts_them() {
     let gateway = gateway(
-        "printf 'Content-Type: text/plain\\n\\n'\necho $PPID\ngrep -E '^Sig(Blk|Ign)' /proc/$$/status",
+        "printf 'Content-Type: text/plain\\n\\n'\necho $PPID\nexec grep -E '^Sig(Blk|Ign)' /proc/self/status",
         "",
     );
     let ask = || gateway.get("/program").text();
