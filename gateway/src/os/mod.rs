@@ -8,6 +8,8 @@ use std::time::Duration;
 #[cfg(unix)]
 mod service;
 #[cfg(unix)]
+mod socket;
+#[cfg(unix)]
 mod socket_file;
 #[cfg(unix)]
 mod unix;
@@ -16,6 +18,8 @@ mod windows;
 
 #[cfg(unix)]
 pub use service::*;
+#[cfg(unix)]
+pub use socket::Socket;
 #[cfg(unix)]
 pub use socket_file::*;
 #[cfg(unix)]

@@ -12,6 +12,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
+use super::Socket;
+
 /// Whether this system has them.
 pub const HAS_SOCKET_FILES: bool = true;
 
@@ -125,8 +127,8 @@ impl FileStream {
     ///
     /// # Errors
     /// When it cannot.
-    pub fn register(self) -> io::Result<UnixStream> {
-        UnixStream::from_std(self.0)
+    pub fn register(self) -> io::Result<Socket> {
+        Socket::new(self.0)
     }
 }
 

@@ -176,14 +176,14 @@ pub fn is_killed(status: ExitStatus) -> bool {
 pub type Unregistered = std::os::unix::net::UnixStream;
 
 /// A connection to a worker.
-pub type Connection = tokio::net::UnixStream;
+pub type Connection = super::Socket;
 
 /// Lets the runtime of the calling thread watch a connection.
 ///
 /// # Errors
 /// When it cannot.
 pub fn register(connection: Unregistered) -> io::Result<Connection> {
-    Connection::from_std(connection)
+    Connection::new(connection)
 }
 
 /// Gives the worker that this command starts so many connections, at least one. Returns our ends: the first is its
