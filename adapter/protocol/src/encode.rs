@@ -41,6 +41,27 @@ pub fn stream(out: &mut Vec<u8>, kind: RecordType, id: u16, bytes: &[u8]) {
     }
 }
 
+/// Appends bytes to a stream's record that begins at `start`, with nothing behind it, if there is room for them in it.
+///
+/// # Panics
+///
+/// When no record of ours begins there.
+#[must_use]
+pub fn lengthen(out: &mut Vec<u8>, start: usize, bytes: &[u8]) -> bool {
+    let content = start + HEADER_LEN;
+    let padding = usize::from(out[content - 2]);
+    let length = out.len() - padding - content + bytes.len();
+    if length > CHUNK {
+        return false;
+    }
+    out.truncate(out.len() - padding);
+    out.extend_from_slice(bytes);
+    let [.., length1, length0] = length.to_be_bytes();
+    out[start + 4..content - 1].copy_from_slice(&[length1, length0, padding_of(length)]);
+    pad(out, length);
+    true
+}
+
 /// What [`stream`] appends, for who writes the bytes from where they are: of each record its header, its content and its
 /// padding.
 pub fn stream_parts(
@@ -49,7 +70,7 @@ pub fn stream_parts(
     bytes: &[u8],
 ) -> impl Iterator<Item = ([u8; HEADER_LEN], &[u8], &'static [u8])> {
     bytes.chunks(CHUNK).map(move |chunk| {
-        let padding = &[0; 7][..chunk.len().wrapping_neg() & 7];
+        let padding = &[0; 7][..padding_of(chunk.len()).into()];
         (header(kind, id, chunk.len()), chunk, padding)
     })
 }
@@ -305,7 +326,7 @@ fn header(kind: RecordType, id: u16, length: usize) -> [u8; HEADER_LEN] {
         id0,
         length1,
         length0,
-        length0.wrapping_neg() & 7,
+        padding_of(length),
         0,
     ]
 }
@@ -313,5 +334,12 @@ fn header(kind: RecordType, id: u16, length: usize) -> [u8; HEADER_LEN] {
 /// Appends the padding that [`header`] announces for content of that length.
 #[inline]
 fn pad(out: &mut Vec<u8>, length: usize) {
-    out.extend_from_slice(&[0; 7][..length.wrapping_neg() & 7]);
+    out.extend_from_slice(&[0; 7][..padding_of(length).into()]);
+}
+
+/// How many bytes take content of that length to a multiple of 8.
+#[inline]
+fn padding_of(length: usize) -> u8 {
+    let [.., last] = length.to_be_bytes();
+    last.wrapping_neg() & 7
 }

@@ -50,6 +50,16 @@ proptest! {
     }
 
     #[test]
+    fn a_record_that_is_lengthened_is_as_if_it_had_been_written_whole(first in bytes(300), more in bytes(300), before in bytes(9)) {
+        let mut wire = before.clone();
+        encode::record(&mut wire, RecordType::Stdout, 7, &first);
+        prop_assert!(encode::lengthen(&mut wire, before.len(), &more));
+        let mut expected = before;
+        encode::record(&mut expected, RecordType::Stdout, 7, &[first, more].concat());
+        prop_assert_eq!(wire, expected);
+    }
+
+    #[test]
     fn any_bytes_do_no_harm(wire in wild_bytes(), sizes in sizes()) {
         let mut buffer = RecordBuffer::new();
         for piece in pieces(&wire, &sizes) {
@@ -201,4 +211,15 @@ fn long_texts_are_cut_between_characters() {
     assert_eq!(received[0].0, RecordType::Cut);
     assert_eq!(std::str::from_utf8(&received[0].2).unwrap().len(), 1023);
     assert_eq!(received[1], (RecordType::LogParameter, 2, vec![b'x'; 1024]));
+}
+
+#[test]
+fn a_record_has_no_more_room_than_needs_no_padding() {
+    let mut wire = Vec::new();
+    encode::record(&mut wire, RecordType::Stdout, 7, &[0; 65_000]);
+    let before = wire.clone();
+    assert!(!encode::lengthen(&mut wire, 0, &[0; 529]));
+    assert_eq!(wire, before);
+    assert!(encode::lengthen(&mut wire, 0, &[0; 528]));
+    assert_eq!(records(&wire)[0].2.len(), 65_528);
 }

@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http_body_util::BodyExt as _;
 
 use super::answer;
@@ -87,46 +86,49 @@ impl Out {
         let mut held = Vec::with_capacity(512);
         answer::write_head(&mut held, &response);
         let mut body = response.body;
-        while let Some(frame) = self.next(&mut body, &mut held).await {
+        let is_over = match self.rest.take() {
+            Some(rest) => self.hold_back(&rest, &mut body, &mut held).await?,
+            None => false,
+        };
+        self.traffic.send(self.id, &held).await;
+        drop(held);
+        while !is_over && let Some(frame) = body.frame().await {
             // Trailers have no place in FastCGI.
-            let Ok(data) = frame?.into_data() else {
-                continue;
-            };
-            if self.rest.is_some() && held.len() + data.len() <= HELD_BACK {
-                held.extend_from_slice(&data);
-            } else {
-                if let Some(rest) = &self.rest {
-                    poll_fn(|context| rest.poll_settled(context)).await;
-                }
-                self.release(&mut held).await;
+            if let Ok(data) = frame?.into_data() {
                 self.traffic.send(self.id, &data).await;
             }
         }
-        self.release(&mut held).await;
         Ok(())
     }
 
-    /// The next frame of an answer. What has been held back is sent when it need not be any longer.
-    async fn next(&mut self, body: &mut Body, held: &mut Vec<u8>) -> Option<Frame> {
-        if let Some(rest) = &self.rest {
-            tokio::select! {
+    /// Holds an answer back until the rest of its request's body has come or need not be waited for, but not more of it
+    /// than may wait. Returns whether the answer has ended meanwhile.
+    async fn hold_back(
+        &self,
+        rest: &Stdin,
+        body: &mut Body,
+        held: &mut Vec<u8>,
+    ) -> Result<bool, BodyError> {
+        loop {
+            let frame = tokio::select! {
                 biased;
-                () = poll_fn(|context| rest.poll_ended(context)) => {}
-                frame = body.frame() => return frame,
+                () = poll_fn(|context| rest.poll_ended(context)) => return Ok(false),
+                frame = body.frame() => frame,
+            };
+            let Some(frame) = frame else {
+                return Ok(true);
+            };
+            let Ok(data) = frame?.into_data() else {
+                continue;
+            };
+            if held.len() + data.len() > HELD_BACK {
+                poll_fn(|context| rest.poll_settled(context)).await;
+                self.traffic.send(self.id, held).await;
+                self.traffic.send(self.id, &data).await;
+                held.clear();
+                return Ok(false);
             }
-        }
-        self.release(held).await;
-        body.frame().await
-    }
-
-    /// Holds nothing back from now on.
-    async fn release(&mut self, held: &mut Vec<u8>) {
-        self.rest = None;
-        if !held.is_empty() {
-            let held = std::mem::take(held);
-            self.traffic.send(self.id, &held).await;
+            held.extend_from_slice(&data);
         }
     }
 }
-
-type Frame = Result<http_body::Frame<Bytes>, BodyError>;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use fastcgi_protocol::{ProtocolError, RecordBuffer};
 use tokio::sync::watch::{self, error::RecvError};
+use tokio::task::coop;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::FastCgi;
@@ -42,11 +43,11 @@ pub async fn serve(
     socket: Connection,
     stage: watch::Receiver<Stage>,
 ) -> anyhow::Result<()> {
-    let mut stage = pin!(Some(next_stage(stage)));
+    let mut stages = Stages::new(stage);
     let mut here = pin!(None);
     let mut open = Open::new(front, stream, socket);
     let over = poll_fn(|context| {
-        open.traffic.awake();
+        let mut anew = open.traffic.awake(context);
         loop {
             if let Poll::Ready(step) = open.poll_traffic(context, here.as_mut(), Work::run) {
                 match step? {
@@ -54,19 +55,16 @@ pub async fn serve(
                     Step::Over(over) => return Poll::Ready(anyhow::Ok(over)),
                 }
             }
-            if let Some(next) = stage.as_mut().as_pin_mut()
-                && let Poll::Ready(changed) = next.poll(context)
-            {
-                let (receiver, changed) = changed?;
-                match changed {
+            if let Poll::Ready(stage) = stages.poll(context, anew) {
+                match stage? {
                     Stage::Running => {}
                     Stage::Draining => open.requests.stop(),
                     Stage::Cut => return Poll::Ready(Ok(Over::Stopped)),
                 }
-                stage.set(Some(next_stage(receiver)));
+                anew = true;
                 continue;
             }
-            if let Poll::Ready(idle) = open.clock.poll(context, &mut open.requests) {
+            if let Poll::Ready(idle) = open.clock.poll(context, anew, &mut open.requests) {
                 match idle? {
                     true => return Poll::Ready(Ok(Over::Answered)),
                     false => continue,
@@ -93,7 +91,7 @@ pub async fn serve(
         }
     }
     // The stop of the gateway need not wait for what follows.
-    stage.set(None);
+    drop(stages);
     if requests.are_cut() {
         wire.write(requests.cut_mark()).await?;
     }
@@ -102,13 +100,41 @@ pub async fn serve(
     Ok(())
 }
 
-/// The next stage of the gateway, and what tells of the one after it.
-async fn next_stage(
-    mut receiver: watch::Receiver<Stage>,
-) -> Result<(watch::Receiver<Stage>, Stage), RecvError> {
-    receiver.changed().await?;
-    let stage = *receiver.borrow_and_update();
-    Ok((receiver, stage))
+/// The stages of the gateway, as they come.
+struct Stages {
+    stage: watch::Receiver<Stage>,
+    /// Ends when there is another one.
+    changed: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Stages {
+    fn new(stage: watch::Receiver<Stage>) -> Self {
+        let mut receiver = stage.clone();
+        let changed = Box::pin(async move {
+            // An error shows in the other receiver.
+            let _ = receiver.changed().await;
+        });
+        Self { stage, changed }
+    }
+
+    /// Waits for the next one. `anew`: what waits already is to be woken in another way.
+    fn poll(&mut self, context: &mut Context<'_>, anew: bool) -> Poll<Result<Stage, RecvError>> {
+        while !self.stage.has_changed()? {
+            if !anew {
+                return Poll::Pending;
+            }
+            ready!(poll_wait(self.changed.as_mut(), context));
+        }
+        let stage = *self.stage.borrow_and_update();
+        *self = Self::new(self.stage.clone());
+        Poll::Ready(Ok(stage))
+    }
+}
+
+/// Polls what is not polled again before it is over: that it is pending means that it waits, and not that the task has done
+/// enough for now.
+fn poll_wait<F: Future + ?Sized>(wait: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
+    pin!(coop::unconstrained(wait)).poll(context)
 }
 
 /// How a connection comes to its end.
@@ -187,7 +213,7 @@ impl<S: Stream> Open<S> {
                 }
                 // An answer may have made room since the records were looked at.
                 Poll::Pending if !has_room && self.requests.have_room() => {}
-                Poll::Pending if self.traffic.may_wait(context) => return Poll::Pending,
+                Poll::Pending if self.traffic.may_wait() => return Poll::Pending,
                 Poll::Pending => {}
             }
         }
@@ -242,6 +268,8 @@ struct Clock {
     idle_timeout: Duration,
     /// When to look at them again: no later than the first may be over. It is not moved for each request.
     alarm: Pin<Box<Sleep>>,
+    /// The alarm wakes the task.
+    is_set: bool,
 }
 
 impl Clock {
@@ -251,24 +279,33 @@ impl Clock {
             header_timeout,
             idle_timeout,
             alarm: Box::pin(sleep(header_timeout.min(idle_timeout))),
+            is_set: false,
         }
     }
 
-    /// Waits until a limit may be over; returns whether the connection is to end for having no request.
+    /// Waits until a limit may be over; returns whether the connection is to end for having no request. `anew`: the task is
+    /// to be woken in another way than before.
     ///
     /// # Errors
     /// When a request has not come in time.
     fn poll(
         &mut self,
         context: &mut Context<'_>,
+        anew: bool,
         requests: &mut Requests,
     ) -> Poll<anyhow::Result<bool>> {
         if let Some(end) = requests.retires_at()
             && end < self.alarm.deadline().into_std()
         {
             self.alarm.as_mut().reset(end.into());
+            self.is_set = false;
         }
-        ready!(self.alarm.as_mut().poll(context));
+        if self.is_set && !anew && !self.alarm.is_elapsed() {
+            return Poll::Pending;
+        }
+        self.is_set = true;
+        ready!(poll_wait(self.alarm.as_mut(), context));
+        self.is_set = false;
         let (now, limit) = (Instant::now(), self.header_timeout);
         let soon = now + limit.min(self.idle_timeout);
         let next = if let Some(since) = requests.idle_since() {

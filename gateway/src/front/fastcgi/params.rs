@@ -1,20 +1,22 @@
 //! The head of a request from its parameters (RFC 3875 §4.1, ISAPI.md §5.2). Pure.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fastcgi_protocol::Params;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
+    Entry, HOST, REFERER, USER_AGENT,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use super::target::{Target, target};
 use super::told::Told;
 use crate::error::Error;
+use crate::front_takes::FrontTakes;
 use crate::os;
 use crate::request::{Connection, Front, RequestHead};
-
-/// Variables that say more of the client (RFC 3875 §4.1.9, §4.1.10), beside all that begin with `SSL_`.
-const OF_CLIENT: [&[u8]; 2] = [b"REMOTE_HOST", b"REMOTE_IDENT"];
 
 /// What the word of a web server counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub struct Trust {
 
 /// The head of a request. `socket` is the connection from the web server. Where the web server is trusted, the
 /// client is whom it names, with the TLS and folder that it tells of, and the user if its word counts for `users`; else the web server itself is the client,
-/// and can say no more than any client of HTTP. `mount` as in [`target`].
+/// and can say no more than any client of HTTP. `takes` is what it does in our place, `mount` as in [`target`].
 ///
 /// # Errors
 /// [`Error::BadRequest`] and [`Error::VerbNotAllowed`] for what is no request of HTTP.
@@ -36,35 +38,69 @@ pub fn head(
     mount: &str,
     socket: Connection,
     trust: Trust,
+    takes: Arc<FrontTakes>,
 ) -> Result<RequestHead, Error> {
-    let told = Told::by(params);
+    let mut headers = HeaderMap::new();
+    let mut variables = Params::new();
+    let told = Told::by(params, |name, value| {
+        if let Some(name) = name.strip_prefix(b"HTTP_") {
+            add_header(&mut headers, name, value)?;
+        } else if trust.client && is_of_client(name) {
+            add_variable(&mut variables, name, value);
+        }
+        Ok(())
+    })?;
     let method = Method::from_bytes(told.method)
         .map_err(|_| Error::BadRequest("REQUEST_METHOD is not a method".into()))?;
     if method == Method::CONNECT {
         // This is no proxy.
         return Err(Error::VerbNotAllowed { allow: Vec::new() });
     }
+    for (name, value) in [
+        (CONTENT_TYPE, told.content_type),
+        (CONTENT_LENGTH, told.content_length),
+    ] {
+        // Caddy says -1 where it does not know the length.
+        if !matches!(value, b"" | b"-1") {
+            let value = header_value(&name, value)?;
+            headers.insert(name, value);
+        }
+    }
+    if let Entry::Vacant(place) = headers.entry(HOST) {
+        place.insert(host(told.server_name));
+    }
     let Target { uri, original } = target(&told, mount)?;
+    let front = if trust.client {
+        if trust.users && !told.auth_type.is_empty() {
+            // Without AUTH_TYPE nginx tells of any user that a client claims to be, asked for the password or not.
+            add_variable(&mut variables, b"REMOTE_USER", told.user);
+            add_variable(&mut variables, b"AUTH_TYPE", told.auth_type);
+        }
+        Front {
+            variables,
+            request_uri: original,
+            document_root: document_root(told.document_root),
+            takes,
+        }
+    } else {
+        Front {
+            variables: Params::new(),
+            request_uri: None,
+            document_root: None,
+            takes,
+        }
+    };
     Ok(RequestHead {
         method,
         uri,
         version: version(told.protocol),
-        headers: headers(params, &told)?,
+        headers,
         connection: if trust.client {
             connection(&told, socket)
         } else {
             socket
         },
-        front: if trust.client {
-            Front {
-                variables: identity(params, trust.users && !told.auth_type.is_empty()),
-                request_uri: original,
-                document_root: document_root(told.document_root),
-                ..Front::default()
-            }
-        } else {
-            Front::default()
-        },
+        front,
     })
 }
 
@@ -78,35 +114,30 @@ fn version(protocol: &[u8]) -> Version {
     }
 }
 
-/// The headers of the request. A parameter whose name no header could have is no header.
-fn headers(params: &Params, told: &Told<'_>) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::new();
-    for (name, bytes) in params.iter() {
-        let Some(name) = name.strip_prefix(b"HTTP_").and_then(header_name) else {
-            continue;
-        };
-        let value = header_value(&name, bytes)?;
-        if name == HOST {
-            headers.insert(name, value);
-        } else {
-            headers.append(name, value);
+/// Adds the header of a parameter. One whose name no header could have is no header.
+fn add_header(headers: &mut HeaderMap, variable: &[u8], value: &[u8]) -> Result<(), Error> {
+    let name = match variable {
+        // Their own variables say what counts.
+        b"CONTENT_TYPE" | b"CONTENT_LENGTH" => return Ok(()),
+        b"HOST" => {
+            headers.insert(HOST, header_value(&HOST, value)?);
+            return Ok(());
         }
-    }
-    // Their own variables say what counts.
-    for (name, value) in [
-        (CONTENT_TYPE, told.content_type),
-        (CONTENT_LENGTH, told.content_length),
-    ] {
-        match value {
-            // Caddy says -1 where it does not know the length.
-            b"" | b"-1" => headers.remove(&name),
-            bytes => headers.insert(name.clone(), header_value(&name, bytes)?),
-        };
-    }
-    if !headers.contains_key(HOST) {
-        headers.insert(HOST, host(told.server_name));
-    }
-    Ok(headers)
+        b"ACCEPT" => ACCEPT,
+        b"ACCEPT_ENCODING" => ACCEPT_ENCODING,
+        b"ACCEPT_LANGUAGE" => ACCEPT_LANGUAGE,
+        b"CONNECTION" => CONNECTION,
+        b"COOKIE" => COOKIE,
+        b"REFERER" => REFERER,
+        b"USER_AGENT" => USER_AGENT,
+        other => match header_name(other) {
+            Some(name) => name,
+            None => return Ok(()),
+        },
+    };
+    let value = header_value(&name, value)?;
+    headers.append(name, value);
+    Ok(())
 }
 
 /// `USER_AGENT` → `user-agent`
@@ -138,13 +169,9 @@ fn host(name: &[u8]) -> HeaderValue {
 /// The client's connection to the web server. What it does not say is as on its connection to us.
 fn connection(told: &Told<'_>, socket: Connection) -> Connection {
     let address = |address: &[u8], port: &[u8], otherwise: SocketAddr| {
-        let ip = text(address)
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>();
-        let port = text(port).parse::<u16>();
+        let port = number(port).and_then(|port| u16::try_from(port).ok());
         SocketAddr::new(
-            ip.unwrap_or(otherwise.ip()),
+            ip(address).unwrap_or(otherwise.ip()),
             port.unwrap_or(otherwise.port()),
         )
     };
@@ -157,26 +184,55 @@ fn connection(told: &Told<'_>, socket: Connection) -> Connection {
     }
 }
 
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
+fn ip(bytes: &[u8]) -> Option<IpAddr> {
+    if let Some(address) = ipv4(bytes) {
+        return Some(address.into());
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    let text = text.trim_start_matches('[').trim_end_matches(']');
+    text.parse().ok()
 }
 
-/// Who asks, and over what. A user counts only with the AUTH_TYPE by which the web server knows it: nginx tells of any
-/// that a client claims to be, whether it has asked for the password or not.
-fn identity(params: &Params, is_authenticated: bool) -> Params {
-    let mut found = Params::new();
-    for (name, value) in params.iter() {
-        let told = match name {
-            b"REMOTE_USER" | b"AUTH_TYPE" => is_authenticated,
-            _ => OF_CLIENT.contains(&name) || name.starts_with(b"SSL_"),
-        };
-        let is_variable = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        // They may go into an environment.
-        if told && !value.is_empty() && name.iter().all(is_variable) && !value.contains(&0) {
-            found.set(name, value);
-        }
+/// An address in its usual form: every request has two.
+fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut parts = bytes.split(|byte| *byte == b'.');
+    for octet in &mut octets {
+        // Not those that some take for octal numbers.
+        let part = parts.next()?;
+        let is_usual = matches!(part, [_] | [b'1'..=b'9', ..]);
+        *octet = number(part).filter(|_| is_usual)?.try_into().ok()?;
     }
-    found
+    parts.next().is_none().then(|| octets.into())
+}
+
+/// A number of nothing but digits.
+pub fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
+}
+
+/// Whether a variable says more of the client (RFC 3875 §4.1.9, §4.1.10).
+fn is_of_client(name: &[u8]) -> bool {
+    let is_variable = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    match name {
+        b"REMOTE_HOST" | b"REMOTE_IDENT" => true,
+        // They may go into an environment.
+        [b'S', b'S', b'L', b'_', ..] => name.iter().all(is_variable),
+        _ => false,
+    }
+}
+
+/// Gives a variable that has a value.
+fn add_variable(variables: &mut Params, name: &[u8], value: &[u8]) {
+    if !value.is_empty() && !value.contains(&0) {
+        variables.set(name, value);
+    }
 }
 
 fn document_root(bytes: &[u8]) -> Option<PathBuf> {

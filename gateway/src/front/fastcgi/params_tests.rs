@@ -54,6 +54,7 @@ fn read(pairs: &[(&str, &str)], trusted: bool) -> Result<RequestHead, Error> {
         "",
         SOCKET,
         if trusted { YES } else { NO },
+        Arc::default(),
     )
 }
 
@@ -74,9 +75,9 @@ fn a_trusted_web_server_speaks_for_its_client() {
     assert!(head.connection.secure);
     let told: Vec<_> = head.front.variables.iter().collect();
     let expected: [(&[u8], &[u8]); 3] = [
+        (b"SSL_CLIENT_S_DN", b"CN=ann"),
         (b"REMOTE_USER", b"ann"),
         (b"AUTH_TYPE", b"Basic"),
-        (b"SSL_CLIENT_S_DN", b"CN=ann"),
     ];
     assert_eq!(told, expected);
     assert_eq!(head.front.document_root.unwrap(), Path::new("/srv/www"));
@@ -93,7 +94,7 @@ fn a_user_that_nobody_has_authenticated_is_none() {
         users: false,
         ..YES
     };
-    let head = super::head(&params, "", SOCKET, trust).unwrap();
+    let head = super::head(&params, "", SOCKET, trust, Arc::default()).unwrap();
     let told: Vec<_> = head.front.variables.iter().map(|(name, _)| name).collect();
     assert_eq!(told, [b"SSL_CLIENT_S_DN"]);
 }
@@ -206,6 +207,12 @@ proptest! {
     ), trusted: bool) {
         let params = Params::from_iter(pairs);
         // Whatever it says of them, it does not panic.
-        let _ = head(&params, "", SOCKET, if trusted { YES } else { NO });
+        let _ = head(&params, "", SOCKET, if trusted { YES } else { NO }, Arc::default());
+    }
+
+    #[test]
+    fn addresses_are_read_as_the_standard_library_does(text in "[0-9.:\\[a-f]{0,16}|([0-9]{1,3}\\.){3}[0-9]{1,3}") {
+        let bare = text.trim_start_matches('[').trim_end_matches(']');
+        prop_assert_eq!(ip(text.as_bytes()), bare.parse().ok());
     }
 }

@@ -135,10 +135,7 @@ impl Requests {
 
     /// Whether a record may be taken: neither bodies nor answers have gathered beyond their bounds.
     pub fn have_room(&self) -> bool {
-        self.replies.len() < REPLIES_LIMIT
-            && self.traffic.has_room()
-            && self.traffic.has_outlet()
-            && !self.are_over()
+        self.replies.len() < REPLIES_LIMIT && self.traffic.takes_records() && !self.are_over()
     }
 
     /// Since when none is open; `None` when one is.
@@ -184,7 +181,7 @@ impl Requests {
             Open::Head(since) | Open::Undecided(since, _) => Some(*since),
             Open::Running(_) => None,
         };
-        self.open.values().filter_map(since).min()
+        self.open.iter().filter_map(|(_, open)| since(open)).min()
     }
 
     /// Goes on with requests that have waited since that time: whether they have a body is found out by those who read
@@ -259,8 +256,8 @@ impl Requests {
                 // A panic in the middle of an answer.
                 Err(error) => (error.id(), Ending::Cut),
             };
-            let mut open = self.open.iter();
-            if let Some((id, _)) = open.find(|(_, open)| open.task() == Some(task)) {
+            let found = self.open.iter().find(|(_, open)| open.task() == Some(task));
+            if let Some((id, _)) = found {
                 self.ended(*id, ending);
             }
         }
@@ -268,17 +265,16 @@ impl Requests {
 
     /// A request has all its parameters.
     fn decide(&mut self, id: u16, role: Role, params: &Params) {
-        let mount = match role {
-            Role::Authorizer => self.front.authorizer.as_str(),
-            _ => "",
+        let front = &self.front;
+        let (mount, takes) = match role {
+            // Its answer is no page.
+            Role::Authorizer => (front.authorizer.as_str(), Arc::default()),
+            _ => ("", Arc::clone(&front.takes)),
         };
-        let mut head = match params::head(params, mount, self.socket, self.front.trust) {
+        let head = match params::head(params, mount, self.socket, front.trust, takes) {
             Ok(head) => head,
             Err(error) => return self.refuse(id, &error),
         };
-        if role == Role::Responder {
-            head.front.takes = Arc::clone(&self.front.takes);
-        }
         if let Some(Last::Stopping | Last::Cut) = self.last {
             return self.refuse(id, &Error::Stopping);
         }
@@ -290,7 +286,7 @@ impl Requests {
                 self.open.insert(id, undecided);
                 return;
             }
-            Some(value) => match value.to_str().ok().and_then(length) {
+            Some(value) => match params::number(value.as_bytes()) {
                 Some(length) => Some(length),
                 None => {
                     let error = Error::BadRequest("CONTENT_LENGTH is not a length".into());
@@ -309,7 +305,7 @@ impl Requests {
             stdin.push(data);
         }
         if !self.traffic.has_room() {
-            let stdins = self.open.values().filter_map(Open::stdin);
+            let stdins = self.open.iter().filter_map(|(_, open)| open.stdin());
             stdins.for_each(Stdin::filled);
         }
     }
@@ -417,9 +413,4 @@ impl Requests {
         self.traffic.end(id);
         self.application.finish(id);
     }
-}
-
-fn length(text: &str) -> Option<u64> {
-    let only_digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    only_digits.then(|| text.parse().ok()).flatten()
 }

@@ -53,6 +53,21 @@ pub fn target(told: &Told<'_>, mount: &str) -> Result<Target, Error> {
         b"" => Cow::Borrowed(script),
         info => Cow::Owned([script, info].concat()),
     };
+    // The usual case: nothing has been decoded or rewritten.
+    let is_plain = |sent: &PathAndQuery| {
+        let path = sent.path().as_bytes();
+        let sent_query = sent.query().unwrap_or_default().as_bytes();
+        path == &*whole && !path.contains(&b'%') && sent_query == query.unwrap_or_default()
+    };
+    let sent = match sent {
+        Some(sent) if mount.is_empty() && is_plain(&sent) => {
+            return Ok(Target {
+                uri: sent.into(),
+                original: None,
+            });
+        }
+        sent => sent,
+    };
     let path = match &sent {
         Some(sent) if whole.is_empty() || means(sent.path(), &whole) => sent.path().into(),
         // Some give the whole path as both, as IIS does for script maps.
@@ -63,14 +78,16 @@ pub fn target(told: &Told<'_>, mount: &str) -> Result<Target, Error> {
         }
         _ => Cow::from(percent_encode(&whole, IN_PATH)),
     };
-    let query = match (query, &sent) {
-        (None, Some(sent)) => sent.query().unwrap_or_default().into(),
-        (query, _) => Cow::from(percent_encode(query.unwrap_or_default(), IN_QUERY)),
+    let sent_query = sent.as_ref().and_then(PathAndQuery::query);
+    let query = match (query, sent_query) {
+        (None, sent) => sent.unwrap_or_default().into(),
+        (Some(query), Some(sent)) if query == sent.as_bytes() => sent.into(),
+        (Some(query), _) => Cow::from(percent_encode(query, IN_QUERY)),
     };
-    let is_sent =
-        |sent: &PathAndQuery| sent.path() == path && sent.query().unwrap_or_default() == query;
     if mount.is_empty()
-        && let Some(sent) = sent.as_ref().filter(|sent| is_sent(sent))
+        && let Some(sent) = &sent
+        && sent.path() == path
+        && sent_query.unwrap_or_default() == query
     {
         return Ok(Target {
             uri: sent.clone().into(),
@@ -104,9 +121,13 @@ mod tests {
 
     use super::*;
 
+    fn told(params: &Params) -> Told<'_> {
+        Told::by(params, |_, _| Ok(())).unwrap()
+    }
+
     fn uri(pairs: &[(&str, &str)]) -> String {
         let params = Params::from_iter(pairs.iter().copied());
-        target(&Told::by(&params), "").unwrap().uri.to_string()
+        target(&told(&params), "").unwrap().uri.to_string()
     }
 
     #[test]
@@ -138,7 +159,7 @@ mod tests {
             ("QUERY_STRING", "a=\"b\"&é"),
             ("REQUEST_URI", "/old?q"),
         ]);
-        let target = target(&Told::by(&params), "").unwrap();
+        let target = target(&told(&params), "").unwrap();
         assert_eq!(target.uri, "/new%201%25.dll/%C3%A9?a=%22b%22&%C3%A9");
         assert_eq!(target.original.unwrap(), "/old?q");
         let further = [
@@ -174,7 +195,7 @@ mod tests {
     fn what_is_no_path_of_a_url_stays_so() {
         for script in ["a", "*", "/a\\b", "/a/../b", "/a\0", "/a::$DATA"] {
             let params = Params::from_iter([("SCRIPT_NAME", script)]);
-            let refused = match target(&Told::by(&params), "") {
+            let refused = match target(&told(&params), "") {
                 Ok(target) => path::decode(target.uri.path()).is_err(),
                 Err(_) => true,
             };
@@ -185,7 +206,7 @@ mod tests {
     #[test]
     fn the_authorizer_stands_before_the_path() {
         let params = Params::from_iter([("REQUEST_URI", "/private/x?y")]);
-        let target = target(&Told::by(&params), "/auth.dll").unwrap();
+        let target = target(&told(&params), "/auth.dll").unwrap();
         assert_eq!(target.uri, "/auth.dll/private/x?y");
         assert_eq!(target.original.unwrap(), "/private/x?y");
     }
@@ -204,7 +225,7 @@ mod tests {
             params.push(b"PATH_INFO", &info);
             params.push(b"QUERY_STRING", &query);
             params.push(b"REQUEST_URI", &sent);
-            if let Ok(target) = target(&Told::by(&params), "")
+            if let Ok(target) = target(&told(&params), "")
                 && let Ok(found) = path::decode(target.uri.path())
                 && !(script.is_empty() && info.is_empty())
             {

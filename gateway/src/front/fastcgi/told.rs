@@ -2,6 +2,8 @@
 
 use fastcgi_protocol::Params;
 
+use crate::error::Error;
+
 /// Values of parameters, the last one of those that are there twice: what nginx is told with a second `fastcgi_param`,
 /// as in php-fpm. Empty where there is none.
 #[derive(Debug, Default)]
@@ -23,12 +25,19 @@ pub struct Told<'a> {
     pub https: &'a [u8],
     pub scheme: &'a [u8],
     pub document_root: &'a [u8],
+    pub user: &'a [u8],
     pub auth_type: &'a [u8],
 }
 
 impl<'a> Told<'a> {
-    /// What these say.
-    pub fn by(params: &'a Params) -> Self {
+    /// What these say. `further` gets those that are none of these.
+    ///
+    /// # Errors
+    /// Those of `further`.
+    pub fn by(
+        params: &'a Params,
+        mut further: impl FnMut(&'a [u8], &'a [u8]) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let mut told = Self::default();
         for (name, value) in params.iter() {
             *match name {
@@ -48,10 +57,14 @@ impl<'a> Told<'a> {
                 b"HTTPS" => &mut told.https,
                 b"REQUEST_SCHEME" => &mut told.scheme,
                 b"DOCUMENT_ROOT" => &mut told.document_root,
+                b"REMOTE_USER" => &mut told.user,
                 b"AUTH_TYPE" => &mut told.auth_type,
-                _ => continue,
+                _ => {
+                    further(name, value)?;
+                    continue;
+                }
             } = value;
         }
-        told
+        Ok(told)
     }
 }

@@ -29,6 +29,8 @@ pub struct Traffic(Mutex<State>);
 #[derive(Default)]
 struct State {
     out: Vec<u8>,
+    /// The last record in `out`, where it carries an answer: whose, and where it begins.
+    last: Option<(u16, usize)>,
     /// Requests that wait until `out` has been taken.
     writers: Vec<Waker>,
     unread: usize,
@@ -51,34 +53,32 @@ impl State {
 }
 
 impl Traffic {
-    /// The connection's task runs.
-    pub fn awake(&self) {
-        self.lock().waits = false;
+    /// The connection's task runs. Returns whether it is to be woken in another way than before.
+    pub fn awake(&self, context: &Context<'_>) -> bool {
+        let mut state = self.lock();
+        state.waits = false;
+        let waker = context.waker();
+        let known = state.connection.as_ref();
+        let is_new = !known.is_some_and(|known| known.will_wake(waker));
+        if is_new {
+            state.connection = Some(waker.clone());
+        }
+        is_new
     }
 
     /// The connection's task is about to wait. `false` if there is something to write, or room to read, since it has
     /// looked last; else it is woken when there is.
-    pub fn may_wait(&self, context: &Context<'_>) -> bool {
+    pub fn may_wait(&self) -> bool {
         let mut state = self.lock();
-        if std::mem::take(&mut state.changed) {
-            return false;
-        }
-        state.waits = true;
-        let waker = context.waker();
-        if !state
-            .connection
-            .as_ref()
-            .is_some_and(|known| known.will_wake(waker))
-        {
-            state.connection = Some(waker.clone());
-        }
-        true
+        state.waits = !std::mem::take(&mut state.changed);
+        state.waits
     }
 
     /// Takes the records that have gathered into `writing`, which is empty.
     pub fn take(&self, writing: &mut Vec<u8>) {
         let mut state = self.lock();
         state.changed = false;
+        state.last = None;
         std::mem::swap(&mut state.out, writing);
         for writer in state.writers.drain(..) {
             writer.wake();
@@ -90,9 +90,11 @@ impl Traffic {
         self.lock().unread < UNREAD_LIMIT
     }
 
-    /// Whether more requests may come to their ends, which wait for no room: those of aborts come as fast as these do.
-    pub fn has_outlet(&self) -> bool {
-        self.lock().out.len() < 2 * OUT_LIMIT
+    /// Whether a record may be taken: there is room for bodies, and for the ends of requests, which wait for none. Those of
+    /// aborts come as fast as these do.
+    pub fn takes_records(&self) -> bool {
+        let state = self.lock();
+        state.unread < UNREAD_LIMIT && state.out.len() < 2 * OUT_LIMIT
     }
 
     /// Sends a part of an answer, as room for it becomes free.
@@ -104,7 +106,8 @@ impl Traffic {
 
     /// Sends the end of an answer.
     pub fn end(&self, id: u16) {
-        let out = &mut self.lock().out;
+        let State { out, last, .. } = &mut *self.lock();
+        *last = None;
         encode::end_stream(out, RecordType::Stdout, id);
         encode::end_request(out, id, 0, ProtocolStatus::RequestComplete);
     }
@@ -118,7 +121,12 @@ impl Traffic {
             }
             return Poll::Pending;
         }
-        encode::stream(&mut state.out, RecordType::Stdout, id, piece);
+        let State { out, last, .. } = &mut *state;
+        // A short answer's head and body are one record.
+        if !last.is_some_and(|(of, start)| of == id && encode::lengthen(out, start, piece)) {
+            *last = Some((id, out.len()));
+            encode::record(out, RecordType::Stdout, id, piece);
+        }
         state.change();
         Poll::Ready(())
     }
