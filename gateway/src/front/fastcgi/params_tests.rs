@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 const SOCKET: Connection = Connection {
-    remote: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5),
-    local: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9000),
+    remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5),
+    local: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9000),
     secure: false,
 };
 
