@@ -138,7 +138,7 @@ mod tests {
     async fn a_write_that_finds_no_room_waits_for_it() {
         const LENGTH: usize = 4 * 1024 * 1024;
         let (mut one, mut other) = pair();
-        let bytes: Vec<u8> = (0..LENGTH).map(|at| at as u8).collect();
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(LENGTH).collect();
         let sent = bytes.clone();
         let sending = tokio::spawn(async move {
             one.write_all(&sent).await.unwrap();
