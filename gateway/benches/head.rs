@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 
+use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 use backend::head::HeadParser;
@@ -33,7 +34,7 @@ const LONG: &[u8] = b"Status: 200 OK\r\nContent-Type: text/html; charset=utf-8\r
 fn heads(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("head");
     for (name, head) in [("1 field", SHORT), ("11 fields", LONG)] {
-        let answer = [head, b"Hello, world!"].concat();
+        let answer = Bytes::from([head, b"Hello, world!"].concat());
         group.throughput(Throughput::Bytes(head.len() as u64));
         group.bench_function(name, |bench| {
             bench.iter(|| {
@@ -48,8 +49,8 @@ fn heads(criterion: &mut Criterion) {
     group.bench_function("11 fields in pieces of 64 bytes", |bench| {
         bench.iter(|| {
             let mut parser = HeadParser::new();
-            let mut pieces = black_box(LONG).chunks(64);
-            pieces.find_map(|piece| parser.push(piece).unwrap())
+            let mut pieces = black_box(LONG).chunks(64).map(Bytes::from_static);
+            pieces.find_map(|piece| parser.push(&piece).unwrap())
         });
     });
     group.finish();

@@ -9,8 +9,9 @@
 
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, Entry, HeaderName, HeaderValue, LOCATION, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, EXPIRES, Entry,
+    HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, SERVER, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VARY,
 };
 use http::{HeaderMap, Method, StatusCode};
 use memchr::{memchr, memchr_iter};
@@ -78,32 +79,39 @@ impl HeadParser {
     }
 
     /// Takes the next bytes of the answer. When the head is whole, returns it with the offset in `chunk` at which
-    /// the body begins; the parser is then empty again. A head that comes in one chunk is parsed where it lies.
+    /// the body begins; the parser is then empty again. A head that comes in one chunk is parsed where it lies, and its
+    /// values stay there.
     ///
     /// # Errors
     /// [`Error::BadAnswer`] when the head is longer than [`HEAD_LIMIT`] or a line is not what RFC 3875 §6.3 allows.
-    pub fn push(&mut self, chunk: &[u8]) -> Result<Option<(Head, usize)>, Error> {
+    pub fn push(&mut self, chunk: &Bytes) -> Result<Option<(Head, usize)>, Error> {
         let mut taken = 0;
         loop {
-            let rest = &chunk[taken..];
             let kept = self.buffer.len();
+            let rest = &chunk[taken..];
             let seen = &rest[..rest.len().min(HEAD_LIMIT - kept)];
-            if kept > 0 {
+            let parsed = if kept == 0 {
+                parse(chunk, seen)?
+            } else {
                 self.buffer.extend_from_slice(seen);
-            }
-            let bytes = if kept > 0 { &self.buffer } else { seen };
-            let Some(end) = head_end(bytes, kept) else {
-                if bytes.len() == HEAD_LIMIT {
-                    return Err(bad(format!("its head is longer than {HEAD_LIMIT} bytes")));
+                match head_end(&self.buffer, kept) {
+                    Some(_) => {
+                        let whole = Bytes::from(std::mem::take(&mut self.buffer));
+                        parse(&whole, &whole)?
+                    }
+                    None => None,
                 }
+            };
+            let Some((head, end)) = parsed else {
                 if kept == 0 {
                     self.buffer.extend_from_slice(seen);
                 }
+                if self.buffer.len() == HEAD_LIMIT {
+                    return Err(bad(format!("its head is longer than {HEAD_LIMIT} bytes")));
+                }
                 return Ok(None);
             };
-            let head = parse(&bytes[..end])?;
             taken += end - kept;
-            self.buffer.clear();
             if let Some(head) = head {
                 return Ok(Some((head, taken)));
             }
@@ -127,29 +135,39 @@ fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
     Some(end + 1)
 }
 
-/// Parses a whole head with its empty line; `None` for an interim (1xx) one.
-fn parse(head: &[u8]) -> Result<Option<Head>, Error> {
+/// Parses the head at the beginning of `bytes`, a part of `chunk`, in which its values stay. Returns what it says, `None`
+/// for an interim (1xx) one, and where it ends; nothing when that is not there.
+fn parse(chunk: &Bytes, bytes: &[u8]) -> Result<Option<(Option<Head>, usize)>, Error> {
     let mut fields = Fields::default();
     let mut start = 0;
-    for (index, end) in memchr_iter(b'\n', head).enumerate() {
-        let line = &head[start..end];
+    for (index, end) in memchr_iter(b'\n', bytes).enumerate() {
+        let line = &bytes[start..end];
         start = end + 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
-            break;
+            return Ok(Some((fields.finish()?, start)));
         }
         if index > 0 && matches!(line[0], b' ' | b'\t') {
-            return parse(&unfold(head));
+            let Some(end) = head_end(bytes, start) else {
+                break;
+            };
+            let unfolded = Bytes::from(unfold(&bytes[..end]));
+            let parsed = parse(&unfolded, &unfolded)?;
+            return Ok(parsed.map(|(head, _)| (head, end)));
         }
-        fields.take(index, line).map_err(|reason| {
+        if let Err(reason) = fields.take(index, line, chunk) {
+            // Only the end tells that it is the answer's head.
+            if head_end(bytes, start).is_none() {
+                break;
+            }
             let shown = line[..line.len().min(80)].escape_ascii();
-            bad(format!(
+            return Err(bad(format!(
                 "line {} of its head, \"{shown}\": {reason}",
                 index + 1
-            ))
-        })?;
+            )));
+        }
     }
-    fields.finish()
+    Ok(None)
 }
 
 /// Replaces every continuation of a line by one blank (RFC 9112 §5.2).
@@ -188,7 +206,7 @@ struct Fields {
 }
 
 impl Fields {
-    fn take(&mut self, index: usize, line: &[u8]) -> Result<(), &'static str> {
+    fn take(&mut self, index: usize, line: &[u8], chunk: &Bytes) -> Result<(), &'static str> {
         if index == 0 && line.starts_with(b"HTTP/") {
             let blank = line.iter().position(|byte| *byte == b' ');
             let status = blank.map_or(&b""[..], |at| line[at..].trim_ascii_start());
@@ -199,10 +217,16 @@ impl Fields {
         let colon = memchr(b':', line);
         let (name, value) = line.split_at(colon.ok_or("there is no colon")?);
         let value = value[1..].trim_ascii();
-        // Blanks before the colon are removed, as a proxy must (RFC 9112 §5.1).
-        let name = HeaderName::from_bytes(name.trim_ascii_end())
-            .map_err(|_| "the header's name is not valid")?;
         self.any = true;
+        // Blanks before the colon are removed, as a proxy must (RFC 9112 §5.1).
+        let name = name.trim_ascii_end();
+        if name == b"Status" {
+            return self.take_status(value);
+        }
+        if let Some(name) = usual(name) {
+            return self.take_end_to_end(name, value, chunk);
+        }
+        let name = HeaderName::from_bytes(name).map_err(|_| "the header's name is not valid")?;
         match name.as_str() {
             "status" => self.take_status(value),
             "connection" => {
@@ -213,7 +237,7 @@ impl Fields {
                 Err("the framing of the answer is the gateway's business")
             }
             other if is_hop_by_hop(&name) || other.starts_with("x-cgi-") => Ok(()),
-            _ => self.take_end_to_end(name, value),
+            _ => self.take_end_to_end(name, value, chunk),
         }
     }
 
@@ -240,7 +264,12 @@ impl Fields {
         }
     }
 
-    fn take_end_to_end(&mut self, name: HeaderName, value: &[u8]) -> Result<(), &'static str> {
+    fn take_end_to_end(
+        &mut self,
+        name: HeaderName,
+        value: &[u8],
+        chunk: &Bytes,
+    ) -> Result<(), &'static str> {
         if name == CONTENT_LENGTH {
             let length = parse_length(value).ok_or("the length is not a number of bytes")?;
             if self.content_length.is_some_and(|other| other != length) {
@@ -248,7 +277,7 @@ impl Fields {
             }
             self.content_length = Some(length);
         }
-        let value = HeaderValue::from_bytes(value)
+        let value = HeaderValue::from_maybe_shared(chunk.slice_ref(value))
             .map_err(|_| "the header's value has a control character")?;
         if name != CONTENT_LENGTH && name != LOCATION {
             self.headers.append(name, value);
@@ -316,11 +345,29 @@ fn parse_status(text: &[u8]) -> Result<(StatusCode, Option<Bytes>), &'static str
 }
 
 fn parse_length(value: &[u8]) -> Option<u64> {
-    let digits = std::str::from_utf8(value).ok()?;
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| digits.parse().ok())?
+    let (first, rest) = value.split_first()?;
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    rest.iter().try_fold(digit(first)?, |length, byte| {
+        length.checked_mul(10)?.checked_add(digit(byte)?)
+    })
+}
+
+/// Names of end-to-end fields that many answers have, as most write them: others take longer.
+fn usual(name: &[u8]) -> Option<HeaderName> {
+    Some(match name {
+        b"Content-Type" => CONTENT_TYPE,
+        b"Content-Length" => CONTENT_LENGTH,
+        b"Cache-Control" => CACHE_CONTROL,
+        b"Date" => DATE,
+        b"ETag" => ETAG,
+        b"Expires" => EXPIRES,
+        b"Last-Modified" => LAST_MODIFIED,
+        b"Location" => LOCATION,
+        b"Server" => SERVER,
+        b"Set-Cookie" => SET_COOKIE,
+        b"Vary" => VARY,
+        _ => return None,
+    })
 }
 
 /// A path of this server; `//host/path` names another one.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn whole(head: &[u8]) -> Result<Option<(Head, usize)>, Error> {
-    HeadParser::new().push(head)
+    HeadParser::new().push(&Bytes::copy_from_slice(head))
 }
 
 fn document(head: &[u8]) -> Document {
@@ -34,10 +34,20 @@ fn the_body_begins_behind_the_empty_line() {
     let (_, offset) = whole(b"Status: 404\n\nbody\n\n").unwrap().unwrap();
     assert_eq!(offset, 13);
     let mut parser = HeadParser::new();
-    assert_eq!(parser.push(b"Status: 404\r").unwrap(), None);
-    assert_eq!(parser.push(b"\n\r").unwrap(), None);
+    assert_eq!(
+        parser.push(&Bytes::from_static(b"Status: 404\r")).unwrap(),
+        None
+    );
+    assert_eq!(parser.push(&Bytes::from_static(b"\n\r")).unwrap(), None);
     assert!(parser.has_partial_head());
-    assert_eq!(parser.push(b"\nbody").unwrap().unwrap().1, 1);
+    assert_eq!(
+        parser
+            .push(&Bytes::from_static(b"\nbody"))
+            .unwrap()
+            .unwrap()
+            .1,
+        1
+    );
 }
 
 #[test]
@@ -149,7 +159,7 @@ fn a_head_above_the_limit_is_refused() {
     let line = b"X-A: 0123456789\n";
     let mut sent = 0;
     let error = loop {
-        match parser.push(line) {
+        match parser.push(&Bytes::from_static(line)) {
             Ok(None) => sent += line.len(),
             other => break other.unwrap_err(),
         }
@@ -168,7 +178,7 @@ fn in_pieces(answer: &[u8], lengths: &[usize]) -> Result<Option<(Head, usize)>, 
     while at < answer.len() {
         let end = answer.len().min(at + lengths.next().unwrap_or(1));
         let pushed = parser
-            .push(&answer[at..end])
+            .push(&Bytes::copy_from_slice(&answer[at..end]))
             .map_err(|error| error.to_string())?;
         if let Some((head, offset)) = pushed {
             return Ok(Some((head, at + offset)));
