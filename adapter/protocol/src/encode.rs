@@ -1,17 +1,13 @@
 //! Functions that append whole records to a buffer, padded to multiples of 8 bytes (FastCGI 1.0 §3.3).
 
 use crate::body::KEEP_CONN;
-use crate::params::encode_lengths;
 use crate::{
-    ExecStatus, HEADER_LEN, Hello, MAX_CONTENT, ProtocolStatus, RecordType, Role, VERSION,
-    encode_pair,
+    EncodedPairs, ExecStatus, HEADER_LEN, Hello, MAX_CONTENT, ProtocolStatus, RecordType, Role,
+    VERSION, encode_pair,
 };
 
 /// Content bytes in the records of a long stream: the largest number that needs no padding.
 const CHUNK: usize = 65_528;
-
-/// The most bytes that the two lengths before a pair take.
-const MAX_LENGTHS: usize = 8;
 
 /// The most bytes of a reason, a log text or a value of the greeting that are sent.
 const MAX_TEXT: usize = 1024;
@@ -208,20 +204,16 @@ pub fn unhealthy(out: &mut Vec<u8>, reason: &[u8]) {
 pub struct ParamsWriter<'a> {
     out: &'a mut Vec<u8>,
     id: u16,
-    /// Where the content of the open record begins; its header is in front of it and not yet filled in.
+    /// Where the pairs begin; in front of them there is room for a header.
     content: usize,
 }
 
 impl<'a> ParamsWriter<'a> {
     /// Begins the parameters of request `id`.
     pub fn new(out: &'a mut Vec<u8>, id: u16) -> Self {
-        let mut writer = Self {
-            out,
-            id,
-            content: 0,
-        };
-        writer.open();
-        writer
+        out.extend_from_slice(&[0; HEADER_LEN]);
+        let content = out.len();
+        Self { out, id, content }
     }
 
     /// Appends a pair.
@@ -231,50 +223,30 @@ impl<'a> ParamsWriter<'a> {
     /// As [`encode_pair`].
     #[inline]
     pub fn pair(&mut self, name: &[u8], value: &[u8]) {
-        if self.len() + name.len() + value.len() + MAX_LENGTHS <= CHUNK {
-            return encode_pair(self.out, name, value);
+        encode_pair(self.out, name, value);
+    }
+
+    /// Appends pairs that have been encoded before.
+    #[inline]
+    pub fn encoded(&mut self, pairs: &EncodedPairs) {
+        self.out.extend_from_slice(pairs.bytes());
+    }
+
+    /// Completes the records and ends the stream.
+    pub fn finish(self) {
+        let Self { out, id, content } = self;
+        let length = out.len() - content;
+        if length > CHUNK {
+            let pairs = out.split_off(content);
+            out.truncate(content - HEADER_LEN);
+            stream(out, RecordType::Params, id, &pairs);
+        } else if length > 0 {
+            patch(out, content, RecordType::Params, id);
+            pad(out, length);
+        } else {
+            out.truncate(content - HEADER_LEN);
         }
-        let (lengths, used) = encode_lengths(name.len(), value.len());
-        self.write(&lengths[..used]);
-        self.write(name);
-        self.write(value);
-    }
-
-    /// Completes the last record and ends the stream.
-    pub fn finish(mut self) {
-        if self.len() > 0 {
-            self.close();
-            self.open();
-        }
-        self.close();
-    }
-
-    fn write(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            if self.len() == CHUNK {
-                self.close();
-                self.open();
-            }
-            let (now, rest) = bytes.split_at(bytes.len().min(CHUNK - self.len()));
-            self.out.extend_from_slice(now);
-            bytes = rest;
-        }
-    }
-
-    /// Bytes in the open record.
-    fn len(&self) -> usize {
-        self.out.len() - self.content
-    }
-
-    fn open(&mut self) {
-        self.out.extend_from_slice(&[0; HEADER_LEN]);
-        self.content = self.out.len();
-    }
-
-    fn close(&mut self) {
-        let length = self.len();
-        patch(self.out, self.content, RecordType::Params, self.id);
-        pad(self.out, length);
+        end_stream(out, RecordType::Params, id);
     }
 }
 

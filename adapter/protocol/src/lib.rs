@@ -44,6 +44,6 @@ pub use exec::{ChildRequest, ExecStatus};
 pub use hello::{HELLO_VERSION, Hello};
 pub use method::is_idempotent;
 pub use order::{Order, Ordered};
-pub use params::{Limits, PAIR_OVERHEAD, Params, ParamsDecoder, encode_pair};
+pub use params::{EncodedPairs, Limits, PAIR_OVERHEAD, Params, ParamsDecoder, encode_pair};
 pub use record::{HEADER_LEN, Header, MAX_CONTENT, Record, RecordType, VERSION, parse};
 pub use server::{Server, ServerEvent};

@@ -19,7 +19,6 @@ const MAX_LENGTH: usize = 0x7FFF_FFFF;
 /// When name or value is 2 GiB or longer.
 #[inline]
 pub fn encode_pair(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.reserve(name.len() + value.len() + 8);
     match (u8::try_from(name.len()), u8::try_from(value.len())) {
         (Ok(name @ ..=127), Ok(value @ ..=127)) => out.extend_from_slice(&[name, value]),
         _ => {
@@ -32,7 +31,7 @@ pub fn encode_pair(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 /// The two lengths before a pair, and how many bytes they take.
-pub(crate) fn encode_lengths(name: usize, value: usize) -> ([u8; 8], usize) {
+fn encode_lengths(name: usize, value: usize) -> ([u8; 8], usize) {
     let mut bytes = [0; 8];
     let mut used = 0;
     for length in [name, value] {
@@ -47,6 +46,39 @@ pub(crate) fn encode_lengths(name: usize, value: usize) -> ([u8; 8], usize) {
         }
     }
     (bytes, used)
+}
+
+/// Pairs that are encoded once and sent with many requests.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EncodedPairs {
+    bytes: Vec<u8>,
+    cost: usize,
+}
+
+impl EncodedPairs {
+    /// Appends a pair.
+    ///
+    /// # Panics
+    ///
+    /// As [`encode_pair`].
+    pub fn push(&mut self, name: &[u8], value: &[u8]) {
+        encode_pair(&mut self.bytes, name, value);
+        self.cost += name.len() + value.len() + PAIR_OVERHEAD;
+    }
+
+    /// The pairs as they are sent.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What they count against [`Limits::total`].
+    #[must_use]
+    #[inline]
+    pub fn cost(&self) -> usize {
+        self.cost
+    }
 }
 
 /// Name-value pairs in the order in which they came. A name may occur more than once.

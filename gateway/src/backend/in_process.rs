@@ -98,7 +98,7 @@ impl InProcess {
     fn variables(&self, head: &RequestHead, target: &Target) -> Result<Variables, Error> {
         let mut params = Params::new();
         site::variables::visit(head, target, &mut |name, value| params.push(name, value))?;
-        params.push(b"INSTANCE_ID", target.site.id.to_string().as_bytes());
+        params.push(b"INSTANCE_ID", target.site.id.as_bytes());
         params.push(b"INSTANCE_NAME", target.site.name.as_bytes());
         params.push(b"APP_POOL_ID", self.pool.as_bytes());
         Ok(Variables::new(params))

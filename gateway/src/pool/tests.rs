@@ -25,7 +25,7 @@ use crate::dispatch::Origin;
 use crate::request::{Connection, Front, Request};
 use crate::response::{Answer, Response};
 use crate::sample;
-use crate::site::{HandlerId, Script, SiteFacts};
+use crate::site::{self, Directories, HandlerId, Script, SiteFacts};
 use fake::Fake;
 use state::WorkerId;
 
@@ -147,14 +147,16 @@ fn request(method: Method, path: &'static str, body: Body) -> Request {
 }
 
 fn target(pool: &Arc<Pool>) -> Target {
+    let fixed = site::variables::fixed("7", "bench", pool.name(), &Directories::default());
     Target {
         backend: Arc::new(Backend::Isapi(Isapi::new(pool.clone()))),
         handler: HandlerId::default(),
         site: Arc::new(SiteFacts {
-            id: 7,
+            id: "7".to_owned(),
             name: "bench".into(),
             root: "/nowhere".into(),
             directories: Arc::default(),
+            fixed: Arc::new(fixed),
         }),
         script: Script {
             name: b"/fake.so".to_vec(),

@@ -32,9 +32,9 @@ pub fn greeting(pool: &config::Pool) -> Params {
     .collect()
 }
 
-/// Appends the parameters of request `id`: its CGI variables, INSTANCE_ID, INSTANCE_NAME and APP_POOL_ID; where they
-/// differ from those of the site's root, APPL_MD_PATH and APPL_PHYSICAL_PATH (ISAPI.md §5.2);
-/// ISAPI_VIRTUAL_DIRECTORIES if the site has any; ISAPI_TRACE if the client, who may, or the operator asks for a trace;
+/// Appends the parameters of request `id`: what workers get with every request ([`site::variables::fixed`]) and its other
+/// CGI variables; where they differ from those of the site's root, APPL_MD_PATH and APPL_PHYSICAL_PATH (ISAPI.md §5.2);
+/// ISAPI_TRACE if the client, who may, or the operator asks for a trace;
 /// ISAPI_SENDFILE if the web server before us sends files.
 ///
 /// # Errors
@@ -48,30 +48,24 @@ pub fn write(
 ) -> Result<(), Error> {
     let limits = Limits::default();
     let mut params = ParamsWriter::new(out, id);
-    let mut total = 0_usize;
+    let site = &target.site;
+    let mut total = site.fixed.cost();
     let mut long_name = false;
     let mut pair = |name: &[u8], value: &[u8]| {
-        total = total.saturating_add(name.len() + value.len() + PAIR_OVERHEAD);
+        total += name.len() + value.len() + PAIR_OVERHEAD;
         long_name |= name.len() > limits.name;
-        if total <= limits.total && !long_name {
-            params.pair(name, value);
-        }
+        params.pair(name, value);
     };
     let trace = pool.trace_header.as_ref();
     // The secret is not the extension's business; a variable of the same name is no header then.
-    let secret = trace.map(|header| variable(header.name().as_str()));
-    site::variables::visit(head, target, &mut |name, value| {
-        if secret.as_deref() != Some(name) {
+    let mut made = Vec::new();
+    let secret =
+        trace.and_then(|header| site::variables::variable(header.name().as_str(), &mut made));
+    site::variables::visit_changing(head, target, &mut |name, value| {
+        if secret.is_none_or(|secret| secret != name) {
             pair(name, value);
         }
     })?;
-    let site = &target.site;
-    pair(b"INSTANCE_ID", site.id.to_string().as_bytes());
-    pair(b"INSTANCE_NAME", site.name.as_bytes());
-    pair(b"APP_POOL_ID", pool.name.as_bytes());
-    if !site.directories.lines().is_empty() {
-        pair(b"ISAPI_VIRTUAL_DIRECTORIES", site.directories.lines());
-    }
     let script = &target.script;
     let url = match script.name.as_slice() {
         [] => &script.path_info,
@@ -101,19 +95,7 @@ pub fn write(
         let reason = format!("its variables exceed {} bytes", limits.total);
         return Err(Error::BadRequest(reason));
     }
+    params.encoded(&site.fixed);
     params.finish();
     Ok(())
-}
-
-/// The variable of a header.
-fn variable(header: &str) -> Vec<u8> {
-    let upper = |byte: u8| match byte {
-        b'-' => b'_',
-        byte => byte.to_ascii_uppercase(),
-    };
-    b"HTTP_"
-        .iter()
-        .copied()
-        .chain(header.bytes().map(upper))
-        .collect()
 }

@@ -105,28 +105,39 @@ pub fn name(head: &RequestHead) -> Result<Option<&str>, Error> {
 /// The host in `host[:port]`: a name of letters, digits, `-`, `_` and dots, an IPv4 address, or an IPv6 address in
 /// brackets. Narrower than RFC 3986, so that it can go into server variables and log lines as it is.
 pub fn parse(field: &[u8]) -> Option<&str> {
-    let bracket = match field {
-        [b'[', ..] => field.iter().rposition(|byte| *byte == b']'),
-        _ => None,
-    };
-    let end = match bracket {
-        Some(bracket) => bracket + 1,
-        None => {
-            let colon = field.iter().position(|byte| *byte == b':');
-            colon.unwrap_or(field.len())
-        }
-    };
-    let (host, port) = field.split_at(end);
+    let (host, port) = divide(field);
     if !is_port(port) {
         return None;
     }
-    if bracket.is_some() {
+    if host.starts_with(b"[") {
         let host = std::str::from_utf8(host).ok()?;
         let address = host.strip_prefix('[')?.strip_suffix(']')?;
         return address.parse::<std::net::Ipv6Addr>().ok().map(|_| host);
     }
-    let host = host.strip_suffix(b".").unwrap_or(host);
+    let host = without_dot(host);
     is_name(host).then(|| std::str::from_utf8(host).ok())?
+}
+
+/// The host in a field that [`parse`] takes.
+pub fn within(field: &[u8]) -> &[u8] {
+    without_dot(divide(field).0)
+}
+
+/// The host and, with its colon, the port.
+fn divide(field: &[u8]) -> (&[u8], &[u8]) {
+    let end = match field {
+        [b'[', ..] => field
+            .iter()
+            .rposition(|byte| *byte == b']')
+            .map(|at| at + 1),
+        _ => None,
+    };
+    let colon = || field.iter().position(|byte| *byte == b':');
+    field.split_at(end.or_else(colon).unwrap_or(field.len()))
+}
+
+fn without_dot(host: &[u8]) -> &[u8] {
+    host.strip_suffix(b".").unwrap_or(host)
 }
 
 /// Nothing, or a colon and up to five digits that make a port, if any.

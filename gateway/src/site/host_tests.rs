@@ -43,6 +43,7 @@ fn parses_hosts() {
         ("[::1]:80", "[::1]"),
     ] {
         assert_eq!(parse(field.as_bytes()), Some(host), "{field}");
+        assert_eq!(within(field.as_bytes()), host.as_bytes(), "{field}");
     }
     for field in [
         "",

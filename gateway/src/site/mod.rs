@@ -19,6 +19,7 @@ use crate::config::{self, Config, ErrorCode, ErrorPages, PoolKind};
 use crate::error::{Error, Missing};
 use crate::request::RequestHead;
 pub use directories::Directories;
+use fastcgi_protocol::EncodedPairs;
 use host::Hosts;
 pub use warmup::Warmup;
 
@@ -85,7 +86,7 @@ pub struct HandlerId {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SiteFacts {
     /// INSTANCE_ID.
-    pub id: usize,
+    pub id: String,
     /// INSTANCE_NAME.
     pub name: String,
     /// DOCUMENT_ROOT: the folder that URLs map to; without a configured root that of a trusted web server before us,
@@ -93,6 +94,8 @@ pub struct SiteFacts {
     pub root: PathBuf,
     /// Folders elsewhere.
     pub directories: Arc<Directories>,
+    /// The variables that workers get with every request.
+    pub fixed: Arc<EncodedPairs>,
 }
 
 /// A URL split by the rules of ISAPI.md §5.4. All values are decoded bytes.
@@ -185,7 +188,7 @@ impl Site {
             let kind = &config.pools[&handler.pool].kind;
             Destination {
                 backend: backend(&handler.pool),
-                facts: Arc::new(Self::facts(index, site, kind, &directories)),
+                facts: Arc::new(Self::facts(index, site, kind, &handler.pool, &directories)),
                 has_root: root(site, kind).is_some(),
                 program: program(kind).map(<[u8]>::to_vec),
             }
@@ -213,16 +216,20 @@ impl Site {
         index: usize,
         site: &config::Site,
         kind: &PoolKind,
+        pool: &str,
         directories: &Arc<Directories>,
     ) -> SiteFacts {
         let first_host = site.hosts.first().map(String::as_str);
         let name = site.name.as_deref().or(first_host);
         let beside = || kind.file().and_then(Path::parent);
         let root = root(site, kind).or_else(beside);
+        let id = site.id.unwrap_or(index + 1).to_string();
+        let name = name.unwrap_or("Default Web Site");
         SiteFacts {
-            id: site.id.unwrap_or(index + 1),
-            name: name.unwrap_or("Default Web Site").to_owned(),
             root: root.unwrap_or(Path::new("/")).to_owned(),
+            fixed: Arc::new(variables::fixed(&id, name, pool, directories)),
+            id,
+            name: name.to_owned(),
             directories: Arc::clone(directories),
         }
     }

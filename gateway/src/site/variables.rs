@@ -5,9 +5,10 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderName, Version, header};
+use fastcgi_protocol::EncodedPairs;
+use http::{Version, header};
 
-use super::{Script, SiteFacts, Target, host};
+use super::{Directories, Script, SiteFacts, Target, host};
 use crate::error::Error;
 use crate::request::RequestHead;
 
@@ -26,11 +27,46 @@ pub const SERVER_SOFTWARE: &str = concat!("isapi-gateway/", env!("CARGO_PKG_VERS
 /// has set (`X_Forwarded_For`).
 ///
 /// # Errors
-/// [`Error::BadRequest`] for a malformed Host.
+/// [`Error::BadRequest`] as [`host::field`] says.
 pub fn visit(
     head: &RequestHead,
     target: &Target,
-    each: &mut dyn FnMut(&[u8], &[u8]),
+    each: &mut impl FnMut(&[u8], &[u8]),
+) -> Result<(), Error> {
+    visit_always(each);
+    visit_changing(head, target, each)
+}
+
+/// Those of [`visit`] that are the same for every request.
+fn visit_always(each: &mut impl FnMut(&[u8], &[u8])) {
+    each(b"GATEWAY_INTERFACE", b"CGI/1.1");
+    each(b"SERVER_SOFTWARE", SERVER_SOFTWARE.as_bytes());
+    // nginx sets it too: PHP refuses to run as CGI without it.
+    each(b"REDIRECT_STATUS", b"200");
+}
+
+/// What workers get with every request for a handler: what of [`visit`] is always the same, INSTANCE_ID, INSTANCE_NAME,
+/// APP_POOL_ID, and ISAPI_VIRTUAL_DIRECTORIES if the site has any. The others are those of [`visit_changing`].
+pub fn fixed(id: &str, name: &str, pool: &str, directories: &Directories) -> EncodedPairs {
+    let mut pairs = EncodedPairs::default();
+    visit_always(&mut |name, value| pairs.push(name, value));
+    pairs.push(b"INSTANCE_ID", id.as_bytes());
+    pairs.push(b"INSTANCE_NAME", name.as_bytes());
+    pairs.push(b"APP_POOL_ID", pool.as_bytes());
+    if !directories.lines().is_empty() {
+        pairs.push(b"ISAPI_VIRTUAL_DIRECTORIES", directories.lines());
+    }
+    pairs
+}
+
+/// Those of [`visit`] that differ from request to request.
+///
+/// # Errors
+/// As [`visit`].
+pub fn visit_changing(
+    head: &RequestHead,
+    target: &Target,
+    each: &mut impl FnMut(&[u8], &[u8]),
 ) -> Result<(), Error> {
     visit_parts(head, &target.script, &target.site, each)
 }
@@ -39,25 +75,30 @@ fn visit_parts(
     head: &RequestHead,
     script: &Script,
     site: &SiteFacts,
-    each: &mut dyn FnMut(&[u8], &[u8]),
+    each: &mut impl FnMut(&[u8], &[u8]),
 ) -> Result<(), Error> {
-    visit_server(head, host::name(head)?, each);
+    let host = host::field(head)?;
+    // It has been looked at when the site was chosen.
+    let name = host.filter(|host| !host.is_empty()).map(host::within);
+    visit_server(head, name, each);
     visit_request(head, script, each);
     each(b"DOCUMENT_ROOT", site.root.as_os_str().as_encoded_bytes());
     for (name, value) in head.front.variables.iter() {
         each(name, value);
     }
-    visit_headers(head, each)
+    if let Some(host) = host {
+        each(b"HTTP_HOST", host);
+    }
+    visit_headers(head, each);
+    Ok(())
 }
 
-fn visit_server(head: &RequestHead, host: Option<&str>, each: &mut dyn FnMut(&[u8], &[u8])) {
+fn visit_server(head: &RequestHead, host: Option<&[u8]>, each: &mut impl FnMut(&[u8], &[u8])) {
     let connection = &head.connection;
     let local = connection.local.ip().to_canonical();
-    each(b"GATEWAY_INTERFACE", b"CGI/1.1");
-    each(b"SERVER_SOFTWARE", SERVER_SOFTWARE.as_bytes());
     each(b"SERVER_PROTOCOL", protocol(head.version));
     match (host, local) {
-        (Some(host), _) => each(b"SERVER_NAME", host.as_bytes()),
+        (Some(host), _) => each(b"SERVER_NAME", host),
         (None, local @ IpAddr::V4(_)) => visit_ip(b"SERVER_NAME", local, each),
         // An IPv6 address has brackets here (RFC 3875 §4.1.14), but not in the variables of addresses.
         (None, IpAddr::V6(address)) => show(b"SERVER_NAME", format_args!("[{address}]"), each),
@@ -71,7 +112,7 @@ fn visit_server(head: &RequestHead, host: Option<&str>, each: &mut dyn FnMut(&[u
     }
 }
 
-fn visit_request(head: &RequestHead, script: &Script, each: &mut dyn FnMut(&[u8], &[u8])) {
+fn visit_request(head: &RequestHead, script: &Script, each: &mut impl FnMut(&[u8], &[u8])) {
     let own = || head.uri.path_and_query().map_or("/", |uri| uri.as_str());
     each(b"REQUEST_METHOD", head.method.as_str().as_bytes());
     match &head.front.request_uri {
@@ -83,50 +124,63 @@ fn visit_request(head: &RequestHead, script: &Script, each: &mut dyn FnMut(&[u8]
     each(b"PATH_INFO", &script.path_info);
     each(b"PATH_TRANSLATED", &script.path_translated);
     each(b"SCRIPT_FILENAME", &script.filename);
-    // nginx sets it too: PHP refuses to run as CGI without it.
-    each(b"REDIRECT_STATUS", b"200");
-    for (name, variable) in [
-        (header::CONTENT_TYPE, "CONTENT_TYPE"),
-        (header::CONTENT_LENGTH, "CONTENT_LENGTH"),
-    ] {
-        if let Some(value) = head.headers.get(name) {
-            each(variable.as_bytes(), value.as_bytes());
-        }
+    if let Some(value) = head.headers.get(header::CONTENT_TYPE) {
+        each(b"CONTENT_TYPE", value.as_bytes());
+    }
+    if let Some(value) = head.headers.get(header::CONTENT_LENGTH) {
+        each(b"CONTENT_LENGTH", value.as_bytes());
     }
 }
 
-fn visit_headers(head: &RequestHead, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Error> {
-    let mut variable = Vec::with_capacity(64);
-    if let Some(host) = host::field(head)? {
-        each(b"HTTP_HOST", host);
-    }
+fn visit_headers(head: &RequestHead, each: &mut impl FnMut(&[u8], &[u8])) {
+    let mut made = Vec::new();
     // The values of one name follow each other.
     let mut fields = head.headers.iter().peekable();
     while let Some((name, value)) = fields.next() {
         let mut joined = Cow::Borrowed(value.as_bytes());
-        while let Some((_, value)) = fields.next_if(|(next, _)| *next == name) {
+        while let Some((_, value)) = fields.next_if(|(next, _)| std::ptr::eq(*next, name)) {
             let separator: &[u8] = if name == header::COOKIE { b"; " } else { b", " };
             joined.to_mut().extend_from_slice(separator);
             joined.to_mut().extend_from_slice(value.as_bytes());
         }
-        if has_own_variable(name) {
-            continue;
+        match name.as_str() {
+            // Visited before, or left out.
+            "host" | "content-type" | "content-length" | "proxy" => {}
+            other => match usual(other).or_else(|| variable(other, &mut made)) {
+                Some(variable) => each(variable, &joined),
+                None => {
+                    tracing::debug!(%name, "a header with an underscore in its name is left out")
+                }
+            },
         }
-        if name.as_str().contains('_') {
-            tracing::debug!(%name, "a header with an underscore in its name is left out");
-            continue;
-        }
-        variable.clear();
-        variable.extend_from_slice(b"HTTP_");
-        variable.extend(name.as_str().bytes().map(to_variable));
-        each(&variable, &joined);
     }
-    Ok(())
 }
 
-/// Headers that are no `HTTP_NAME` of their own: visited before, or left out.
-fn has_own_variable(name: &HeaderName) -> bool {
-    [header::HOST, header::CONTENT_TYPE, header::CONTENT_LENGTH].contains(name) || name == "proxy"
+/// The variables of headers that many requests have: their names need not be made.
+fn usual(header: &str) -> Option<&'static [u8]> {
+    Some(match header {
+        "accept" => b"HTTP_ACCEPT",
+        "accept-encoding" => b"HTTP_ACCEPT_ENCODING",
+        "accept-language" => b"HTTP_ACCEPT_LANGUAGE",
+        "cache-control" => b"HTTP_CACHE_CONTROL",
+        "connection" => b"HTTP_CONNECTION",
+        "cookie" => b"HTTP_COOKIE",
+        "if-modified-since" => b"HTTP_IF_MODIFIED_SINCE",
+        "if-none-match" => b"HTTP_IF_NONE_MATCH",
+        "referer" => b"HTTP_REFERER",
+        "user-agent" => b"HTTP_USER_AGENT",
+        "x-forwarded-for" => b"HTTP_X_FORWARDED_FOR",
+        "x-forwarded-proto" => b"HTTP_X_FORWARDED_PROTO",
+        _ => return None,
+    })
+}
+
+/// The variable of a header, made in this buffer, if it has one.
+pub fn variable<'a>(header: &str, made: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    made.clear();
+    made.extend_from_slice(b"HTTP_");
+    made.extend(header.bytes().map(to_variable));
+    (!header.contains('_')).then_some(made)
 }
 
 fn to_variable(byte: u8) -> u8 {
@@ -140,7 +194,7 @@ fn visit_address(
     address_name: &[u8],
     port_name: &[u8],
     socket: SocketAddr,
-    each: &mut dyn FnMut(&[u8], &[u8]),
+    each: &mut impl FnMut(&[u8], &[u8]),
 ) {
     visit_ip(address_name, socket.ip().to_canonical(), each);
     let mut text = Digits::default();
@@ -149,50 +203,51 @@ fn visit_address(
 }
 
 /// Every request has two of these: an IPv4 address is written without the machinery of `fmt`.
-fn visit_ip(name: &[u8], address: IpAddr, each: &mut dyn FnMut(&[u8], &[u8])) {
+fn visit_ip(name: &[u8], address: IpAddr, each: &mut impl FnMut(&[u8], &[u8])) {
     let IpAddr::V4(address) = address else {
         return show(name, address, each);
     };
     let mut text = Digits::default();
-    let [first, rest @ ..] = address.octets();
-    text.push_number(first.into());
-    for octet in rest {
+    let [first @ .., last] = address.octets();
+    text.push_number(last.into());
+    for octet in first.into_iter().rev() {
         text.push(b'.');
         text.push_number(octet.into());
     }
     each(name, text.bytes());
 }
 
-/// Up to four small numbers and what is between them.
+/// Up to four small numbers and what is between them, from the last to the first.
 #[derive(Default)]
 struct Digits {
-    bytes: [u8; 24],
+    bytes: [u8; 16],
+    /// How many of the bytes are used, at the end.
     length: usize,
 }
 
 impl Digits {
     fn push(&mut self, byte: u8) {
-        self.bytes[self.length] = byte;
         self.length += 1;
+        self.bytes[16 - self.length] = byte;
     }
 
-    fn push_number(&mut self, number: u16) {
-        let digit = |power| b'0' + u8::try_from(number / power % 10).unwrap_or_default();
-        for power in [10_000, 1000, 100, 10] {
-            if number >= power {
-                self.push(digit(power));
+    fn push_number(&mut self, mut number: u16) {
+        loop {
+            self.push(b'0' + u8::try_from(number % 10).unwrap_or_default());
+            number /= 10;
+            if number == 0 {
+                break;
             }
         }
-        self.push(digit(1));
     }
 
     fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+        &self.bytes[16 - self.length..]
     }
 }
 
 /// Gives a value's text without allocating.
-fn show(name: &[u8], value: impl Display, each: &mut dyn FnMut(&[u8], &[u8])) {
+fn show(name: &[u8], value: impl Display, each: &mut impl FnMut(&[u8], &[u8])) {
     // Longer than the longest value: an IPv6 address with an embedded IPv4 one, in brackets, is 47 bytes.
     let mut buffer = [0; 64];
     let mut rest = buffer.as_mut_slice();

@@ -13,17 +13,20 @@ fn visited(head: &RequestHead) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         filename: b"/lib/x.so".to_vec(),
     };
     let site = SiteFacts {
-        id: 1,
+        id: "1".to_owned(),
         name: "Default Web Site".to_owned(),
         root: "/www".into(),
         directories: Default::default(),
+        fixed: Default::default(),
     };
     let mut variables = BTreeMap::new();
-    visit_parts(head, &script, &site, &mut |name, value| {
+    let mut each = |name: &[u8], value: &[u8]| {
         let name = String::from_utf8(name.to_vec()).unwrap();
         let twice = variables.insert(name, value.to_vec());
         assert_eq!(twice, None, "visited twice");
-    })?;
+    };
+    visit_always(&mut each);
+    visit_parts(head, &script, &site, &mut each)?;
     Ok(variables)
 }
 

@@ -34,7 +34,7 @@ impl Warmup {
             let handler = &site.handlers[number];
             let kind = &config.pools.get(&handler.pool)?.kind;
             let directories = Arc::new(Directories::new(&site.virtual_directories));
-            let facts = Site::facts(index, site, kind, &directories);
+            let facts = Site::facts(index, site, kind, pool, &directories);
             let root = facts.root.as_os_str().as_encoded_bytes();
             let map = |url: &[u8]| directories.physical(root, url);
             let program = program(kind);

@@ -1,6 +1,6 @@
 use fastcgi_protocol::{
-    Limits, PAIR_OVERHEAD, Params, ParamsDecoder, ParamsWriter, ProtocolError, RecordType,
-    encode_pair,
+    EncodedPairs, Limits, PAIR_OVERHEAD, Params, ParamsDecoder, ParamsWriter, ProtocolError,
+    RecordType, encode_pair,
 };
 use proptest::prelude::*;
 
@@ -44,13 +44,25 @@ proptest! {
     }
 
     #[test]
-    fn the_writer_makes_a_stream_of_the_same_pairs(pairs in any_pairs(), before in bytes(20)) {
+    fn the_writer_makes_a_stream_of_the_same_pairs(
+        mut pairs in any_pairs(),
+        fixed in prop::collection::vec((bytes(20), bytes(300)), 0..4),
+        before in bytes(20),
+    ) {
         let mut wire = before.clone();
         let mut writer = ParamsWriter::new(&mut wire, 5);
         for (name, value) in &pairs {
             writer.pair(name, value);
         }
+        let mut encoded = EncodedPairs::default();
+        for (name, value) in &fixed {
+            encoded.push(name, value);
+        }
+        writer.encoded(&encoded);
         writer.finish();
+        let cost: usize = fixed.iter().map(|(n, v)| n.len() + v.len() + PAIR_OVERHEAD).sum();
+        prop_assert_eq!(encoded.cost(), cost);
+        pairs.extend(fixed);
         prop_assert_eq!(&wire[..before.len()], &before[..]);
         let mut received = records(&wire[before.len()..]);
         prop_assert_eq!(received.pop(), Some((RecordType::Params, 5, vec![])));

@@ -40,10 +40,11 @@ impl Program {
             backend: Arc::new(backend),
             handler: HandlerId::default(),
             site: Arc::new(SiteFacts {
-                id: 1,
+                id: "1".to_owned(),
                 name: "test".into(),
                 root: folder.path().to_owned(),
                 directories: Arc::default(),
+                fixed: Arc::default(),
             }),
             script: Script {
                 name: b"/program".to_vec(),
