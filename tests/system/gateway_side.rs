@@ -64,7 +64,7 @@ impl Gateway {
             hello: offer,
         };
         let hello = gateway.next(|event| match event {
-            ServerEvent::Hello(hello) => hello,
+            ServerEvent::Hello(hello) => *hello,
             other => panic!("{other:?} in place of a greeting"),
         });
         gateway.hello = hello.expect("the worker ended before it greeted");

@@ -7,11 +7,11 @@ use crate::{
     RecordType, Role, encode,
 };
 
-/// What a record means to the web server.
+/// What a record means to the web server. What is rare and large is in boxes: an event is moved for every record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ServerEvent<'a> {
     /// The worker's answer to the greeting.
-    Hello(Hello),
+    Hello(Box<Hello>),
     /// Bytes of the answer, never empty.
     Stdout {
         /// The request.
@@ -81,7 +81,7 @@ pub enum ServerEvent<'a> {
         /// The request.
         id: u16,
         /// What is to be run.
-        child: ChildRequest,
+        child: Box<ChildRequest>,
     },
     /// Bytes of the child request's entity, never empty; they count as STDOUT.
     ExecStdin {
@@ -246,7 +246,7 @@ impl Server {
                 let [kind, ..] = fixed::<8>(kind, content)?;
                 ServerEvent::UnknownType(kind)
             }
-            RecordType::Hello if self.private => ServerEvent::Hello(self.hello(content)?),
+            RecordType::Hello if self.private => ServerEvent::Hello(Box::new(self.hello(content)?)),
             RecordType::Unhealthy if self.private => ServerEvent::Unhealthy(content),
             RecordType::Trace if self.private => ServerEvent::Trace {
                 id: 0,

@@ -111,7 +111,7 @@ impl Slot {
         }
         let whole = std::mem::replace(decoder, Box::new(ParamsDecoder::new(Limits::default())));
         *self = Self::ExecStdin;
-        let child = ChildRequest::parse(&whole.finish()?)?;
+        let child = Box::new(ChildRequest::parse(&whole.finish()?)?);
         Ok(ServerEvent::Exec { id, child })
     }
 

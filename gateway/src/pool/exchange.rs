@@ -86,7 +86,7 @@ pub enum Part {
     /// Bytes of it.
     Bytes(Granted),
     /// A child request to be run here.
-    Child(ChildRequest),
+    Child(Box<ChildRequest>),
     /// The whole answer is a page of the gateway.
     ErrorPage(ErrorPage),
 }
@@ -276,10 +276,13 @@ impl Exchange {
     pub fn abandon(&self) -> Option<u32> {
         let mut streams = lock(&self.streams);
         streams.abandoned = true;
+        wake(&mut streams.pump);
+        if streams.is_read() {
+            return None;
+        }
         let unread = std::mem::take(&mut streams.output).len();
         let entity = std::mem::take(&mut streams.entity).buffer.len();
         streams.next = None;
-        wake(&mut streams.pump);
         streams.grant.consumed(unread + entity)
     }
 
@@ -358,10 +361,7 @@ impl Exchange {
 
     /// Whether the answer is whole and has been read.
     pub fn is_read(&self) -> bool {
-        let streams = lock(&self.streams);
-        streams.output.is_empty()
-            && streams.next.is_none()
-            && streams.ending == Some(Ending::Complete)
+        lock(&self.streams).is_read()
     }
 
     /// Takes from the body what may be sent now. Without credit, or while `blocked`, the pump is woken later.
@@ -394,6 +394,13 @@ impl Exchange {
     /// Lets the pump try again.
     pub fn wake_pump(&self) {
         wake(&mut lock(&self.streams).pump);
+    }
+}
+
+impl Streams {
+    /// Whether the answer is whole and has been read.
+    fn is_read(&self) -> bool {
+        self.output.is_empty() && self.next.is_none() && self.ending == Some(Ending::Complete)
     }
 }
 

@@ -108,7 +108,7 @@ impl Reply {
                 }
                 Part::Child(request) => {
                     let caller = self.caller.clone();
-                    let child = Child::new(&self.lane, &self.exchange, caller, request);
+                    let child = Child::new(&self.lane, &self.exchange, caller, *request);
                     self.child = Some(child);
                 }
                 Part::ErrorPage(page) => return Poll::Ready(Ok(Piece::ErrorPage(page))),

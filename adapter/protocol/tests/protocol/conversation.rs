@@ -133,7 +133,7 @@ impl Gateway {
 
     fn receive(&mut self, record: Record<'_>, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
         match self.server.receive(record)? {
-            Some(ServerEvent::Hello(hello)) => self.hello = Some(hello),
+            Some(ServerEvent::Hello(hello)) => self.hello = Some(*hello),
             Some(ServerEvent::Stdout { id, data }) => {
                 self.active.get_mut(&id).unwrap().2.receive(out, id, data)?;
             }

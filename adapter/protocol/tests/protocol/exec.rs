@@ -56,7 +56,13 @@ fn a_child_request_from_begin_to_end() {
         assert_eq!(event, Ok(Some(ServerEvent::ExecParams { id: 1, len })));
     }
     let event = receive(&mut server, RecordType::ExecParams, b"");
-    assert_eq!(event, Ok(Some(ServerEvent::Exec { id: 1, child })));
+    assert_eq!(
+        event,
+        Ok(Some(ServerEvent::Exec {
+            id: 1,
+            child: Box::new(child)
+        }))
+    );
     let event = receive(&mut server, RecordType::ExecStdin, b"abc");
     let data = &b"abc"[..];
     assert_eq!(event, Ok(Some(ServerEvent::ExecStdin { id: 1, data })));

@@ -179,7 +179,10 @@ fn a_worker_has_more_to_say() {
     let content = &records(&wire)[0].2;
     let mut server = Server::new(100, true);
     let greeting = receive(&mut server, RecordType::Hello, 0, content);
-    assert_eq!(greeting, Ok(Some(ServerEvent::Hello(hello::hello()))));
+    assert_eq!(
+        greeting,
+        Ok(Some(ServerEvent::Hello(Box::new(hello::hello()))))
+    );
     assert_eq!(
         receive(&mut server, RecordType::Hello, 0, content),
         Err(ProtocolError::DuplicateHello)

@@ -40,7 +40,7 @@ impl Receiving<'_> {
             return Ok(());
         };
         match event {
-            ServerEvent::Hello(hello) => self.greet(hello)?,
+            ServerEvent::Hello(hello) => self.greet(*hello)?,
             ServerEvent::Stdout { id, data } => {
                 if let Some(entry) = table.entries.get(id)
                     && let Some(bytes) = entry.exchange.receive(data, whole).map_err(broken)?
