@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::CONNECTION;
@@ -81,7 +81,7 @@ impl Isapi {
         let answer = loop {
             let (lane, exchange) = self.begin(origin, has_body, target, bound).await?;
             let body = has_body.then(|| request.body());
-            let token = lane.token();
+            let token = self.sticky.as_ref().map(|_| lane.token());
             match self.attempt(origin, lane, &exchange, body, target).await {
                 Err(Error::WorkerLost { reason, innocent })
                     if request.can_be_repeated() && trials.lost(innocent) =>
@@ -95,7 +95,12 @@ impl Isapi {
                         Ok(_) => Outcome::Cut,
                         Err(_) => Outcome::Failed,
                     });
-                    break answer.map(|answer| self.bind(head, answer, bound, token));
+                    break match token {
+                        Some(token) if bound != Some(token) => {
+                            answer.map(|answer| self.bind(head, answer, token))
+                        }
+                        _ => answer,
+                    };
                 }
             }
         };
@@ -110,24 +115,17 @@ impl Isapi {
         target: &Target,
         bound: Option<Token>,
     ) -> Result<(Arc<Lane>, Arc<Exchange>), Error> {
-        let asked = Instant::now();
         let begun = self.pool.begin(&origin.head, target, has_body, bound);
-        let begun = begun.await?;
-        origin.journal.waited(asked.elapsed());
-        begun.1.report_to(Arc::clone(&origin.journal));
-        Ok(begun)
+        let (lane, exchange, waited) = begun.await?;
+        origin.journal.waited(waited);
+        exchange.report_to(Arc::clone(&origin.journal));
+        Ok((lane, exchange))
     }
 
-    /// Binds the client to the worker that has answered, unless it is.
-    fn bind(
-        &self,
-        head: &RequestHead,
-        answer: Answer,
-        bound: Option<Token>,
-        token: Token,
-    ) -> Answer {
+    /// Binds the client to the worker that has answered.
+    fn bind(&self, head: &RequestHead, answer: Answer, token: Token) -> Answer {
         match (&self.sticky, answer) {
-            (Some(sticky), Answer::Response(mut response)) if bound != Some(token) => {
+            (Some(sticky), Answer::Response(mut response)) => {
                 let secure = head.connection.secure;
                 sticky.bind(&mut response.headers, &token.to_string(), secure);
                 Answer::Response(response)

@@ -131,8 +131,8 @@ impl Lane {
         self.open.load(SeqCst) && !self.congested.load(SeqCst)
     }
 
-    /// Begins a request: BEGIN_REQUEST and its parameters, and the end of the body if there is none. `None` when the
-    /// lane has come to its end meanwhile and another must be chosen.
+    /// Begins a request at the time `begun`: BEGIN_REQUEST and its parameters, and the end of the body if there is none.
+    /// `None` when the lane has come to its end meanwhile and another must be chosen.
     ///
     /// # Errors
     /// [`Error::BadRequest`] when the request cannot be said in parameters, [`Error::Overloaded`] when the lane has
@@ -141,6 +141,7 @@ impl Lane {
         &self,
         slot: Slot,
         trial: Option<Trial>,
+        begun: Instant,
         head: &RequestHead,
         target: &Target,
         has_body: bool,
@@ -159,11 +160,11 @@ impl Lane {
                 "the worker takes no more requests".into(),
             ));
         };
-        let begun = table.out.records().len();
+        let before = table.out.records().len();
         let written = variables::write(table.out.records(), id, &self.pool, head, target);
         if written.is_err() {
             // An abort before the end of the parameters: the worker ends the request by itself.
-            table.out.records().truncate(begun);
+            table.out.records().truncate(before);
             encode::abort_request(table.out.records(), id);
         } else if !has_body {
             encode::end_stream(table.out.records(), RecordType::Stdin, id);
@@ -176,7 +177,7 @@ impl Lane {
             exchange: exchange.clone(),
             slot,
             trial,
-            begun: Instant::now(),
+            begun,
             method: head.method.clone(),
             uri: head.uri.clone(),
             last_call: None,

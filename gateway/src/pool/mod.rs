@@ -180,7 +180,7 @@ impl Pool {
     }
 
     /// Begins a request on a worker with room, as soon as there is one; on that to which the client is bound, if it still
-    /// takes requests.
+    /// takes requests. Says also how long the request has waited for that.
     ///
     /// # Errors
     /// Why no worker takes the request.
@@ -190,19 +190,31 @@ impl Pool {
         target: &Target,
         has_body: bool,
         bound: Option<Token>,
-    ) -> Result<(Arc<Lane>, Arc<Exchange>), Error> {
-        let index = runtime::current_index().unwrap_or(0);
+    ) -> Result<(Arc<Lane>, Arc<Exchange>, Duration), Error> {
+        let lane = runtime::current_index().unwrap_or(0);
         let mut gate = self.circuits.gate(&head.method, &head.uri);
+        let asked = Instant::now();
+        let mut begun = asked;
         loop {
             gate.check()?;
-            let slot = self.take(index, bound).await?;
+            let bound = bound.and_then(|token| self.named_by(token));
+            let ticket = Ticket { lane, bound };
+            let slot = match self.take(ticket)? {
+                Some(slot) => slot,
+                None => {
+                    // In a box: most requests need not wait.
+                    let slot = Box::pin(self.wait(ticket)).await?;
+                    begun = Instant::now();
+                    slot
+                }
+            };
             // Requests that waited with it may have brought workers down meanwhile.
             let trial = gate.admit()?;
             // There is none only when the worker has ended meanwhile.
-            if let Some(lane) = slot.lane(index).cloned()
-                && let Some(exchange) = lane.begin(slot, trial, head, target, has_body)?
+            if let Some(lane) = slot.lane(lane).cloned()
+                && let Some(exchange) = lane.begin(slot, trial, begun, head, target, has_body)?
             {
-                return Ok((lane, exchange));
+                return Ok((lane, exchange, begun.saturating_duration_since(asked)));
             }
         }
     }
@@ -291,15 +303,16 @@ impl Pool {
         (Arc::new(pool), receiver)
     }
 
-    /// Room on a worker, after those who wait already.
-    async fn take(&self, lane: usize, bound: Option<Token>) -> Result<Slot, Error> {
-        let bound = bound.and_then(|token| self.named_by(token));
-        let ticket = Ticket { lane, bound };
-        if self.queue.is_empty()
-            && let Some(slot) = self.try_take(ticket)?
-        {
-            return Ok(slot);
+    /// Room on a worker, where nobody waits for it.
+    fn take(&self, ticket: Ticket) -> Result<Option<Slot>, Error> {
+        match self.queue.is_empty() {
+            true => self.try_take(ticket),
+            false => Ok(None),
         }
+    }
+
+    /// Room on a worker, after those who wait already.
+    async fn wait(&self, ticket: Ticket) -> Result<Slot, Error> {
         let Some(answer) = self.queue.join(ticket) else {
             // Those who wait may all be bound to workers without room.
             let slot = self.try_take(ticket)?;

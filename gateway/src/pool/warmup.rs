@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Instant;
 
 use fastcgi_protocol::ExecStatus;
 use http::StatusCode;
@@ -54,7 +55,7 @@ async fn begin(
     let lane = slot.lane(runtime::current_index().unwrap_or(0)).cloned();
     let lane = lane.ok_or("the worker has no connection")?;
     let exchange = lane
-        .begin(slot, None, &warmup.head, &target, false)
+        .begin(slot, None, Instant::now(), &warmup.head, &target, false)
         .map_err(|error| error.to_string())?
         .ok_or("the worker has closed its connection")?;
     // It never runs again.

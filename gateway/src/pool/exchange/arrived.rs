@@ -7,6 +7,9 @@ use bytes::{Bytes, BytesMut};
 /// Bytes from which on a piece stays where it has been read. With fewer, many small pieces could hold many buffers.
 pub const SHARED: usize = 16 * 1024;
 
+/// Room that is made for short pieces: a head and the first bytes behind it mostly come apart.
+const LEAST: usize = 512;
+
 /// A queue of bytes. Long pieces share the buffer that they were read into, others are put together.
 #[derive(Debug, Default)]
 pub struct Arrived {
@@ -20,6 +23,9 @@ impl Arrived {
     /// Appends bytes that are a part of `whole`.
     pub fn push(&mut self, bytes: &[u8], whole: &Bytes) {
         if bytes.len() < SHARED {
+            if self.tail.is_empty() {
+                self.tail.reserve(LEAST.max(bytes.len()));
+            }
             return self.tail.extend_from_slice(bytes);
         }
         if !self.tail.is_empty() {
