@@ -20,6 +20,9 @@ pub fn decode(path: &str) -> Result<Cow<'_, [u8]>, Error> {
     if !path.starts_with('/') {
         return Err(Error::BadUrl("the path does not begin with a slash"));
     }
+    if is_plain(path.as_bytes()) {
+        return Ok(Cow::Borrowed(path.as_bytes()));
+    }
     if has_broken_escape(path.as_bytes()) {
         return Err(Error::BadUrl("a percent sign without two hex digits"));
     }
@@ -147,6 +150,23 @@ fn fold(path: &[u8]) -> Vec<u8> {
         folded.push(b'/');
     }
     folded
+}
+
+/// Whether there is nothing in a path that begins with a slash to be decoded, refused or folded, as in most.
+fn is_plain(path: &[u8]) -> bool {
+    let mut before = 0;
+    for &byte in path {
+        let fits = match byte {
+            b'/' => !matches!(before, b'/' | b'.' | b' '),
+            0..=0x1f | 0x7f | b'%' | b'\\' | b':' => false,
+            _ => true,
+        };
+        if !fits {
+            return false;
+        }
+        before = byte;
+    }
+    !matches!(before, b'.' | b' ')
 }
 
 fn has_broken_escape(path: &[u8]) -> bool {
