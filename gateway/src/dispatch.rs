@@ -6,13 +6,14 @@ mod table;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 use tracing::Level;
 
@@ -22,7 +23,7 @@ use crate::body::{self, Body};
 use crate::config::ErrorCode;
 use crate::error::{self, Error};
 use crate::front_takes::X_ACCEL_REDIRECT;
-use crate::observe::{Journal, Ledger};
+use crate::observe::{Journal, Ledger, Sent};
 use crate::os::os_str;
 use crate::request::{Request, RequestHead};
 use crate::response::{Answer, Response};
@@ -82,19 +83,10 @@ impl Dispatch {
         }
     }
 
-    /// Answers a request. Every failure is logged once, here, and becomes the error page of its row in the error table,
-    /// or the one that the configuration has for it.
+    /// Answers a request of a client, as [`Origin::run`] does.
     pub async fn run(self: Arc<Self>, request: Request) -> Response {
-        let origin = Arc::new(Origin::new(request.head, self));
-        let body = origin.journal.receiving(request.body);
-        let response = match origin.answer(body).await {
-            Ok(response) => response,
-            Err(error) => {
-                origin.journal.failed(&error);
-                Box::pin(origin.failed(&error)).await
-            }
-        };
-        origin.journal.answering(response)
+        let response = Arc::new(Origin::new(request.head, self)).run(request.body);
+        response.await.map(|body| body.boxed_unsync())
     }
 
     async fn answer(&self, mut origin: Arc<Origin>, mut body: Body) -> Result<Response, Failure> {
@@ -112,7 +104,7 @@ impl Dispatch {
             let call = target.backend.call(&origin, body, &target);
             let path = match call.await.map_err(failed)? {
                 Answer::Response(response) => return Ok(response),
-                Answer::LocalRedirect(path) if origin.head.front.takes.local_redirects => {
+                Answer::LocalRedirect(path) if origin.head.front.takes().local_redirects => {
                     return left_to_front(path).map_err(failed);
                 }
                 Answer::LocalRedirect(path) => path,
@@ -213,6 +205,19 @@ impl Origin {
         }
     }
 
+    /// Answers a request. Every failure is logged once, here, and becomes the error page of its row in the error table,
+    /// or the one that the configuration has for it.
+    pub async fn run(self: Arc<Self>, body: Body) -> Response<Sent> {
+        let response = match self.answer(self.journal.receiving(body)).await {
+            Ok(response) => response,
+            Err(error) => {
+                self.journal.failed(&error);
+                Box::pin(self.failed(&error)).await
+            }
+        };
+        self.journal.answering(response)
+    }
+
     /// The answer to an error of this request: the page of the configuration, else the gateway's own.
     pub async fn error_page(
         &self,
@@ -253,7 +258,7 @@ impl Origin {
 
     /// Answers the request. A failure is logged.
     async fn answer(self: &Arc<Self>, body: Body) -> Result<Response, Error> {
-        let answer = self.dispatch.answer(Arc::clone(self), body);
+        let answer = pin!(self.dispatch.answer(Arc::clone(self), body));
         catch_panics(answer).await.map_err(|failure| {
             log(&failure, &self.head.method, &self.head.uri);
             failure.error
@@ -275,9 +280,8 @@ fn redirect(head: &mut RequestHead, uri: Uri) {
 
 /// A panic while one request is answered is a fault of the gateway, but none that the others should suffer for.
 async fn catch_panics(
-    answer: impl Future<Output = Result<Response, Failure>>,
+    mut answer: Pin<&mut impl Future<Output = Result<Response, Failure>>>,
 ) -> Result<Response, Failure> {
-    let mut answer = pin!(answer);
     poll_fn(|context| {
         let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context)));
         polled.unwrap_or(Poll::Ready(Err(Error::Panicked.into())))

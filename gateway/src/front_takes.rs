@@ -32,6 +32,13 @@ pub struct FrontTakes {
     pub local_redirects: bool,
 }
 
+/// Where no web server is before us.
+pub static NOTHING: FrontTakes = FrontTakes {
+    folders: Vec::new(),
+    table: Vec::new(),
+    local_redirects: false,
+};
+
 impl FrontTakes {
     /// As the listener says. A folder that is gone holds no files.
     pub fn new(listener: &config::FastCgiListener) -> Self {

@@ -9,7 +9,7 @@ use fastcgi_protocol::Params;
 use http::{HeaderMap, Method, Uri, Version};
 
 use crate::body::Body;
-use crate::front_takes::FrontTakes;
+use crate::front_takes::{FrontTakes, NOTHING};
 
 /// One request. Fronts build it from HTTP bytes or FastCGI records; backends know nothing of either.
 pub struct Request {
@@ -45,8 +45,15 @@ pub struct Front {
     pub request_uri: Option<Bytes>,
     /// Its DOCUMENT_ROOT; counts for sites that have no root of their own.
     pub document_root: Option<PathBuf>,
-    /// What it sends or runs by itself; nothing for child requests, whose answers are parts of others.
-    pub takes: Arc<FrontTakes>,
+    /// What it sends or runs by itself, if anything; nothing for child requests, whose answers are parts of others.
+    pub takes: Option<Arc<FrontTakes>>,
+}
+
+impl Front {
+    /// What it sends or runs by itself.
+    pub fn takes(&self) -> &FrontTakes {
+        self.takes.as_deref().unwrap_or(&NOTHING)
+    }
 }
 
 /// What is known about the client's connection.

@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use crate::body::Body;
 
 /// One response: a head and a streamed body.
-pub struct Response {
+pub struct Response<B = Body> {
     /// Status code, 200–999.
     pub status: StatusCode,
     /// Reason phrase where the backend gave one of its own; HTTP/1.1 fronts send it.
@@ -16,7 +16,19 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body. It yields an error when the answer was cut short, so that a front can break the connection
     /// instead of ending it cleanly (docs/ARCHITECTURE.md, invariant 3).
-    pub body: Body,
+    pub body: B,
+}
+
+impl<B> Response<B> {
+    /// The same with another body.
+    pub fn map<C>(self, change: impl FnOnce(B) -> C) -> Response<C> {
+        Response {
+            status: self.status,
+            reason: self.reason,
+            headers: self.headers,
+            body: change(self.body),
+        }
+    }
 }
 
 /// What a backend has to say to a request.

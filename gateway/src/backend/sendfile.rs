@@ -55,7 +55,7 @@ impl SendFile {
         let found = tokio::task::spawn_blocking(move || named.find()).await;
         let file = found.map_err(|_| Error::Stopping)??;
         if response.status == StatusCode::OK
-            && let Some((name, value)) = head.front.takes.header(&file)
+            && let Some((name, value)) = head.front.takes().header(&file)
         {
             response.headers.insert(name, value);
             return Ok(Answer::Response(left_to_front(response)));

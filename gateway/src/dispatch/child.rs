@@ -9,6 +9,7 @@ use http::header::{
     IF_UNMODIFIED_SINCE, RANGE, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http_body_util::BodyExt as _;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::Origin;
@@ -86,7 +87,12 @@ impl Caller {
                 sub_status: error.as_ref().map_or(0, Error::sub_status),
                 error: error.as_ref().map_or(0, Error::win32),
             },
-            response: Some(origin.journal.answering(response)),
+            response: Some(
+                origin
+                    .journal
+                    .answering(response)
+                    .map(|body| body.boxed_unsync()),
+            ),
         }
     }
 
@@ -146,7 +152,7 @@ impl Origin {
 /// [`Error::BadRequest`] for what is no request.
 fn child_head(parent: &RequestHead, child: &ChildRequest) -> Result<RequestHead, Error> {
     let mut head = parent.clone();
-    head.front.takes = Arc::default();
+    head.front.takes = None;
     if let Some(url) = &child.url {
         head.uri = child_uri(url)?;
         head.front.request_uri = None;

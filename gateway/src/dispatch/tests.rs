@@ -195,7 +195,7 @@ async fn virtual_directories_hold_files_and_scripts() {
 
 #[tokio::test]
 async fn a_panic_is_an_error_page() {
-    let failure = catch_panics(async { panic!("on purpose") })
+    let failure = catch_panics(pin!(async { panic!("on purpose") }))
         .await
         .err()
         .unwrap();

@@ -1,43 +1,55 @@
 //! The HTTP front: HTTP/1.1 and h2c by hyper, one task for each connection.
 
+mod heads;
+mod outgoing;
+mod upload;
+
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::seldom::Seldom;
 use super::socket::{Condition, Socket};
-use crate::body::{self, Body, BodyError};
+use crate::body::{self, Body};
 use crate::config;
-use crate::dispatch::Table;
+use crate::dispatch::{Origin, Table};
 use crate::error::Error;
-use crate::request::{Connection, Front, Request, RequestHead};
+use crate::observe::Sent;
+use crate::request::{Connection, Front, RequestHead};
 use crate::response::Response;
 use crate::shutdown::Stage;
+use heads::Heads;
+use outgoing::Outgoing;
+use upload::Upload;
 
 /// hyper's smallest buffer for a request head, bytes.
 const SMALLEST_BUFFER: usize = 8 * 1024;
 
-/// The front: settings of the protocol, and where requests go.
+/// The front: settings of the protocols, and where requests go.
 pub struct Http {
-    protocol: auto::Builder<TokioExecutor>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
     table: Arc<Table>,
     header_timeout: Duration,
 }
@@ -46,20 +58,20 @@ impl Http {
     /// A front for `table` with the limits of the configuration.
     pub fn new(settings: &config::Server, table: Arc<Table>) -> Self {
         let limit = settings.header_limit;
-        let mut protocol = auto::Builder::new(TokioExecutor::new());
-        protocol
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(settings.header_timeout)
+        let mut http1 = http1::Builder::new();
+        http1
+            // The socket sees that a client has gone: hyper would keep a buffer for that.
+            .half_close(true)
             .max_buf_size(limit.max(SMALLEST_BUFFER));
-        protocol
-            .http2()
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
             .timer(TokioTimer::new())
             // Finds out that a client has gone which did not say so; over HTTP/1.1 the head's time-out does.
             .keep_alive_interval(settings.header_timeout)
             .max_header_list_size(u32::try_from(limit).unwrap_or(u32::MAX));
         Self {
-            protocol,
+            http1,
+            http2,
             table,
             header_timeout: settings.header_timeout,
         }
@@ -74,7 +86,7 @@ impl Http {
         &self,
         stream: TcpStream,
         remote: SocketAddr,
-        mut stage: watch::Receiver<Stage>,
+        stage: watch::Receiver<Stage>,
     ) -> anyhow::Result<()> {
         stream.set_nodelay(true)?;
         let connection = Connection {
@@ -82,35 +94,73 @@ impl Http {
             local: stream.local_addr()?,
             secure: false,
         };
-        let condition = Arc::new(Condition::default());
+        let condition = Arc::new(Condition::new());
         let (table, same) = (Arc::clone(&self.table), Arc::clone(&condition));
+        // What can be done at once is: what the future of an answer holds is moved several times.
         let service = service_fn(move |request| {
             same.asked.store(true, Ordering::Relaxed);
-            answer(Arc::clone(&table), connection, Arc::clone(&same), request)
+            Asked::new(request, connection, &same, &table).answer()
         });
+        let watch = pin!(self.watch(&condition, stage));
+        let mut watch = Seldom::new(watch);
         let stream = tokio::net::TcpStream::from_std(stream)?;
-        let socket = TokioIo::new(Socket::new(stream, Arc::clone(&condition)));
-        let mut served = pin!(self.protocol.serve_connection(socket, service));
-        // hyper's own time-out begins only once it knows the protocol, and not at all for HTTP/2.
-        let mut silence = pin!(sleep(self.header_timeout));
-        let mut watching = true;
+        let mut socket = Socket::new(stream, Arc::clone(&condition));
+        let http2 = {
+            let mut learned = pin!(socket.speaks_http2());
+            let learned = poll_fn(|context| match condition.draining.load(Ordering::Relaxed) {
+                true => Poll::Ready(Err(ErrorKind::Interrupted.into())),
+                false => learned.as_mut().poll(context),
+            });
+            watched(&mut watch, &condition, pin!(learned), |_| {}).await??
+        };
+        let socket = TokioIo::new(socket);
+        if http2 {
+            // In a box: it is large, and few speak it.
+            let served = self.http2.serve_connection(socket, service);
+            let drain = http2::Connection::graceful_shutdown;
+            watched(&mut watch, &condition, Box::pin(served).as_mut(), drain).await??;
+        } else {
+            let mut http1 = self.http1.clone();
+            http1
+                .timer(Heads(Arc::clone(&condition)))
+                .header_read_timeout(self.header_timeout);
+            let served = pin!(http1.serve_connection(socket, service));
+            let drain = http1::Connection::graceful_shutdown;
+            watched(&mut watch, &condition, served, drain).await??;
+        }
+        Ok(())
+    }
+
+    /// Looks at what ends a connection from outside, with one alarm that requests do not move, until there is such a
+    /// thing.
+    async fn watch(
+        &self,
+        condition: &Condition,
+        mut stage: watch::Receiver<Stage>,
+    ) -> anyhow::Error {
+        let mut alarm = pin!(sleep(self.header_timeout));
         loop {
             tokio::select! {
-                end = served.as_mut() => return end.map_err(|error| anyhow!(error)),
-                () = silence.as_mut(), if watching => {
-                    if !condition.asked.load(Ordering::Relaxed) {
-                        return Err(anyhow!("no request within {:?}", self.header_timeout));
+                () = alarm.as_mut() => {
+                    let now = Instant::now();
+                    let until = condition.head_until();
+                    // hyper waits for heads only once it knows the protocol, and not at all over HTTP/2.
+                    let asked = condition.asked.load(Ordering::Relaxed);
+                    if !asked || until.is_some_and(|until| until <= now) {
+                        return anyhow!("no request within {:?}", self.header_timeout);
                     }
-                    watching = false;
+                    alarm.as_mut().reset(until.unwrap_or(now + self.header_timeout).into());
                 }
                 changed = stage.changed() => {
-                    changed?;
+                    if let Err(error) = changed {
+                        return error.into();
+                    }
                     match *stage.borrow_and_update() {
                         Stage::Running => {}
-                        Stage::Draining => served.as_mut().graceful_shutdown(),
+                        Stage::Draining => condition.draining.store(true, Ordering::Relaxed),
                         Stage::Cut => {
                             condition.broken.store(true, Ordering::Relaxed);
-                            return Err(anyhow!("cut by the stop of the gateway"));
+                            return anyhow!("cut by the stop of the gateway");
                         }
                     }
                 }
@@ -119,88 +169,152 @@ impl Http {
     }
 }
 
-async fn answer(
-    table: Arc<Table>,
-    connection: Connection,
-    condition: Arc<Condition>,
-    request: http::Request<Incoming>,
-) -> Result<http::Response<Outgoing>, Infallible> {
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    let version = request.version();
-    let mut response = match into_request(request, connection) {
-        Ok(request) if request.head.uri.path() == "*" => server_options(),
-        Ok(request) => table.current().run(request).await,
-        Err(error) => {
-            tracing::info!(label = error.outcome().label, %method, %uri, "{error}");
-            error.page(&method)
+/// Runs what serves a connection, with an eye on what ends it from outside; `drain` lets it end when no more requests shall
+/// begin.
+async fn watched<S: Future>(
+    watch: &mut Seldom<impl Future<Output = anyhow::Error> + Unpin>,
+    condition: &Condition,
+    mut served: Pin<&mut S>,
+    drain: impl Fn(Pin<&mut S>),
+) -> anyhow::Result<S::Output> {
+    let mut drained = false;
+    poll_fn(|context| {
+        loop {
+            if let Poll::Ready(end) = served.as_mut().poll(context) {
+                return Poll::Ready(Ok(end));
+            }
+            if let Poll::Ready(error) = watch.poll(context) {
+                return Poll::Ready(Err(error));
+            }
+            if drained || !condition.draining.load(Ordering::Relaxed) {
+                return Poll::Pending;
+            }
+            drained = true;
+            drain(served.as_mut());
         }
-    };
-    if version >= Version::HTTP_2 {
-        // A stream has no connection of its own (RFC 9113 §8.2.2).
-        response.headers.remove(CONNECTION);
-    }
-    let bodiless = method == Method::HEAD || response.status == StatusCode::NOT_MODIFIED;
-    let body = Outgoing {
-        inner: response.body,
-        failure: None,
-        bodiless,
-        condition: (version < Version::HTTP_11).then_some(condition),
-        method,
-        uri,
-    };
-    let mut out = http::Response::new(body);
-    *out.status_mut() = response.status;
-    *out.headers_mut() = response.headers;
-    if let Some(reason) = response
-        .reason
-        .and_then(|text| ReasonPhrase::try_from(text).ok())
-    {
-        out.extensions_mut().insert(reason);
-    }
-    Ok(out)
+    })
+    .await
 }
 
-/// The request as the middle wants it: target in origin form, the host in `Host`.
-fn into_request(
-    request: http::Request<Incoming>,
-    connection: Connection,
-) -> Result<Request, Error> {
-    let (parts, body) = request.into_parts();
-    let mut headers = parts.headers;
-    let uri = parts.uri.into_parts();
+/// A request of a client.
+struct Asked {
+    version: Version,
+    /// It asks for the head of an answer only.
+    head_only: bool,
+    condition: Arc<Condition>,
+    source: Source,
+}
+
+/// Where its answer comes from.
+enum Source {
+    /// What answers requests.
+    Origin(Arc<Origin>, Body),
+    /// Here.
+    Here(Response),
+}
+
+impl Asked {
+    fn new(
+        request: http::Request<Incoming>,
+        connection: Connection,
+        condition: &Arc<Condition>,
+        table: &Table,
+    ) -> Self {
+        let version = request.version();
+        let head_only = *request.method() == Method::HEAD;
+        Self {
+            version,
+            head_only,
+            condition: Arc::clone(condition),
+            source: Source::new(request, connection, condition, table),
+        }
+    }
+
+    async fn answer(self) -> Result<http::Response<Outgoing>, Infallible> {
+        let (origin, mut response) = match self.source {
+            Source::Origin(origin, body) => (Some(Arc::clone(&origin)), origin.run(body).await),
+            Source::Here(response) => (None, response.map(Sent::from)),
+        };
+        if self.version >= Version::HTTP_2 {
+            // A stream has no connection of its own (RFC 9113 §8.2.2).
+            response.headers.remove(CONNECTION);
+        }
+        let mut out = http::Response::new(Outgoing {
+            inner: response.body,
+            failure: None,
+            bodiless: self.head_only || response.status == StatusCode::NOT_MODIFIED,
+            ends_connection: self.version < Version::HTTP_11,
+            condition: self.condition,
+            origin,
+        });
+        *out.status_mut() = response.status;
+        *out.headers_mut() = response.headers;
+        if let Some(reason) = response
+            .reason
+            .and_then(|text| ReasonPhrase::try_from(text).ok())
+        {
+            out.extensions_mut().insert(reason);
+        }
+        Ok(out)
+    }
+}
+
+impl Source {
+    fn new(
+        request: http::Request<Incoming>,
+        connection: Connection,
+        condition: &Arc<Condition>,
+        table: &Table,
+    ) -> Self {
+        let (mut parts, body) = request.into_parts();
+        let body = if body.is_end_stream() {
+            condition
+                .waits
+                .store(parts.version < Version::HTTP_2, Ordering::Relaxed);
+            body::empty()
+        } else {
+            let condition = (parts.version < Version::HTTP_2).then(|| Arc::clone(condition));
+            Upload::new(body, condition).boxed_unsync()
+        };
+        match request_head(&mut parts, connection) {
+            Ok(head) if head.uri.path() == "*" => Self::Here(server_options()),
+            Ok(head) => Self::Origin(Arc::new(Origin::new(head, table.current())), body),
+            Err(error) => {
+                let Parts { method, uri, .. } = &parts;
+                tracing::info!(label = error.outcome().label, %method, %uri, "{error}");
+                Self::Here(error.page(method))
+            }
+        }
+    }
+}
+
+/// The head of a request as the middle wants it: target in origin form, the host in `Host`. What is refused is left as it is.
+fn request_head(parts: &mut Parts, connection: Connection) -> Result<RequestHead, Error> {
     if parts.method == Method::CONNECT {
         // This is no proxy.
         return Err(Error::VerbNotAllowed { allow: Vec::new() });
     }
-    if uri.authority.is_some() && uri.scheme.is_none() {
-        return Err(Error::BadRequest("only CONNECT names a host alone".into()));
+    if parts.uri.path() == "*" && parts.method != Method::OPTIONS {
+        return Err(Error::BadRequest("only OPTIONS may ask for *".into()));
     }
-    if let Some(authority) = uri.authority {
+    if let Some(authority) = parts.uri.authority() {
+        if parts.uri.scheme().is_none() {
+            return Err(Error::BadRequest("only CONNECT names a host alone".into()));
+        }
         // Absolute form, and every HTTP/2 request: it takes the place of Host (RFC 9112 §3.2.2).
         let host = HeaderValue::try_from(authority.as_str())
             .map_err(|_| Error::BadRequest("the host is not valid".into()))?;
-        headers.insert(HOST, host);
+        parts.headers.insert(HOST, host);
+        let path = parts.uri.path_and_query().cloned();
+        parts.uri = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
     }
-    let path = uri.path_and_query.unwrap_or(PathAndQuery::from_static("/"));
-    if path.path() == "*" && parts.method != Method::OPTIONS {
-        return Err(Error::BadRequest("only OPTIONS may ask for *".into()));
-    }
-    let body = if body.is_end_stream() {
-        body::empty()
-    } else {
-        body.map_err(|error| BodyError::Client(error.to_string()))
-            .boxed_unsync()
-    };
-    Ok(Request {
-        head: RequestHead {
-            method: parts.method,
-            uri: Uri::from(path),
-            version: parts.version,
-            headers,
-            connection,
-            front: Front::default(),
-        },
-        body,
+    Ok(RequestHead {
+        method: parts.method.clone(),
+        uri: std::mem::take(&mut parts.uri),
+        version: parts.version,
+        headers: std::mem::take(&mut parts.headers),
+        connection,
+        front: Front::default(),
     })
 }
 
@@ -211,59 +325,6 @@ fn server_options() -> Response {
         reason: None,
         headers: HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("0"))]),
         body: body::empty(),
-    }
-}
-
-/// A response's body on its way out. An error in it ends the connection or the stream, so that the client cannot
-/// take the answer for a whole one (docs/ARCHITECTURE.md, invariant 3), and is logged here.
-struct Outgoing {
-    inner: Body,
-    /// Why it has ended early, held back for a turn: hyper sends what it has of the answer when nothing is ready, and would
-    /// drop it for an error.
-    failure: Option<BodyError>,
-    /// The answer has no body, but its length is not zero: it says nothing, or what its headers say.
-    bodiless: bool,
-    /// Where nothing but the end of the connection marks the end of the answer: the connection to break.
-    condition: Option<Arc<Condition>>,
-    method: Method,
-    uri: Uri,
-}
-
-impl http_body::Body for Outgoing {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(error) = self.failure.take() {
-            return Poll::Ready(Some(Err(error)));
-        }
-        match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
-            Some(Err(error)) => {
-                if let Some(condition) = &self.condition {
-                    condition.broken.store(true, Ordering::Relaxed);
-                }
-                super::log_broken(&error, &self.method, &self.uri);
-                self.failure = Some(error);
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            frame => Poll::Ready(frame),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if self.bodiless {
-            SizeHint::default()
-        } else {
-            self.inner.size_hint()
-        }
     }
 }
 

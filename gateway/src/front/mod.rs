@@ -4,6 +4,7 @@ pub mod fastcgi;
 pub mod http;
 pub mod inherited;
 pub mod listen;
+mod seldom;
 mod socket;
 
 use ::http::{Method, Uri};

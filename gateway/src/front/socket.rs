@@ -1,21 +1,60 @@
 //! A client's socket, which can be closed so that nobody takes it for a clean end.
 
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+/// What clients send first that speak HTTP/2 (RFC 9113 §3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// What is known about a connection while it is served.
-#[derive(Default)]
 pub struct Condition {
     /// A whole request head has come.
     pub asked: AtomicBool,
     /// Something was cut short: the client must see the connection break.
     pub broken: AtomicBool,
+    /// No more requests begin on it.
+    pub draining: AtomicBool,
+    /// The client has sent its whole request and waits for the answer: what comes now is the next request, or its end.
+    pub waits: AtomicBool,
+    begun: Instant,
+    /// Until when a head must have come, milliseconds since it has begun; 0: none is waited for.
+    head_until: AtomicU64,
+}
+
+impl Condition {
+    /// Of a connection that begins now.
+    pub fn new() -> Self {
+        Self {
+            asked: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
+            begun: Instant::now(),
+            head_until: AtomicU64::new(0),
+        }
+    }
+
+    /// A request head must have come by then; `None`: none is waited for.
+    pub fn await_head(&self, until: Option<Instant>) {
+        let since = until.map(|until| until.saturating_duration_since(self.begun).as_millis());
+        let until = since.map_or(0, |since| u64::try_from(since).unwrap_or(u64::MAX).max(1));
+        self.head_until.store(until, Ordering::Relaxed);
+    }
+
+    /// Until when a head must have come, if one is waited for.
+    pub fn head_until(&self) -> Option<Instant> {
+        match self.head_until.load(Ordering::Relaxed) {
+            0 => None,
+            until => self.begun.checked_add(Duration::from_millis(until)),
+        }
+    }
 }
 
 /// The socket. Where the end of the connection is what marks the end of an answer (HTTP/1.0), an orderly end would make
@@ -23,12 +62,49 @@ pub struct Condition {
 pub struct Socket {
     stream: TcpStream,
     condition: Arc<Condition>,
+    /// What has been read to learn the protocol, and how much of it has been read again since.
+    start: [u8; PREFACE.len()],
+    filled: usize,
+    taken: usize,
 }
 
 impl Socket {
     /// The socket of a connection in that condition.
     pub fn new(stream: TcpStream, condition: Arc<Condition>) -> Self {
-        Self { stream, condition }
+        Self {
+            stream,
+            condition,
+            start: [0; _],
+            filled: 0,
+            taken: 0,
+        }
+    }
+
+    /// Whether the client begins as HTTP/2 does. What has been read to learn it is there to be read again.
+    ///
+    /// # Errors
+    /// When the socket cannot be read.
+    pub async fn speaks_http2(&mut self) -> io::Result<bool> {
+        loop {
+            let (known, free) = self.start.split_at_mut(self.filled);
+            if free.is_empty() || !PREFACE.starts_with(known) {
+                return Ok(known == PREFACE);
+            }
+            match self.stream.read(free).await? {
+                0 => return Ok(false),
+                count => self.filled += count,
+            }
+        }
+    }
+
+    /// Fails when the client has gone that waits for an answer.
+    fn look_for_end(&self, context: &mut Context<'_>) -> io::Result<()> {
+        let mut byte = [0];
+        match self.stream.poll_peek(context, &mut ReadBuf::new(&mut byte)) {
+            Poll::Ready(Ok(0)) => Err(ErrorKind::UnexpectedEof.into()),
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
+        }
     }
 }
 
@@ -47,6 +123,17 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.taken < self.filled {
+            let start = &self.start[self.taken..self.filled];
+            let start = &start[..start.len().min(buffer.remaining())];
+            buffer.put_slice(start);
+            self.taken += start.len();
+            // And what has come behind it: hyper doubles its buffer for a head that comes in pieces.
+            if buffer.remaining() > 0 {
+                let _ = Pin::new(&mut self.stream).poll_read(context, buffer)?;
+            }
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -60,7 +147,11 @@ impl AsyncWrite for Socket {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
+    /// hyper asks for it whenever it has nothing more to do.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.condition.waits.load(Ordering::Relaxed) {
+            self.look_for_end(context)?;
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

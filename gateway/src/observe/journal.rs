@@ -155,17 +155,16 @@ impl Journal {
     }
 
     /// The answer, watched on its way.
-    pub fn answering(self: &Arc<Self>, mut response: Response) -> Response {
+    pub fn answering(self: &Arc<Self>, response: Response) -> Response<Sent> {
         self.notes().status = Some(response.status);
         let declared = response.headers.get(CONTENT_LENGTH);
-        response.body = Sent {
-            length: declared.and_then(|value| value.to_str().ok()?.parse().ok()),
-            inner: response.body,
-            journal: Arc::clone(self),
+        let length = declared.and_then(|value| value.to_str().ok()?.parse().ok());
+        response.map(|inner| Sent {
+            inner,
+            length,
+            journal: Some(Arc::clone(self)),
             ended: None,
-        }
-        .boxed_unsync();
-        response
+        })
     }
 
     /// Bytes of the answer's body so far.
@@ -233,13 +232,26 @@ impl Drop for Journal {
 }
 
 /// The body of an answer.
-struct Sent {
+pub struct Sent {
     inner: Body,
     /// Its bytes, where they are declared: then nobody asks for more behind the last.
     length: Option<u64>,
-    journal: Arc<Journal>,
+    /// Who notes it.
+    journal: Option<Arc<Journal>>,
     /// How it has ended, as Win32 numbers it; `None` when it has not.
     ended: Option<u32>,
+}
+
+/// A body that nobody watches.
+impl From<Body> for Sent {
+    fn from(inner: Body) -> Self {
+        Self {
+            inner,
+            length: None,
+            journal: None,
+            ended: None,
+        }
+    }
 }
 
 impl http_body::Body for Sent {
@@ -253,7 +265,9 @@ impl http_body::Body for Sent {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
         match &frame {
             Some(Ok(frame)) => {
-                self.journal.sent.fetch_add(length(frame), Relaxed);
+                if let Some(journal) = &self.journal {
+                    journal.sent.fetch_add(length(frame), Relaxed);
+                }
             }
             Some(Err(BodyError::Client(_))) => self.ended = Some(CLIENT_GONE),
             Some(Err(BodyError::Cut(_))) => self.ended = Some(CUT),
@@ -273,11 +287,13 @@ impl http_body::Body for Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        let sent = Some(self.journal.sent());
-        let is_whole = self.inner.is_end_stream() || self.length == sent;
+        let Some(journal) = &self.journal else {
+            return;
+        };
+        let is_whole = self.inner.is_end_stream() || self.length == Some(journal.sent());
         let ended = self.ended.unwrap_or(if is_whole { 0 } else { CLIENT_GONE });
-        let mut notes = self.journal.notes();
-        notes.taken = Some(self.journal.begun.elapsed());
+        let mut notes = journal.notes();
+        notes.taken = Some(journal.begun.elapsed());
         if ended != 0 {
             notes.win32 = ended;
         }

@@ -9,6 +9,6 @@ pub mod page;
 pub mod status;
 mod traffic;
 
-pub use journal::Journal;
+pub use journal::{Journal, Sent};
 pub use overview::Overview;
 pub use traffic::Ledger;

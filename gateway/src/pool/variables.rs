@@ -83,7 +83,7 @@ pub fn write(
     if let Some(level) = asked.or_else(|| pool.trace()) {
         pair(b"ISAPI_TRACE", level.name().as_bytes());
     }
-    let sent = head.front.takes.table();
+    let sent = head.front.takes().table();
     if !sent.is_empty() {
         pair(b"ISAPI_SENDFILE", sent);
     }

@@ -29,7 +29,7 @@ pub struct Trust {
 
 /// The head of a request. `socket` is the connection from the web server. Where the web server is trusted, the
 /// client is whom it names, with the TLS and folder that it tells of, and the user if its word counts for `users`; else the web server itself is the client,
-/// and can say no more than any client of HTTP. `takes` is what it does in our place, `mount` as in [`target`].
+/// and can say no more than any client of HTTP. `takes` is what it does in our place, if anything, `mount` as in [`target`].
 ///
 /// # Errors
 /// [`Error::BadRequest`] and [`Error::VerbNotAllowed`] for what is no request of HTTP.
@@ -38,7 +38,7 @@ pub fn head(
     mount: &str,
     socket: Connection,
     trust: Trust,
-    takes: Arc<FrontTakes>,
+    takes: Option<Arc<FrontTakes>>,
 ) -> Result<RequestHead, Error> {
     let mut headers = HeaderMap::new();
     let mut variables = Params::new();

@@ -268,8 +268,8 @@ impl Requests {
         let front = &self.front;
         let (mount, takes) = match role {
             // Its answer is no page.
-            Role::Authorizer => (front.authorizer.as_str(), Arc::default()),
-            _ => ("", Arc::clone(&front.takes)),
+            Role::Authorizer => (front.authorizer.as_str(), None),
+            _ => ("", Some(Arc::clone(&front.takes))),
         };
         let head = match params::head(params, mount, self.socket, front.trust, takes) {
             Ok(head) => head,

@@ -1,11 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::io::ErrorKind;
+use std::task::Context;
 
+use bytes::Bytes;
+use http_body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream as TokioStream};
 
 use super::*;
+use crate::body::BodyError;
 use crate::sample::Site;
 use crate::shutdown::Shutdown;
 
@@ -172,17 +175,17 @@ impl http_body::Body for Cut {
 async fn what_came_before_a_cut_is_sent() {
     let answer = service_fn(|_: http::Request<Incoming>| async {
         Ok::<_, Infallible>(http::Response::new(Outgoing {
-            inner: Cut(Some("part".into())).boxed_unsync(),
+            inner: Sent::from(Cut(Some("part".into())).boxed_unsync()),
             failure: None,
             bodiless: false,
-            condition: None,
-            method: Method::GET,
-            uri: Uri::default(),
+            ends_connection: false,
+            condition: Arc::new(Condition::new()),
+            origin: None,
         }))
     });
     let (mut client, server) = tokio::io::duplex(1024);
     let server = tokio::spawn(async move {
-        auto::Builder::new(TokioExecutor::new())
+        http1::Builder::new()
             .serve_connection(TokioIo::new(server), answer)
             .await
             .is_err()
@@ -333,6 +336,29 @@ async fn a_silent_client_is_not_waited_for() {
         .talk("GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
     assert!(answer.ends_with("hello"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_has_gone_is_not_answered_on() {
+    let script = "cat >/dev/null; echo Content-Type: a/b; echo; echo begun; exec sleep 1000";
+    let server = Server::start(&[("endless", script)]).await;
+    for (verb, rest) in [
+        ("GET", "\r\n"),
+        ("POST", "Content-Length: 3\r\n\r\nabc"),
+        (
+            "POST",
+            "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        ),
+    ] {
+        let mut stream = server.connect().await;
+        let request = format!("{verb} /endless HTTP/1.1\r\nHost: localhost\r\n{rest}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        until(&mut stream, "begun\n\r\n").await;
+        drop(stream);
+        while server.shutdown.connections() > 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 #[tokio::test]
