@@ -1,22 +1,24 @@
 //! Status strings and header text as extensions write them, made into a CGI head (ISAPI.md §6.2, §6.3, §9.7).
 
-use std::io::Write as _;
+use std::borrow::Cow;
+
+use memchr::memchr;
 
 /// A status as the extension meant it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
+pub struct Status<'a> {
     /// 100–999.
     pub code: u16,
     /// Reason phrase without line ends.
-    pub reason: Vec<u8>,
+    pub reason: Cow<'a, [u8]>,
 }
 
-impl Status {
+impl Status<'_> {
     /// A status with its standard phrase.
     pub fn standard(code: u16) -> Self {
         Self {
             code,
-            reason: phrase(code).to_vec(),
+            reason: Cow::Borrowed(phrase(code)),
         }
     }
 
@@ -28,11 +30,11 @@ impl Status {
 
 /// Reads a status string: `200 OK`, `HTTP/1.1 200 OK`, `200`, empty. A text without digits is a header line if it has
 /// a colon (returned beside status 200), else the reason of a 200.
-pub fn parse_status(text: &[u8]) -> (Status, Option<&[u8]>) {
-    let line = text
-        .split(|byte| matches!(byte, b'\r' | b'\n' | 0))
-        .next()
-        .unwrap_or_default();
+pub fn parse_status(text: &[u8]) -> (Status<'_>, Option<&[u8]>) {
+    let end = text
+        .iter()
+        .position(|byte| matches!(byte, b'\r' | b'\n' | 0));
+    let line = &text[..end.unwrap_or(text.len())];
     let rest = without_version(line).trim_ascii();
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 3 {
@@ -76,11 +78,13 @@ fn without_version(line: &[u8]) -> &[u8] {
     &rest[version..]
 }
 
-fn printable(text: &[u8]) -> Vec<u8> {
-    text.iter()
-        .copied()
-        .filter(|byte| *byte >= 0x20 && *byte != 0x7f)
-        .collect()
+fn printable(text: &[u8]) -> Cow<'_, [u8]> {
+    let is_printable = |byte: &u8| *byte >= 0x20 && *byte != 0x7f;
+    if text.iter().all(is_printable) {
+        Cow::Borrowed(text)
+    } else {
+        text.iter().copied().filter(is_printable).collect()
+    }
 }
 
 /// How the extension frames its body.
@@ -94,12 +98,10 @@ pub enum Framing {
     Chunked,
 }
 
-/// Header text, taken apart.
+/// What header lines say.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Headers<'a> {
-    /// The lines to pass on, each with CRLF.
-    pub lines: Vec<u8>,
-    /// What they say about the body.
+    /// About the body.
     pub framing: Framing,
     /// `Status:` line, which has a meaning only in raw heads (§6.4).
     pub status: Option<&'a [u8]>,
@@ -109,11 +111,10 @@ pub struct Headers<'a> {
     pub close: bool,
 }
 
-/// Takes header lines apart (without the empty line). Lines that are no header are dropped: nothing that an extension
-/// writes may break the head.
-pub fn parse_headers(text: &[u8]) -> Headers<'_> {
+/// Appends the header lines (without the empty line) that are to be passed on, each with CRLF, and says what they and the
+/// others mean. Lines that are no header are dropped: nothing that an extension writes may break the head.
+pub fn pass_headers<'a>(text: &'a [u8], out: &mut Vec<u8>) -> Headers<'a> {
     let mut headers = Headers {
-        lines: Vec::with_capacity(text.len() + 2),
         framing: Framing::Open,
         status: None,
         location: false,
@@ -124,7 +125,7 @@ pub fn parse_headers(text: &[u8]) -> Headers<'_> {
     for line in lines(text) {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             if passed {
-                continue_line(&mut headers.lines, line);
+                continue_line(out, line);
             }
             continue;
         }
@@ -146,7 +147,7 @@ pub fn parse_headers(text: &[u8]) -> Headers<'_> {
             Kind::Coding | Kind::HopByHop => {}
             Kind::Other => {
                 headers.location |= name.eq_ignore_ascii_case(b"location");
-                push_line(&mut headers.lines, name, value);
+                push_line(out, name, value);
                 passed = true;
             }
         }
@@ -172,7 +173,7 @@ pub struct HeaderText<'a> {
 /// too long a count and ends there.
 pub fn split_header_text(text: &[u8]) -> HeaderText<'_> {
     let (lines, body) = split_head(text).unwrap_or((text, &[]));
-    let nul = lines.iter().position(|byte| *byte == 0);
+    let nul = memchr(0, lines);
     let (lines, body) = nul.map_or((lines, body), |end| (&lines[..end], &[]));
     let is_ended = nul.is_none() && lines.len() < text.len();
     let missing = match lines {
@@ -201,7 +202,7 @@ pub fn split_head(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         return Some((&[], rest));
     }
     let mut from = 0;
-    while let Some(position) = bytes[from..].iter().position(|byte| *byte == b'\n') {
+    while let Some(position) = memchr(b'\n', &bytes[from..]) {
         let end = from + position + 1;
         if let Some(rest) = skip_line_end(&bytes[end..]) {
             return Some((&bytes[..end], rest));
@@ -226,7 +227,7 @@ pub enum Opening {
 
 /// Looks at the first line of a raw answer.
 pub fn opening(bytes: &[u8]) -> Opening {
-    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+    let Some(end) = memchr(b'\n', bytes) else {
         let possible = bytes.iter().take_while(|byte| is_token(**byte)).count();
         let undecided =
             possible == bytes.len() || bytes[possible] == b':' || bytes.starts_with(b"HTTP/");
@@ -251,18 +252,20 @@ pub fn opening(bytes: &[u8]) -> Opening {
     }
 }
 
-/// Appends a CGI head: an explicit `Status:` first, so that no `Location:` ever becomes a local redirect.
-pub fn write_head(status: &Status, lines: &[&[u8]], framing: Framing, out: &mut Vec<u8>) {
-    const FIXED: usize = b"Status: 200 \r\nContent-Length: 18446744073709551615\r\n\r\n".len();
-    let variable = lines.iter().map(|lines| lines.len()).sum::<usize>() + status.reason.len();
-    out.reserve(FIXED + variable);
-    // Writing to memory does not fail.
-    let _ = write!(out, "Status: {} ", status.code);
+/// Appends the first line of a CGI head: an explicit `Status:`, so that no `Location:` ever becomes a local redirect.
+/// There is room for header lines of so many bytes, the end of the head and a short body then.
+pub fn begin_head(status: &Status<'_>, lines: usize, out: &mut Vec<u8>) {
+    const REST: usize = 256;
+    out.reserve(status.reason.len() + lines + REST);
+    out.extend_from_slice(b"Status: ");
+    push_number(out, status.code.into());
+    out.push(b' ');
     out.extend_from_slice(&status.reason);
     out.extend_from_slice(b"\r\n");
-    for lines in lines {
-        out.extend_from_slice(lines);
-    }
+}
+
+/// Appends the end of a CGI head.
+pub fn end_head(status: &Status<'_>, framing: Framing, out: &mut Vec<u8>) {
     // 204 has no length, that of 205 is zero (RFC 9110 §8.6, §15.3.6).
     let length = match (status.code, framing) {
         (204, _) => None,
@@ -271,12 +274,29 @@ pub fn write_head(status: &Status, lines: &[&[u8]], framing: Framing, out: &mut 
         _ => None,
     };
     if let Some(length) = length {
-        let _ = write!(out, "Content-Length: {length}\r\n");
+        out.extend_from_slice(b"Content-Length: ");
+        push_number(out, length);
+        out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"\r\n");
 }
 
-/// Adds a line that names a file to a head of [`write_head`], in the place of its Content-Length: whoever sends the file
+/// In decimal.
+fn push_number(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        first -= 1;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[first..]);
+}
+
+/// Adds a line that names a file to a head of [`end_head`], in the place of its Content-Length: whoever sends the file
 /// knows how long it is. Returns whether `out` was such a head, whole and alone.
 pub fn add_file(out: &mut Vec<u8>, line: &[u8]) -> bool {
     const END: &[u8] = b"\r\n\r\n";
@@ -332,31 +352,44 @@ fn header_kind(name: &[u8]) -> Kind {
     }
 }
 
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .filter(|line| !line.is_empty())
+fn lines(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = std::iter::from_fn(move || {
+        let end = memchr(b'\n', text).unwrap_or(text.len());
+        let (line, rest) = text.split_at_checked(end).filter(|_| !text.is_empty())?;
+        text = rest.get(1..).unwrap_or_default();
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    });
+    lines.filter(|line| !line.is_empty())
 }
 
 fn split_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = line.iter().position(|byte| *byte == b':')?;
-    let name = line[..colon].trim_ascii_end();
-    let valid = !name.is_empty() && name.iter().all(|byte| is_token(*byte));
-    valid.then(|| (name, line[colon + 1..].trim_ascii()))
+    let end = line.iter().position(|byte| !is_token(*byte))?;
+    let (name, rest) = line.split_at(end);
+    let value = rest.trim_ascii_start().strip_prefix(b":")?;
+    (!name.is_empty()).then(|| (name, value.trim_ascii()))
 }
 
 fn push_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
-    out.extend(value.iter().filter(|byte| is_value(**byte)));
+    push_value(out, value);
     out.extend_from_slice(b"\r\n");
 }
 
 fn continue_line(out: &mut Vec<u8>, line: &[u8]) {
     out.truncate(out.len() - 2);
     out.push(b' ');
-    out.extend(line.trim_ascii().iter().filter(|byte| is_value(**byte)));
+    push_value(out, line.trim_ascii());
     out.extend_from_slice(b"\r\n");
+}
+
+/// Without the control characters in it.
+fn push_value(out: &mut Vec<u8>, value: &[u8]) {
+    if value.iter().all(|byte| is_value(*byte)) {
+        out.extend_from_slice(value);
+    } else {
+        out.extend(value.iter().filter(|byte| is_value(**byte)));
+    }
 }
 
 fn is_value(byte: u8) -> bool {
@@ -364,14 +397,31 @@ fn is_value(byte: u8) -> bool {
 }
 
 fn parse_length(value: &[u8]) -> Option<u64> {
-    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    digits
-        .then(|| std::str::from_utf8(value).ok()?.parse().ok())
-        .flatten()
+    let add = |sum: u64, byte: &u8| {
+        let digit = byte.is_ascii_digit().then(|| byte - b'0')?;
+        sum.checked_mul(10)?.checked_add(digit.into())
+    };
+    let number = value.iter().try_fold(0, add);
+    number.filter(|_| !value.is_empty())
 }
 
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    const TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0_u8;
+        while byte < 0x80 {
+            table[byte as usize] = byte.is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let others = b"!#$%&'*+-.^_`|~";
+        let mut index = 0;
+        while index < others.len() {
+            table[others[index] as usize] = true;
+            index += 1;
+        }
+        table
+    };
+    TOKEN[usize::from(byte)]
 }
 
 /// The standard reason phrase; empty for codes without one.

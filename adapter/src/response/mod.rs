@@ -123,14 +123,13 @@ impl Response {
             _ => {}
         }
         let text = head::split_header_text(headers);
-        let mut headers = head::parse_headers(text.lines);
-        if let Some(line) = stray {
-            let stray = head::parse_headers(line);
-            headers.lines.extend_from_slice(&stray.lines);
-            headers.close |= stray.close;
-        }
+        head::begin_head(&status, headers.len(), out);
+        let headers = head::pass_headers(text.lines, out);
         self.close |= headers.close;
-        self.start(&status, &headers.lines, headers.framing, out);
+        if let Some(line) = stray {
+            self.close |= head::pass_headers(line, out).close;
+        }
+        self.begin_body(&status, headers.framing, out);
         self.missing = text.missing;
         self.write(text.body, out)
     }
@@ -326,13 +325,19 @@ impl Response {
         }
     }
 
-    fn start(&mut self, status: &Status, lines: &[u8], framing: Framing, out: &mut Vec<u8>) {
-        let connection: &[u8] = if self.close && self.can_close {
-            b"Connection: close\r\n"
-        } else {
-            b""
-        };
-        head::write_head(status, &[lines, connection], framing, out);
+    /// Appends a head with these lines.
+    fn start(&mut self, status: &Status<'_>, lines: &[u8], framing: Framing, out: &mut Vec<u8>) {
+        head::begin_head(status, lines.len(), out);
+        out.extend_from_slice(lines);
+        self.begin_body(status, framing, out);
+    }
+
+    /// Appends what ends the head.
+    fn begin_body(&mut self, status: &Status<'_>, framing: Framing, out: &mut Vec<u8>) {
+        if self.close && self.can_close {
+            out.extend_from_slice(b"Connection: close\r\n");
+        }
+        head::end_head(status, framing, out);
         self.bare = (status.code == 200).then_some(framing);
         self.phase = Phase::Body(match framing {
             _ if self.head_request || status.forbids_body() => Body::None,
@@ -407,7 +412,8 @@ impl Response {
             ),
             _ => (&text[..0], text),
         };
-        let headers = head::parse_headers(lines);
+        let mut passed = Vec::with_capacity(lines.len() + 2);
+        let headers = head::pass_headers(lines, &mut passed);
         let status = match (status_line, headers.status) {
             ([], Some(status)) => head::parse_status(status).0,
             ([], None) if headers.location => Status::standard(302),
@@ -419,7 +425,7 @@ impl Response {
             _ => {}
         }
         self.close |= headers.close;
-        self.start(&status, &headers.lines, headers.framing, out);
+        self.start(&status, &passed, headers.framing, out);
         self.write(body, out)
     }
 

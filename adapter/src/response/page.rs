@@ -11,7 +11,7 @@ pub(super) fn moved(url: &[u8]) -> Vec<u8> {
 }
 
 /// The body of an error: its status and nothing that the client need not know.
-pub(super) fn error(status: &Status) -> Vec<u8> {
+pub(super) fn error(status: &Status<'_>) -> Vec<u8> {
     let code = status.code;
     format!(
         "<!doctype html><title>{code}</title><h1>{code} {}</h1>\n",

@@ -38,7 +38,7 @@ pub(super) fn custom_error(entry: &Arc<Entry>, arguments: &Arguments) -> Result<
     let page = ErrorPage {
         status: status.code,
         sub_status,
-        reason: status.reason,
+        reason: status.reason.into_owned(),
     };
     if asynchronous {
         let complete = entry.complete(entry.completion()?);
