@@ -1,6 +1,7 @@
 //! The memory of one EXTENSION_CONTROL_BLOCK and of all that it points to.
 
 use std::cell::UnsafeCell;
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use isapi_abi::ecb::{EXTENSION_CONTROL_BLOCK, HSE_LOG_BUFFER_LEN, HSE_VERSION};
@@ -20,8 +21,33 @@ pub(super) struct Block {
     ecb: Low<UnsafeCell<EXTENSION_CONTROL_BLOCK>>,
     /// The first part of the body in that memory.
     data: NonNull<[u8]>,
-    /// What the ECB points to. Only the extension touches it: kept as raw memory so that nothing here aliases it.
-    memory: Vec<NonNull<[u8]>>,
+    /// What the ECB points to.
+    _strings: Memory,
+    _body: Memory,
+}
+
+/// Bytes that only the extension touches: kept as raw memory so that nothing here aliases them.
+struct Memory {
+    start: NonNull<u8>,
+    capacity: usize,
+}
+
+impl Memory {
+    fn new(bytes: Vec<u8>) -> Self {
+        let mut bytes = ManuallyDrop::new(bytes);
+        Self {
+            // SAFETY: the pointer of a vector is never NULL.
+            start: unsafe { NonNull::new_unchecked(bytes.as_mut_ptr()) },
+            capacity: bytes.capacity(),
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: taken from a vector of bytes in `new`, given back only here.
+        drop(unsafe { Vec::from_raw_parts(self.start.as_ptr(), 0, self.capacity) });
+    }
 }
 
 // SAFETY: the worker itself touches the ECB only before the extension sees it and, by volatile reads, afterwards; the
@@ -34,40 +60,58 @@ impl Block {
     /// A block for a request whose first body bytes are `data` of `total` (`cbTotalBytes`).
     pub(super) fn new(variables: &Variables, mut data: Vec<u8>, total: u32) -> Self {
         let available = u32::try_from(data.len()).unwrap_or(0);
-        // Not counted, but some extensions take the data for a string (ISAPI.md §2.2).
-        data.push(0);
-        let mut memory = Vec::with_capacity(6);
-        let mut keep = |bytes: Vec<u8>| {
-            let kept = NonNull::from(Box::leak(bytes.into_boxed_slice()));
-            memory.push(kept);
-            kept.cast::<u8>().as_ptr()
-        };
-        let translated = keep([&variables.physical("PATH_TRANSLATED"), b"\0".as_slice()].concat());
-        let mut text = |name: &str| keep([variables.param(name), b"\0"].concat());
+        let translated = variables.physical("PATH_TRANSLATED");
+        let texts = [
+            variables.param("REQUEST_METHOD"),
+            variables.param("QUERY_STRING"),
+            variables.param("PATH_INFO"),
+            &translated,
+            variables.param("CONTENT_TYPE"),
+            // Where there is no body.
+            b"",
+        ];
+        let size = texts.iter().map(|text| text.len() + 1).sum();
+        let mut strings = Vec::with_capacity(size);
+        let places = texts.map(|text| {
+            let place = strings.len();
+            strings.extend_from_slice(text);
+            strings.push(0);
+            place
+        });
+        let strings = Memory::new(strings);
+        // SAFETY: each of these places is in the memory.
+        let [method, query, info, translated, content_type, nothing] =
+            places.map(|place| unsafe { strings.start.add(place) });
+        if available > 0 {
+            // Not counted, but some extensions take the data for a string (ISAPI.md §2.2).
+            data.push(0);
+        }
+        let body = Memory::new(data);
+        let first = if available > 0 { body.start } else { nothing };
         let ecb = EXTENSION_CONTROL_BLOCK {
             cbSize: SIZE,
             dwVersion: HSE_VERSION,
             ConnID: ptr::null_mut(),
             dwHttpStatusCode: 200,
             lpszLogData: [0; HSE_LOG_BUFFER_LEN],
-            lpszMethod: text("REQUEST_METHOD"),
-            lpszQueryString: text("QUERY_STRING"),
-            lpszPathInfo: text("PATH_INFO"),
-            lpszPathTranslated: translated,
-            lpszContentType: text("CONTENT_TYPE"),
+            lpszMethod: method.as_ptr(),
+            lpszQueryString: query.as_ptr(),
+            lpszPathInfo: info.as_ptr(),
+            lpszPathTranslated: translated.as_ptr(),
+            lpszContentType: content_type.as_ptr(),
             cbTotalBytes: total,
             cbAvailable: available,
-            lpbData: keep(data),
+            lpbData: first.as_ptr(),
             GetServerVariable: get_server_variable,
             WriteClient: write_client,
             ReadClient: read_client,
             ServerSupportFunction: server_support_function,
         };
-        let first = NonNull::new(ecb.lpbData).unwrap_or(NonNull::dangling());
         Self {
             data: NonNull::slice_from_raw_parts(first, available as usize),
             ecb: Low::new(UnsafeCell::new(ecb)),
-            memory,
+            _strings: strings,
+            _body: body,
         }
     }
 
@@ -89,27 +133,13 @@ impl Block {
 
     /// What the extension has left in it: dwHttpStatusCode and the text in lpszLogData, at most 79 bytes of it.
     pub(super) fn outcome(&self) -> (u32, Vec<u8>) {
+        let ecb = self.ecb.get();
         // SAFETY: the block is alive. Volatile, because another thread of the extension may still write to it.
-        let (status, log) = unsafe {
-            let ecb = self.ecb.get();
-            (
-                ptr::read_volatile(&raw const (*ecb).dwHttpStatusCode),
-                ptr::read_volatile(&raw const (*ecb).lpszLogData),
-            )
-        };
-        let end = log
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(HSE_LOG_BUFFER_LEN - 1);
-        (status, log[..end].to_vec())
-    }
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        for memory in self.memory.drain(..) {
-            // SAFETY: made by `Box::leak` in `new`, freed only here.
-            drop(unsafe { Box::from_raw(memory.as_ptr()) });
-        }
+        let status = unsafe { ptr::read_volatile(&raw const (*ecb).dwHttpStatusCode) };
+        let text = (0..HSE_LOG_BUFFER_LEN - 1).map(|index| {
+            // SAFETY: as above.
+            unsafe { ptr::read_volatile((&raw const (*ecb).lpszLogData).cast::<u8>().add(index)) }
+        });
+        (status, text.take_while(|byte| *byte != 0).collect())
     }
 }

@@ -114,20 +114,15 @@ pub(crate) unsafe extern "system" fn get_server_variable(
                 size.as_ref().copied().ok_or(INVALID)?,
             )
         };
-        let bytes = match entry
-            .session
-            .variables()
-            .get(name)
-            .ok_or(Win32(ERROR_INVALID_INDEX))?
-        {
-            Value::Bytes(value) => [&value, b"\0".as_slice()].concat(),
-            Value::Wide(value) => value
-                .iter()
-                .chain(&[0])
-                .flat_map(|unit| unit.to_le_bytes())
-                .collect(),
+        let value = entry.session.variables().get(name);
+        let (bytes, end) = match value.ok_or(Win32(ERROR_INVALID_INDEX))? {
+            Value::Bytes(value) => (value, &b"\0"[..]),
+            Value::Wide(value) => {
+                let bytes = value.iter().flat_map(|unit| unit.to_le_bytes());
+                (bytes.collect(), &b"\0\0"[..])
+            }
         };
-        let needed = u32::try_from(bytes.len()).map_err(|_| INVALID)?;
+        let needed = u32::try_from(bytes.len() + end.len()).map_err(|_| INVALID)?;
         // SAFETY: `size` is a valid DWORD, see above.
         unsafe { size.write(needed) };
         if capacity < needed {
@@ -136,8 +131,13 @@ pub(crate) unsafe extern "system" fn get_server_variable(
         if buffer.is_null() {
             return Err(INVALID);
         }
+        let buffer = buffer.cast::<u8>();
         // SAFETY: the extension says that there are `capacity` bytes at `buffer`.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.cast(), bytes.len()) };
+        unsafe {
+            buffer.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            let behind = buffer.add(bytes.len());
+            behind.copy_from_nonoverlapping(end.as_ptr(), end.len());
+        }
         Ok(())
     })
 }

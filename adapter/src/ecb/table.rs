@@ -44,14 +44,15 @@ impl Table {
     ///
     /// Requests that run or are pending are far fewer than 65,536. One beyond that gets NULL, which finds nothing: its
     /// callbacks fail with 87.
-    pub(super) fn insert(&self, mut entry: Entry) -> Arc<Entry> {
+    pub(super) fn insert(&self, entry: Entry) -> Arc<Entry> {
+        let mut entry = Arc::new(entry);
         let mut table = self.lock();
         table.inside += 1;
         let index = match table.free.pop() {
             Some(index) => index,
             None => {
                 let Ok(index) = u16::try_from(table.slots.len()) else {
-                    return Arc::new(entry);
+                    return entry;
                 };
                 table.slots.push(Slot {
                     generation: 0,
@@ -62,8 +63,9 @@ impl Table {
         };
         let slot = &mut table.slots[usize::from(index)];
         slot.generation = slot.generation % 0x7fff + 1;
-        entry.set_id(usize::from(slot.generation) << 17 | usize::from(index) << 1 | 1);
-        let entry = Arc::new(entry);
+        if let Some(entry) = Arc::get_mut(&mut entry) {
+            entry.set_id(usize::from(slot.generation) << 17 | usize::from(index) << 1 | 1);
+        }
         slot.entry = Some(Arc::clone(&entry));
         entry
     }

@@ -1,6 +1,8 @@
 //! What differs between systems: streams, descriptors, last error, threads, paths, loading a library.
 #![allow(unsafe_code)]
 
+#[cfg(not(all(windows, target_pointer_width = "64")))]
+mod anywhere;
 #[cfg(unix)]
 mod image;
 #[cfg(all(windows, target_pointer_width = "64"))]
@@ -13,6 +15,9 @@ mod windows;
 
 use std::io::{self, IoSlice, Write};
 
+// Only 64-bit Windows has extensions that count on an address that fits into 32 bits, and memory where it does not.
+#[cfg(not(all(windows, target_pointer_width = "64")))]
+pub use anywhere::Low;
 #[cfg(unix)]
 pub use image::Images;
 #[cfg(all(windows, target_pointer_width = "64"))]
@@ -23,10 +28,6 @@ pub use tcp::CLOSE_GRACE;
 pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
-
-/// Memory whose address fits into 32 bits where extensions may count on that: only 64-bit Windows has some that do.
-#[cfg(not(all(windows, target_pointer_width = "64")))]
-pub type Low<T> = Box<T>;
 
 /// Reads again what a signal has interrupted: an extension may have installed a handler without `SA_RESTART`.
 ///
