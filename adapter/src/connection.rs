@@ -5,12 +5,12 @@ mod greeting;
 mod hub;
 mod link;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use fastcgi_protocol::{
-    Application, Event, Grant, Hello, Options, Params, ProtocolError, RecordBuffer, Window, encode,
+    Application, ByNumber, Event, Grant, Hello, Options, Params, ProtocolError, RecordBuffer,
+    Window, encode,
 };
 
 use crate::bell::Bell;
@@ -92,11 +92,11 @@ struct Incoming {
 
 struct State {
     application: Application,
-    sessions: HashMap<u16, Arc<Session>>,
+    sessions: ByNumber<Arc<Session>>,
     /// The gateway's greeting as we have answered it.
     greeting: Option<Hello>,
     /// What the gateway's greeting says of its pool, as parameters of each request.
-    told: Params,
+    told: Arc<Params>,
 }
 
 /// Serves a connection of a web server until its end. A request that is still running then learns that its client has gone.
@@ -185,9 +185,9 @@ impl Connection {
         };
         let state = State {
             application: Application::new(options),
-            sessions: HashMap::new(),
+            sessions: ByNumber::default(),
             greeting: None,
-            told: Params::new(),
+            told: Arc::default(),
         };
         Arc::new_cyclic(|this| Self {
             peer,
@@ -259,7 +259,7 @@ impl Connection {
     ) -> Result<(), ConnectionError> {
         match event {
             Event::Hello(offer) => {
-                state.told = told(&offer);
+                state.told = Arc::new(told(&offer));
                 if let Some(level) = offer.fields.get(b"trace").and_then(Level::named) {
                     level.set_for_process();
                 }
@@ -271,7 +271,9 @@ impl Connection {
                 let (session, refused) = self.new_session(&state, id, params)?;
                 state.sessions.insert(id, Arc::clone(&session));
                 drop(state);
-                *self.reporting() = Some(id);
+                if self.peer == Peer::WebServer {
+                    *self.reporting() = Some(id);
+                }
                 match refused {
                     Some(reason) => session.refuse(400, reason),
                     None if session.becomes_ready() => ready.push(session),
@@ -336,10 +338,7 @@ impl Connection {
         } else {
             None
         };
-        for (name, value) in state.told.iter() {
-            params.push(name, value);
-        }
-        let variables = Variables::new(params);
+        let variables = Variables::with(params, Arc::clone(&state.told));
         let length = variables.content_length();
         // Whoever calls us holds the connection.
         let Some(link) = self.this.upgrade() else {

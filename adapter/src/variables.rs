@@ -9,9 +9,9 @@ mod security;
 mod text;
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use fastcgi_protocol::Params;
+use fastcgi_protocol::{IndexedParams, Params};
 
 use crate::directories::{self, Mapped};
 use crate::{os, path};
@@ -28,9 +28,11 @@ pub enum Value<'a> {
 }
 
 /// The parameters of one request, read by the names of ISAPI.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Variables {
-    params: Params,
+    params: IndexedParams,
+    /// What holds for all requests of the connection unless they have it otherwise.
+    told: Arc<Params>,
     /// Length in decimal of a body that came without Content-Length.
     measured: OnceLock<String>,
 }
@@ -41,8 +43,14 @@ type Found<'a> = Option<Cow<'a, [u8]>>;
 impl Variables {
     /// Reads these parameters.
     pub fn new(params: Params) -> Self {
+        Self::with(params, Arc::default())
+    }
+
+    /// Reads these parameters, and what is `told` for all requests of the connection.
+    pub fn with(params: Params, told: Arc<Params>) -> Self {
         Self {
-            params,
+            params: params.into(),
+            told,
             measured: OnceLock::new(),
         }
     }
@@ -56,8 +64,16 @@ impl Variables {
     }
 
     /// A parameter as the front sent it; empty if it did not.
+    #[inline]
     pub fn param(&self, name: &str) -> &[u8] {
         self.params.get(name.as_bytes()).unwrap_or_default()
+    }
+
+    /// A parameter that may hold for all requests of the connection; empty if there is none.
+    pub fn of_pool(&self, name: &str) -> &[u8] {
+        let own = self.params.get(name.as_bytes());
+        own.or_else(|| self.told.get(name.as_bytes()))
+            .unwrap_or_default()
     }
 
     /// The path of the URL as the client sent it, without what may be secret behind it.
@@ -83,7 +99,7 @@ impl Variables {
 
     /// Whether the front runs local redirects (RFC 3875 §6.2.2) and the operator wants them for code 2.
     pub fn wants_local_redirects(&self) -> bool {
-        self.param("ISAPI_SEND_URL") == b"internal"
+        self.of_pool("ISAPI_SEND_URL") == b"internal"
     }
 
     /// Declared length of the body; `None` if the front gave none (ISAPI.md §2.3).
@@ -109,7 +125,10 @@ impl Variables {
 
     /// The value of a server variable. Names are compared without regard to case (ISAPI.md §3.1).
     pub fn get(&self, name: &[u8]) -> Option<Value<'_>> {
-        let upper = name.to_ascii_uppercase();
+        let mut upper = Cow::Borrowed(name);
+        if name.iter().any(u8::is_ascii_lowercase) {
+            upper.to_mut().make_ascii_uppercase();
+        }
         match upper.strip_prefix(b"UNICODE_") {
             Some(plain)
                 if plain.starts_with(b"HTTP_") && !headers::is_special_http(plain)

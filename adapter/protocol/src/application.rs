@@ -1,12 +1,11 @@
 //! The application's end of a connection: records in, events out (FastCGI 1.0 §3.5, §4, §5).
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::hash_map::Entry;
 
 use crate::body::fixed;
 use crate::{
-    BeginRequest, ExecStatus, Hello, Limits, Params, ParamsDecoder, ProtocolError, ProtocolStatus,
-    Record, RecordType, Role, encode,
+    BeginRequest, ByNumber, ExecStatus, Hello, Limits, Params, ParamsDecoder, ProtocolError,
+    ProtocolStatus, Record, RecordType, Role, encode,
 };
 
 /// What the application's end accepts.
@@ -101,7 +100,7 @@ pub struct Application {
     asked: bool,
     /// A request that wanted the connection closed has been answered.
     closing: bool,
-    requests: BTreeMap<u16, Request>,
+    requests: ByNumber<Request>,
 }
 
 /// An active request.
@@ -127,7 +126,7 @@ impl Application {
             greeted: false,
             asked: false,
             closing: false,
-            requests: BTreeMap::new(),
+            requests: ByNumber::default(),
         }
     }
 

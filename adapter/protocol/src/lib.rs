@@ -24,6 +24,7 @@ mod error;
 mod exec;
 mod hello;
 mod method;
+mod number;
 mod order;
 mod params;
 mod record;
@@ -43,7 +44,10 @@ pub use error::ProtocolError;
 pub use exec::{ChildRequest, ExecStatus};
 pub use hello::{HELLO_VERSION, Hello};
 pub use method::is_idempotent;
+pub use number::{ByNumber, NumberHasher};
 pub use order::{Order, Ordered};
-pub use params::{EncodedPairs, Limits, PAIR_OVERHEAD, Params, ParamsDecoder, encode_pair};
+pub use params::{
+    EncodedPairs, IndexedParams, Limits, PAIR_OVERHEAD, Params, ParamsDecoder, encode_pair,
+};
 pub use record::{HEADER_LEN, Header, MAX_CONTENT, Record, RecordType, VERSION, parse};
 pub use server::{Server, ServerEvent};

@@ -6,9 +6,6 @@ use crate::ProtocolError;
 /// must not cost more memory than one that sends long ones.
 pub const PAIR_OVERHEAD: usize = 32;
 
-/// Bytes of a usual pair, lengths included.
-const USUAL_PAIR: usize = 24;
-
 /// The longest name or value that the coding can express.
 const MAX_LENGTH: usize = 0x7FFF_FFFF;
 
@@ -82,29 +79,17 @@ impl EncodedPairs {
 }
 
 /// Name-value pairs in the order in which they came. A name may occur more than once.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Params {
-    /// Name, value, name, value … with nothing between them.
+    /// Whole pairs, each as it was sent: to take them apart costs less than to keep where they are.
     bytes: Vec<u8>,
-    pairs: Vec<Pair>,
-}
-
-/// Offsets of one pair in the bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Pair {
-    name: usize,
-    value: usize,
-    end: usize,
 }
 
 impl Params {
     /// No pairs.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            bytes: Vec::new(),
-            pairs: Vec::new(),
-        }
+        Self { bytes: Vec::new() }
     }
 
     /// Reads pairs that are at hand as a whole.
@@ -119,94 +104,174 @@ impl Params {
     }
 
     /// Appends a pair, even if the name exists.
+    ///
+    /// # Panics
+    ///
+    /// As [`encode_pair`].
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
-        self.open(name.len(), value.len());
-        self.bytes.extend_from_slice(name);
-        self.bytes.extend_from_slice(value);
+        encode_pair(&mut self.bytes, name, value);
     }
 
     /// Gives the first pair with that name the value, or appends the pair if there is none.
+    ///
+    /// # Panics
+    ///
+    /// As [`encode_pair`].
     pub fn set(&mut self, name: &[u8], value: &[u8]) {
-        let Some(index) = self.iter().position(|(other, _)| other == name) else {
-            return self.push(name, value);
-        };
-        let Pair {
-            value: start,
-            end: old_end,
-            ..
-        } = self.pairs[index];
-        if self.bytes[start..old_end] == *value {
-            return;
-        }
-        self.bytes.splice(start..old_end, value.iter().copied());
-        let new_end = start + value.len();
-        self.pairs[index].end = new_end;
-        for pair in &mut self.pairs[index + 1..] {
-            for offset in [&mut pair.name, &mut pair.value, &mut pair.end] {
-                *offset = *offset - old_end + new_end;
+        let mut pairs = self.pairs(0);
+        let place = loop {
+            let start = self.bytes.len() - pairs.0.len();
+            match pairs.next() {
+                None => return self.push(name, value),
+                Some((other, old)) if other == name && old == value => return,
+                Some((other, _)) if other == name => break start..self.bytes.len() - pairs.0.len(),
+                Some(_) => {}
             }
-        }
+        };
+        let mut pair = Vec::new();
+        encode_pair(&mut pair, name, value);
+        self.bytes.splice(place, pair);
     }
 
     /// The value of the first pair with exactly that name.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        let pair = self.pairs.iter().find(|pair| self.is_named(pair, name))?;
-        Some(&self.bytes[pair.value..pair.end])
+        self.pairs(0).value_of(name)
     }
 
     /// The value of the last pair with exactly that name.
     #[must_use]
     pub fn last(&self, name: &[u8]) -> Option<&[u8]> {
-        let mut pairs = self.pairs.iter().rev();
-        let pair = pairs.find(|pair| self.is_named(pair, name))?;
-        Some(&self.bytes[pair.value..pair.end])
+        let named = self.iter().filter(|(other, _)| *other == name);
+        named.last().map(|(_, value)| value)
     }
 
     /// All pairs, name and value, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.pairs.iter().map(|pair| {
-            (
-                &self.bytes[pair.name..pair.value],
-                &self.bytes[pair.value..pair.end],
-            )
-        })
+        self.pairs(0)
     }
 
     /// The number of pairs.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.pairs.len()
+        self.iter().count()
     }
 
     /// True when there are no pairs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
+        self.bytes.is_empty()
     }
 
     /// The bytes of all names and values together.
     #[must_use]
     pub fn byte_size(&self) -> usize {
-        self.bytes.len()
+        let sizes = self.iter().map(|(name, value)| name.len() + value.len());
+        sizes.sum()
     }
 
-    /// Most names differ in length already.
+    /// The pairs from this byte on.
+    fn pairs(&self, start: usize) -> Pairs<'_> {
+        Pairs(self.bytes.get(start..).unwrap_or_default())
+    }
+}
+
+impl PartialEq for Params {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Params {}
+
+/// Takes pairs apart, as long as they are whole.
+#[derive(Clone)]
+struct Pairs<'a>(&'a [u8]);
+
+impl<'a> Pairs<'a> {
+    /// The value of the next pair with exactly that name.
     #[inline]
-    fn is_named(&self, pair: &Pair, name: &[u8]) -> bool {
-        pair.value - pair.name == name.len() && self.bytes[pair.name..pair.value] == *name
+    fn value_of(mut self, name: &[u8]) -> Option<&'a [u8]> {
+        // Most names differ in length already.
+        let (_, value) = self.find(|(other, _)| other.len() == name.len() && *other == name)?;
+        Some(value)
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, value, rest) = split_pair(self.0)?;
+        self.0 = rest;
+        Some((name, value))
+    }
+}
+
+/// Pairs that are asked for by their names many times.
+#[derive(Debug)]
+pub struct IndexedParams {
+    params: Params,
+    /// For each kind of name where the first pair of it is, counted from 1; 0: there is none.
+    places: [u16; KINDS],
+}
+
+/// Names are told apart by so many kinds.
+const KINDS: usize = 64;
+
+impl IndexedParams {
+    /// The first pair with exactly that name, its value.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        let place = self.places[kind(name)].checked_sub(1)?;
+        self.params.pairs(place.into()).value_of(name)
     }
 
-    /// Adds the offsets of a pair whose bytes will follow.
-    fn open(&mut self, name_len: usize, value_len: usize) {
-        let name = self.bytes.len();
-        let value = name + name_len;
-        self.pairs.push(Pair {
-            name,
-            value,
-            end: value + value_len,
-        });
+    /// The values of all pairs with exactly that name, in order.
+    pub fn all(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let place = self.places[kind(name)].checked_sub(1);
+        let pairs = place.map(|place| self.params.pairs(place.into()));
+        let named = pairs.into_iter().flatten();
+        named.filter_map(move |(other, value)| (other == name).then_some(value))
     }
+
+    /// All pairs, name and value, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.params.iter()
+    }
+}
+
+impl From<Params> for IndexedParams {
+    fn from(params: Params) -> Self {
+        let size = params.bytes.len();
+        if size >= usize::from(u16::MAX) {
+            // Every search begins at the start.
+            let places = [1; KINDS];
+            return Self { params, places };
+        }
+        let mut places = [0; KINDS];
+        let mut pairs = params.pairs(0);
+        let mut start = 0;
+        while let Some((name, _)) = pairs.next() {
+            let place = &mut places[kind(name)];
+            if *place == 0 {
+                *place = u16::try_from(start + 1).unwrap_or(1);
+            }
+            start = size - pairs.0.len();
+        }
+        Self { params, places }
+    }
+}
+
+/// The usual names are of different kinds, nearly.
+#[inline]
+fn kind(name: &[u8]) -> usize {
+    let [_, _, _, _, fifth, .., last] = name else {
+        return 0;
+    };
+    (name.len() * 6 + usize::from(*fifth) * 21 + usize::from(*last)) % KINDS
 }
 
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Params {
@@ -237,17 +302,30 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Admits a pair of the claimed lengths where so much may be claimed, or refuses it. Returns what may be claimed then.
+    #[inline]
+    fn admit(&self, left: usize, name: usize, value: usize) -> Result<usize, ProtocolError> {
+        if name > self.name {
+            return Err(ProtocolError::NameTooLong {
+                len: name,
+                limit: self.name,
+            });
+        }
+        let left = left.checked_sub(PAIR_OVERHEAD);
+        left.and_then(|left| left.checked_sub(name)?.checked_sub(value))
+            .ok_or(ProtocolError::ParamsTooLong { limit: self.total })
+    }
+}
+
 /// Decodes a stream of name-value pairs that may be split anywhere.
 #[derive(Debug)]
 pub struct ParamsDecoder {
     limits: Limits,
     /// What may still be claimed of [`Limits::total`].
     left: usize,
-    /// The lengths before a pair, as far as they have come.
-    lengths: [u8; 8],
-    lengths_len: usize,
-    /// Bytes of the last pair that have not come.
-    missing: usize,
+    /// Bytes of the pairs that are whole. The beginning of another one may follow them.
+    whole: usize,
     params: Params,
 }
 
@@ -258,9 +336,7 @@ impl ParamsDecoder {
         Self {
             limits,
             left: limits.total,
-            lengths: [0; 8],
-            lengths_len: 0,
-            missing: 0,
+            whole: 0,
             params: Params::new(),
         }
     }
@@ -269,41 +345,32 @@ impl ParamsDecoder {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::NameTooLong`] and [`ProtocolError::ParamsTooLong`] as soon as a length claims too much, before
-    /// anything of that pair is stored.
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), ProtocolError> {
-        self.params.bytes.reserve(bytes.len());
-        self.params.pairs.reserve(bytes.len() / USUAL_PAIR);
-        while let Some((&first, rest)) = bytes.split_first() {
-            // Most pairs are short, and whole.
-            if self.missing == 0
-                && self.lengths_len == 0
-                && let [name @ ..=127, value @ ..=127, rest @ ..] = bytes
-                && let Some((pair, rest)) =
-                    rest.split_at_checked(usize::from(*name) + usize::from(*value))
-            {
-                self.open(usize::from(*name), usize::from(*value))?;
-                self.params.bytes.extend_from_slice(pair);
-                self.missing = 0;
-                bytes = rest;
-                continue;
+    /// [`ProtocolError::NameTooLong`] and [`ProtocolError::ParamsTooLong`] as soon as a length claims too much. Nothing of
+    /// that pair is kept.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
+        self.params.bytes.extend_from_slice(bytes);
+        let mut rest = self.params.bytes.get(self.whole..).unwrap_or_default();
+        let mut left = self.left;
+        let result = loop {
+            let Some((name, value, behind)) = split_pair(rest) else {
+                // The end of one that is not whole may never come.
+                let lengths = decode_lengths(rest);
+                break lengths.map_or(Ok(left), |(name, value, _)| {
+                    self.limits.admit(left, name, value)
+                });
+            };
+            match self.limits.admit(left, name.len(), value.len()) {
+                Ok(less) => left = less,
+                error => break error,
             }
-            if self.missing > 0 {
-                let (pair, rest) = bytes.split_at(self.missing.min(bytes.len()));
-                self.params.bytes.extend_from_slice(pair);
-                self.missing -= pair.len();
-                bytes = rest;
-                continue;
-            }
-            self.lengths[self.lengths_len] = first;
-            self.lengths_len += 1;
-            bytes = rest;
-            if let Some((name, value)) = decode_lengths(&self.lengths[..self.lengths_len]) {
-                self.lengths_len = 0;
-                self.open(name, value)?;
-            }
+            rest = behind;
+        };
+        self.left = left;
+        self.whole = self.params.bytes.len() - rest.len();
+        if result.is_err() {
+            self.params.bytes.truncate(self.whole);
         }
-        Ok(())
+        result.map(drop)
     }
 
     /// The stream has ended.
@@ -312,38 +379,34 @@ impl ParamsDecoder {
     ///
     /// [`ProtocolError::IncompletePair`] when it ended in the middle of a pair.
     pub fn finish(self) -> Result<Params, ProtocolError> {
-        if self.missing > 0 || self.lengths_len > 0 {
+        if self.whole < self.params.bytes.len() {
             return Err(ProtocolError::IncompletePair);
         }
         Ok(self.params)
     }
-
-    /// Admits a pair of the claimed lengths, or refuses it.
-    fn open(&mut self, name: usize, value: usize) -> Result<(), ProtocolError> {
-        if name > self.limits.name {
-            return Err(ProtocolError::NameTooLong {
-                len: name,
-                limit: self.limits.name,
-            });
-        }
-        self.left = name
-            .checked_add(value)
-            .and_then(|size| size.checked_add(PAIR_OVERHEAD))
-            .and_then(|size| self.left.checked_sub(size))
-            .ok_or(ProtocolError::ParamsTooLong {
-                limit: self.limits.total,
-            })?;
-        self.missing = name + value;
-        self.params.open(name, value);
-        Ok(())
-    }
 }
 
-/// The two lengths of a pair, or `None` when `bytes` does not hold them both yet.
-fn decode_lengths(bytes: &[u8]) -> Option<(usize, usize)> {
+/// The pair at the start of `bytes`, its name and value, and what is behind it; `None` when it is not whole.
+#[inline]
+fn split_pair(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    // Most pairs are short.
+    let (name, value, rest) = match bytes.split_first_chunk() {
+        Some((&[name, value], rest)) if (name | value) & 0x80 == 0 => {
+            (name.into(), value.into(), rest)
+        }
+        _ => decode_lengths(bytes)?,
+    };
+    let (pair, rest) = rest.split_at_checked(name + value)?;
+    let (name, value) = pair.split_at_checked(name)?;
+    Some((name, value, rest))
+}
+
+/// The two lengths of a pair and the bytes behind them, or `None` when `bytes` does not hold them both yet.
+#[cold]
+fn decode_lengths(bytes: &[u8]) -> Option<(usize, usize, &[u8])> {
     let (name, rest) = decode_length(bytes)?;
-    let (value, _) = decode_length(rest)?;
-    Some((name, value))
+    let (value, rest) = decode_length(rest)?;
+    Some((name, value, rest))
 }
 
 /// One length and the bytes after it; the four-byte form is good for short lengths too.
@@ -377,20 +440,14 @@ mod tests {
             let mut decoder = ParamsDecoder::new(Limits { total, name: 100 });
             for piece in &pieces {
                 let result = decoder.push(piece);
-                let held = decoder.params.bytes.capacity()
-                    + decoder.params.pairs.capacity() * size_of::<Pair>();
-                prop_assert!(decoder.params.bytes.len() <= total);
-                prop_assert!(held <= 4 * total + 2 * largest + 4 * size_of::<Pair>());
+                // The lengths of a pair are looked at when both are there.
+                prop_assert!(decoder.params.bytes.len() <= total + 7);
+                prop_assert!(decoder.params.bytes.capacity() <= 2 * (total + largest) + 8);
                 if result.is_err() {
                     break;
                 }
             }
         }
-    }
-
-    #[test]
-    fn a_pair_of_offsets_costs_no_more_than_it_counts() {
-        assert!(size_of::<Pair>() <= PAIR_OVERHEAD);
     }
 
     #[test]
@@ -400,6 +457,6 @@ mod tests {
             .push(&[1, 0xFF, 0xFF, 0xFF, 0xFF, b'N'])
             .unwrap_err();
         assert_eq!(error, ProtocolError::ParamsTooLong { limit: 1024 * 1024 });
-        assert!(decoder.params.is_empty() && decoder.params.bytes.is_empty());
+        assert!(decoder.params.is_empty());
     }
 }

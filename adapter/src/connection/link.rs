@@ -75,7 +75,9 @@ impl Link for Connection {
             Some(session) if self.peer.is_gateway() && session.may_run_again() => Wait::Held,
             _ => self.patience(),
         };
-        *self.reporting() = None;
+        if self.peer == Peer::WebServer {
+            *self.reporting() = None;
+        }
         let cut = if let Ending::Cut(reason) = ending {
             Some(reason)
         } else {

@@ -175,7 +175,7 @@ impl Session {
     fn find_error_page(&self, page: &ErrorPage) -> Result<(), Win32> {
         let status = page.status.to_string();
         let precise = format!("{status}.{}", page.sub_status);
-        let pages = self.variables.param("ISAPI_ERROR_PAGES");
+        let pages = self.variables.of_pool("ISAPI_ERROR_PAGES");
         pages
             .split(|byte| *byte == b' ')
             .any(|name| name == status.as_bytes() || name == precise.as_bytes())

@@ -14,7 +14,8 @@ impl Variables {
             "HTTP_VERSION" => self.known("SERVER_PROTOCOL"),
             "HTTP_CONTENT_TYPE" | "HTTP_CONTENT-TYPE" => self.sent("CONTENT_TYPE"),
             "HTTP_CONTENT_LENGTH" | "HTTP_CONTENT-LENGTH" => self.length(),
-            _ => self.joined(name.replace('-', "_").as_bytes()),
+            _ if name.contains('-') => self.joined(name.replace('-', "_").as_bytes()),
+            _ => self.joined(name.as_bytes()),
         }
     }
 
@@ -63,10 +64,7 @@ impl Variables {
 
     /// The value of a header; several of one name are joined, as the gateway does it already (ISAPI.md §3.1).
     fn joined(&self, variable: &[u8]) -> Found<'_> {
-        let mut values = self
-            .params
-            .iter()
-            .filter_map(|(name, value)| (name == variable).then_some(value));
+        let mut values = self.params.all(variable);
         let first = values.next()?;
         let separator: &[u8] = if variable == b"HTTP_COOKIE" {
             b"; "

@@ -1,6 +1,6 @@
 use fastcgi_protocol::{
-    EncodedPairs, Limits, PAIR_OVERHEAD, Params, ParamsDecoder, ParamsWriter, ProtocolError,
-    RecordType, encode_pair,
+    EncodedPairs, IndexedParams, Limits, PAIR_OVERHEAD, Params, ParamsDecoder, ParamsWriter,
+    ProtocolError, RecordType, encode_pair,
 };
 use proptest::prelude::*;
 
@@ -78,6 +78,18 @@ proptest! {
     fn any_bytes_do_no_harm(wire in bytes(3_000), sizes in sizes()) {
         // Decoded in pieces or as a whole, the result is the same.
         prop_assert_eq!(decode(&wire, &sizes), Params::parse(&wire));
+    }
+
+    #[test]
+    fn an_index_finds_the_first(names in prop::collection::vec("[A-C]{0,4}", 0..400), long in 0_usize..300, wanted in "[A-C]{0,4}") {
+        let value = vec![b'v'; long];
+        let pairs = names.iter().enumerate();
+        let params: Params = pairs.map(|(number, name)| (name, [&value[..], &number.to_be_bytes()].concat())).collect();
+        let indexed = IndexedParams::from(params.clone());
+        prop_assert_eq!(indexed.get(wanted.as_bytes()), params.get(wanted.as_bytes()));
+        let named = params.iter().filter(|(name, _)| *name == wanted.as_bytes());
+        prop_assert!(indexed.all(wanted.as_bytes()).eq(named.map(|(_, value)| value)));
+        prop_assert!(indexed.iter().eq(params.iter()));
     }
 
     #[test]
