@@ -95,6 +95,8 @@ struct State {
     body_read: bool,
     /// How the last child request ended; `None` while it runs.
     child: Option<ExecStatus>,
+    /// Its method is (RFC 9110 §9.2.2).
+    idempotent: bool,
     /// Some of the answer has been handed to the link.
     begun: bool,
     /// The extension has said that it is unhealthy.
@@ -177,7 +179,8 @@ impl Session {
         credit: Option<Credit>,
     ) -> Self {
         // Only the gateway gives credit.
-        let response = Response::new(variables.param("REQUEST_METHOD"), credit.is_some());
+        let method = variables.param("REQUEST_METHOD");
+        let response = Response::new(method, credit.is_some());
         let body_first = credit.is_none() && link.wants_body_first();
         let state = State {
             life: Life::default(),
@@ -187,7 +190,7 @@ impl Session {
             credit,
             body_first,
             overflows: false,
-            gathered: Vec::new(),
+            gathered: output::buffer(),
             sending: false,
             backlog: false,
             answer: Answer::Open,
@@ -197,6 +200,7 @@ impl Session {
             cancelled: false,
             body_read: false,
             child: Some(ExecStatus::default()),
+            idempotent: is_idempotent(method),
             begun: false,
             unhealthy: false,
             resumed: false,
@@ -225,13 +229,11 @@ impl Session {
         &self.variables
     }
 
-    /// Whether the gateway would run the request again if this process died: it has no body, its method is idempotent
-    /// (RFC 9110 §9.2.2), and nothing of its answer has been sent.
+    /// Whether the gateway would run the request again if this process died: it has no body, its method is idempotent,
+    /// and nothing of its answer has been sent.
     pub fn may_run_again(&self) -> bool {
         let state = self.lock();
-        is_idempotent(self.variables.param("REQUEST_METHOD"))
-            && !state.begun
-            && !state.body.has_begun()
+        state.idempotent && !state.begun && !state.body.has_begun()
     }
 
     /// The extension is about to be called: gives it the first part of the body and `cbTotalBytes`.

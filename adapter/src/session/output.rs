@@ -1,5 +1,6 @@
 //! How the output of a request reaches its link: gathered, in order, as credit allows.
 
+use std::cell::Cell;
 use std::sync::{Arc, MutexGuard};
 
 use isapi_abi::error::{ERROR_INVALID_PARAMETER, WSAECONNRESET};
@@ -304,7 +305,25 @@ impl Session {
             self.link.report(self.id, reason);
         }
         self.link.finish(self.id, &last, ending, &log);
+        if last.capacity() <= SPARE_KEPT {
+            last.clear();
+            // The thread may be ending.
+            let _ = SPARE.try_with(|spare| spare.set(last));
+        }
     }
+}
+
+/// Capacity of a spare buffer at most, bytes.
+const SPARE_KEPT: usize = 4 * 1024;
+
+thread_local! {
+    /// An empty buffer that an answer has left behind: mostly the same thread takes in the next request.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A buffer for output.
+pub(super) fn buffer() -> Vec<u8> {
+    SPARE.try_with(Cell::take).unwrap_or_default()
 }
 
 /// Whether a thread waits for credit.

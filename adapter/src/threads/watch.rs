@@ -22,6 +22,7 @@ impl Threads {
         let (mut ticked, mut looked) = (Instant::now(), Instant::now());
         let mut calm = 0;
         loop {
+            let now = Instant::now();
             let mut state = self.lock();
             let look = state.look(self.limit);
             for index in &look.held_up {
@@ -34,10 +35,9 @@ impl Threads {
                 (false, _) => (Watch::Rests, TICK),
             };
             state.watch = watch;
-            let tick = ticked.elapsed() >= TICK;
-            if tick {
+            if now - ticked >= TICK {
                 running.extend(state.running.iter().flatten().cloned());
-                ticked = Instant::now();
+                ticked = now;
             }
             if look.help > 0 || !state.unread.is_empty() {
                 self.wake(state, look.help);
@@ -47,9 +47,9 @@ impl Threads {
             for session in running.drain(..) {
                 session.tick();
             }
-            if looked.elapsed() >= LOOK {
+            if now - looked >= LOOK {
                 self.look_after_threads();
-                looked = Instant::now();
+                looked = now;
             }
             self.alarm.wait(rest);
         }
