@@ -6,7 +6,7 @@ use crate::{
     VERSION, encode_pair,
 };
 
-/// Content bytes in the records of a long stream: the largest number that needs no padding.
+/// The most content bytes in the records of a long stream: the largest number that needs no padding.
 const CHUNK: usize = 65_528;
 
 /// The most bytes of a reason, a log text or a value of the greeting that are sent.
@@ -32,7 +32,7 @@ pub fn record(out: &mut Vec<u8>, kind: RecordType, id: u16, content: &[u8]) {
 /// Appends bytes of a stream in as many records as they need. No bytes, no record: an empty one would end the stream.
 #[inline]
 pub fn stream(out: &mut Vec<u8>, kind: RecordType, id: u16, bytes: &[u8]) {
-    for chunk in bytes.chunks(CHUNK) {
+    for chunk in bytes.chunks(chunk_size(bytes.len())) {
         record(out, kind, id, chunk);
     }
 }
@@ -58,6 +58,13 @@ pub fn lengthen(out: &mut Vec<u8>, start: usize, bytes: &[u8]) -> bool {
     true
 }
 
+/// Content bytes in the records of so many bytes of a stream: about as many in each, or 64 KiB, which much is written in,
+/// would leave a few for a record of their own.
+fn chunk_size(bytes: usize) -> usize {
+    let records = bytes.div_ceil(CHUNK).max(1);
+    bytes.div_ceil(records).next_multiple_of(8).max(8)
+}
+
 /// What [`stream`] appends, for who writes the bytes from where they are: of each record its header, its content and its
 /// padding.
 pub fn stream_parts(
@@ -65,7 +72,7 @@ pub fn stream_parts(
     id: u16,
     bytes: &[u8],
 ) -> impl Iterator<Item = ([u8; HEADER_LEN], &[u8], &'static [u8])> {
-    bytes.chunks(CHUNK).map(move |chunk| {
+    bytes.chunks(chunk_size(bytes.len())).map(move |chunk| {
         let padding = &[0; 7][..padding_of(chunk.len()).into()];
         (header(kind, id, chunk.len()), chunk, padding)
     })

@@ -5,8 +5,8 @@ use fastcgi_protocol::{Header, Record, RecordType, parse};
 
 use crate::pool::exchange::SHARED;
 
-/// Bytes that one read may take: as many as a worker sends at once, with the headers of their records.
-const SPACE: usize = 64 * 1024 + 64;
+/// Bytes that one read may take: as many as a worker sends at once, with the headers of their records and the answer's head.
+const SPACE: usize = 65 * 1024;
 /// Space that is left in a buffer for another read.
 const LEAST: usize = 16 * 1024;
 
