@@ -20,6 +20,7 @@ use std::process::ExitStatus;
 use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::io::Errno;
 use rustix::io::retry_on_intr;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, waitpid,
 };
@@ -209,9 +210,17 @@ pub async fn connect(command: &mut Command, lanes: usize) -> io::Result<Vec<Unre
     Ok(ours)
 }
 
+/// Bytes that the system is asked to take of what waits in a connection for the other end: a window, or who sends would have
+/// to wait for each piece to be read. The system doubles it for what it needs itself.
+const SEND_BUFFER: usize = 256 * 1024;
+
 /// A connection: our end, which does not block, and the worker's.
 fn pair() -> io::Result<(Unregistered, OwnedFd)> {
     let (ours, theirs) = Unregistered::pair()?;
+    for end in [&ours, &theirs] {
+        // The system may allow less, which costs switches of threads and nothing else.
+        let _ = set_socket_send_buffer_size(end, SEND_BUFFER);
+    }
     ours.set_nonblocking(true)?;
     Ok((ours, theirs.into()))
 }
