@@ -30,6 +30,7 @@ impl Runtimes {
     /// # Errors
     /// When a runtime or thread cannot be created.
     pub fn start(count: usize, bind: bool) -> std::io::Result<Self> {
+        keep_freed_memory();
         let all: Arc<[usize]> = os::processors().into();
         let is_bound = bind && count > 1 && all.len() == count;
         let place = |index: usize| {
@@ -69,6 +70,13 @@ impl Runtimes {
 /// Which of the runtime threads this is; `None` on any other thread.
 pub fn current_index() -> Option<usize> {
     INDEX.get()
+}
+
+/// Has glibc keep free memory: twice as much in each of its arenas as the largest block that was freed. At first it gives all
+/// but 128 KiB back to the system, and the buffers of each long body would be new pages.
+fn keep_freed_memory() {
+    const FREED: usize = 2 * 1024 * 1024;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(FREED)));
 }
 
 /// Does something that starts a process: what is started takes over where the thread may run that starts it.
