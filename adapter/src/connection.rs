@@ -5,8 +5,9 @@ mod greeting;
 mod hub;
 mod link;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fastcgi_protocol::{
     Application, ByNumber, Event, Grant, Hello, Options, Params, ProtocolError, RecordBuffer,
@@ -69,6 +70,8 @@ pub struct Connection {
     transport: Arc<dyn Transport>,
     /// Whoever reads has it.
     incoming: Mutex<Incoming>,
+    /// Some of what was read last is what a thread has waited for.
+    left: AtomicBool,
     outgoing: Outgoing,
     /// When we have closed our side.
     closed: OnceLock<Instant>,
@@ -195,6 +198,7 @@ impl Connection {
             outgoing: Outgoing::new(Arc::clone(&transport)),
             transport,
             closed: OnceLock::new(),
+            left: AtomicBool::new(false),
             incoming: Mutex::new(Incoming {
                 buffer: RecordBuffer::new(),
                 replies: Vec::new(),
@@ -403,5 +407,13 @@ impl Source for Connection {
 
     fn release(&self) {
         self.outgoing.release();
+    }
+
+    fn wait(&self, limit: Duration) -> bool {
+        self.transport.wait_readable(Some(limit))
+    }
+
+    fn is_left(&self) -> bool {
+        self.left.swap(false, Ordering::Relaxed)
     }
 }

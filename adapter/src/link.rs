@@ -47,6 +47,14 @@ pub trait Link: Send + Sync {
     /// When the other end has gone.
     fn send(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone>;
 
+    /// The same, but may leave the bytes to be sent with the next ones: the caller sends them at once.
+    ///
+    /// # Errors
+    /// When the other end has gone.
+    fn send_with_next(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
+        self.send(id, stream, bytes)
+    }
+
     /// Ends one of the streams of a child request.
     fn end_stream(&self, _id: u16, _stream: Stream) {}
 
@@ -87,6 +95,22 @@ pub trait Link: Send + Sync {
     /// Has the completion threads call [`Session::advance`].
     fn resume(&self, session: Arc<Session>);
 
-    /// The calling thread is about to wait for credit, for the body or for another thread that does.
-    fn before_waiting(&self) {}
+    /// Whether nobody reads the connection but the calling thread: if it has to wait for credit, for the body or for another
+    /// thread that does, it is to [`Link::read_on`].
+    fn is_read_here(&self) -> bool {
+        false
+    }
+
+    /// The calling thread is about to wait for what another one reads. Returns whether that one may leave it the
+    /// connection.
+    fn expect(&self) -> bool {
+        false
+    }
+
+    /// Called by who reads the connection: what it has read is what a thread has waited for, which is left the connection.
+    fn leave(&self) {}
+
+    /// The calling thread reads the connection, until something has come or until that takes long: then another thread
+    /// reads. It must not hold what the requests of the connection need.
+    fn read_on(&self) {}
 }

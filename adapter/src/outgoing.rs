@@ -43,6 +43,14 @@ struct State {
     broken: bool,
 }
 
+impl State {
+    fn fill(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.pending.len();
+        fill(&mut self.pending);
+        self.appended += (self.pending.len() - before) as u64;
+    }
+}
+
 impl Outgoing {
     /// Sends over `transport`.
     pub fn new(transport: Arc<dyn Transport>) -> Self {
@@ -59,9 +67,7 @@ impl Outgoing {
     /// When the other end does not read any more.
     pub fn send(&self, wait: Wait, fill: impl FnOnce(&mut Vec<u8>)) -> Result<(), Gone> {
         let mut state = self.lock();
-        let before = state.pending.len();
-        fill(&mut state.pending);
-        state.appended += (state.pending.len() - before) as u64;
+        state.fill(fill);
         let mine = state.appended;
         if state.writing {
             while wait == Wait::Written && state.done < mine && !state.broken {
@@ -70,6 +76,16 @@ impl Outgoing {
         } else if wait != Wait::Held || !state.holding || state.pending.len() >= HELD {
             state = self.write_pending(state);
         }
+        if state.broken { Err(Gone) } else { Ok(()) }
+    }
+
+    /// Appends what `fill` writes, for the next [`Self::send`] of the caller, who must not wait before.
+    ///
+    /// # Errors
+    /// When the other end does not read any more.
+    pub fn append(&self, fill: impl FnOnce(&mut Vec<u8>)) -> Result<(), Gone> {
+        let mut state = self.lock();
+        state.fill(fill);
         if state.broken { Err(Gone) } else { Ok(()) }
     }
 
@@ -250,6 +266,15 @@ mod tests {
             .unwrap();
         outgoing.close();
         assert!(reader.join().unwrap() == expected);
+    }
+
+    #[test]
+    fn what_is_appended_leaves_with_the_next_bytes() {
+        let (outgoing, mut stream) = pair();
+        outgoing.append(|out| out.extend_from_slice(b"1")).unwrap();
+        assert_eq!(received(&mut stream), b"");
+        send(&outgoing, Wait::Written, b"2");
+        assert_eq!(received(&mut stream), b"12");
     }
 
     #[test]

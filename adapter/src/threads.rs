@@ -2,7 +2,8 @@
 //!
 //! To wake a thread costs more than most requests. So a thread that has read requests from a connection runs them itself,
 //! and meanwhile nobody reads there. If it is held up, the watch gives the connection to another thread, and what has not
-//! been run yet to all; a thread that is about to wait for what may come by its connection gives it away itself.
+//! been run yet to all. A thread that has to wait for what may come by its connection reads it meanwhile, and gives it away
+//! itself when that takes long.
 
 mod state;
 mod watch;
@@ -33,9 +34,19 @@ pub const MOST_SOURCES: usize = 256;
 /// Stack of a thread, bytes. At least 1 MB (ISAPI.md §7.3); only what is used takes memory.
 pub const STACK: usize = 2 * 1024 * 1024;
 
+/// How long a thread that waits for something reads its connection itself. Other threads of the extension may end its
+/// waiting, too, which it notices only then.
+pub const MOMENT: Duration = Duration::from_millis(10);
+
 thread_local! {
     /// When this thread has stopped reading which connection, to run what has come.
     static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
+
+    /// Whether this thread runs requests here, and so may read.
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+
+    /// Whether it has waited for what another thread has read, which may have left it the connection.
+    static MAY_INHERIT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A connection that brings requests.
@@ -50,6 +61,18 @@ pub trait Source: Send + Sync {
 
     /// Sends what was held back.
     fn release(&self);
+
+    /// Waits until there is something to read, but no longer than `limit`. Returns whether there is; `false` also where
+    /// that cannot be told.
+    fn wait(&self, _limit: Duration) -> bool {
+        false
+    }
+
+    /// Whether the last read has brought what one of the threads has waited for, not long: that one is to read from now
+    /// on, or two threads would have to wake each time.
+    fn is_left(&self) -> bool {
+        false
+    }
 }
 
 /// A pool of threads that grows with need.
@@ -134,16 +157,66 @@ impl Threads {
         }
     }
 
-    /// The calling thread is about to wait for something that may come by the connection that it reads.
-    pub fn before_waiting(self: &Arc<Self>) {
+    /// Whether the calling thread has stopped reading a connection, which nobody else reads as far as it knows, or has
+    /// been left `own`.
+    pub fn has_connection(&self, own: &dyn Source) -> bool {
+        if TURN.get().is_none() && MAY_INHERIT.take() {
+            let mut state = self.lock();
+            let turn = state.inherit(own);
+            if let Some(turn) = turn {
+                self.bind_reader(&mut state, turn.station());
+            }
+            TURN.set(turn);
+        }
+        TURN.get().is_some()
+    }
+
+    /// The calling thread is about to wait for what another one reads. Returns whether that one may leave it the
+    /// connection.
+    pub fn expect(&self) -> bool {
+        MAY_INHERIT.set(IS_OURS.get());
+        IS_OURS.get()
+    }
+
+    /// The calling thread has to wait for something that may come by `own`. If that is the connection that it reads, it
+    /// does that meanwhile; requests that come are for others. When nothing comes, another thread reads from then on.
+    pub fn read_on(self: &Arc<Self>, own: &dyn Source) {
         let Some(turn) = TURN.take() else {
             return;
         };
         let mut state = self.lock();
-        if state.hand_over(turn) {
+        let Some(source) = state.source(turn) else {
+            return;
+        };
+        if !std::ptr::addr_eq(Arc::as_ptr(&source), own) {
+            state.hand_over(turn);
             self.release_reader(&mut state, turn.station());
-            self.wake(state, 1);
+            return self.wake(state, 1);
         }
+        state.come_back(turn);
+        match state.waiting.is_empty() {
+            true => drop(state),
+            false => self.wake(state, 1),
+        }
+        source.release();
+        let mut ready = Vec::new();
+        if !source.wait(MOMENT) {
+            let mut state = self.lock();
+            self.release_reader(&mut state, turn.station());
+            state.unread.push_back(turn.station());
+            return self.wake(state, 1);
+        }
+        let open = source.read(&mut ready);
+        // It is not left: it stays here.
+        source.is_left();
+        let mut state = self.lock();
+        state.waiting.extend(ready);
+        if open {
+            TURN.set(Some(state.leave(turn.station(), &mut Vec::new())));
+        } else {
+            self.release_reader(&mut state, turn.station());
+        }
+        self.wake(state, usize::MAX);
     }
 
     /// Waits until no request is waiting, running or pending. Returns whether that came true in time.
@@ -229,12 +302,19 @@ impl Threads {
     fn run(&self, number: usize) {
         os::prepare_thread();
         crash::watch_thread(number);
+        IS_OURS.set(true);
         let mut state = self.lock();
         loop {
             state = if let Some(index) = state.unread.pop_front() {
                 self.attend(number, index, state)
             } else if let Some(session) = state.next(self.limit) {
-                self.execute(number, session, state)
+                state = self.execute(number, session, state);
+                match TURN.take() {
+                    Some(turn) if state.come_back(turn) => {
+                        self.attend(number, turn.station(), state)
+                    }
+                    _ => state,
+                }
             } else {
                 state.idle += 1;
                 let mut state = self.work.wait(state);
@@ -248,16 +328,17 @@ impl Threads {
     fn attend<'a>(
         &'a self,
         number: usize,
-        index: usize,
+        mut index: usize,
         mut state: MutexGuard<'a, State>,
     ) -> MutexGuard<'a, State> {
         self.bind_reader(&mut state, index);
-        let source = Arc::clone(&state.stations[index].source);
         let mut ready = Vec::new();
         loop {
+            let source = Arc::clone(&state.stations[index].source);
             drop(state);
             source.release();
             let open = source.read(&mut ready);
+            let left = source.is_left();
             if open && !ready.is_empty() {
                 source.hold();
             }
@@ -266,18 +347,25 @@ impl Threads {
                 self.release_reader(&mut state, index);
                 return state;
             }
+            if ready.is_empty() && left {
+                state.leave_to_heir(index);
+                self.release_reader(&mut state, index);
+                self.rouse(&mut state);
+                return state;
+            }
             if ready.is_empty() {
                 continue;
             }
             let turn = state.leave(index, &mut ready);
             self.rouse(&mut state);
             TURN.set(Some(turn));
-            while let Some(session) = state.next_in(turn, self.limit) {
+            while let Some(session) = TURN.get().and_then(|turn| state.next_in(turn, self.limit)) {
                 state = self.execute(number, session, state);
             }
-            TURN.set(None);
-            if !state.come_back(turn) {
-                return state;
+            // By now it may be another connection.
+            match TURN.take() {
+                Some(turn) if state.come_back(turn) => index = turn.station(),
+                _ => return state,
             }
             self.calm(&mut state);
         }
@@ -318,6 +406,8 @@ impl Threads {
         );
         ecb::call(&self.extension, &session);
         crash::request_ends(number);
+        // It may be left to this thread still.
+        session.is_read_here();
         drop(session);
         let mut state = self.lock();
         state.running[number] = None;

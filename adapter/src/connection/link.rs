@@ -1,6 +1,7 @@
 //! What requests send by their connection, as records.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use fastcgi_protocol::{Params, ProtocolStatus, RecordType, encode};
 
@@ -27,6 +28,11 @@ impl Link for Connection {
     fn send(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
         self.outgoing
             .send_stream(self.patience(), stream.into(), id, bytes)
+    }
+
+    fn send_with_next(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
+        self.outgoing
+            .append(|out| encode::stream(out, stream.into(), id, bytes))
     }
 
     fn end_stream(&self, id: u16, stream: Stream) {
@@ -137,7 +143,20 @@ impl Link for Connection {
         self.threads.resume(session);
     }
 
-    fn before_waiting(&self) {
-        self.threads.before_waiting();
+    fn is_read_here(&self) -> bool {
+        self.threads.has_connection(self)
+    }
+
+    fn expect(&self) -> bool {
+        self.threads.expect()
+    }
+
+    fn leave(&self) {
+        // Elsewhere who is left it could not wait here for a limited time.
+        self.left.store(cfg!(unix), Ordering::Relaxed);
+    }
+
+    fn read_on(&self) {
+        self.threads.read_on(self);
     }
 }

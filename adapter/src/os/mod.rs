@@ -14,6 +14,7 @@ mod unix;
 mod windows;
 
 use std::io::{self, IoSlice, Write};
+use std::time::Duration;
 
 // Only 64-bit Windows has extensions that count on an address that fits into 32 bits, and memory where it does not.
 #[cfg(not(all(windows, target_pointer_width = "64")))]
@@ -28,6 +29,14 @@ pub use tcp::CLOSE_GRACE;
 pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
+
+/// Has glibc keep free memory: twice as much in each of its arenas as the largest block that was freed. At first it gives
+/// all but a little back to the system, and what is allocated for each long body would be new pages. To be called when all
+/// large buffers that stay are there: those that come later are filled with zeros, and so in memory as a whole.
+pub fn keep_freed_memory() {
+    const FREED: usize = 4 * 1024 * 1024;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(FREED)));
+}
 
 /// Reads again what a signal has interrupted: an extension may have installed a handler without `SA_RESTART`.
 ///
@@ -54,8 +63,18 @@ pub trait Transport: Send + Sync {
     /// When the connection broke.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Waits until there is something to read or the end has come; where that cannot be told, not at all.
-    fn wait_readable(&self) {}
+    /// Waits until there is something to read or the end has come, no longer than `limit`. Returns whether that came true;
+    /// where it cannot be told, `false` at once.
+    #[cfg(unix)]
+    fn wait_readable(&self, limit: Option<Duration>) -> bool {
+        wait_readable(self.input(), limit)
+    }
+
+    /// As above: it cannot be told.
+    #[cfg(windows)]
+    fn wait_readable(&self, _limit: Option<Duration>) -> bool {
+        false
+    }
 
     /// Writes all bytes.
     ///

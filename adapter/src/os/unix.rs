@@ -16,6 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use isapi_abi::types::HANDLE;
 use libloading::Library;
@@ -220,12 +221,6 @@ impl Transport for Streams {
         (&self.input).read(buffer)
     }
 
-    fn wait_readable(&self) {
-        let mut polled = [PollFd::new(&self.input, PollFlags::IN)];
-        // Any other error shows when it is read.
-        while poll(&mut polled, None) == Err(rustix::io::Errno::INTR) {}
-    }
-
     fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         (&self.output).write_all(bytes)
     }
@@ -270,6 +265,18 @@ impl Transport for UnixStream {
         let _ = self
             .set_read_timeout(Some(tcp::CLOSE_GRACE))
             .and_then(|()| self.shutdown(Shutdown::Write));
+    }
+}
+
+pub(super) fn wait_readable(input: BorrowedFd<'_>, limit: Option<Duration>) -> bool {
+    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+    let mut polled = [PollFd::new(&input, PollFlags::IN)];
+    loop {
+        match poll(&mut polled, limit.as_ref()) {
+            Err(rustix::io::Errno::INTR) => {}
+            // Any other error shows when it is read.
+            result => return result != Ok(0),
+        }
     }
 }
 

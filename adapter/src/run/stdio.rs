@@ -22,7 +22,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
         further.push(os::inherited_socket(*number).map_err(system(format!("--fd {number}")))?);
     }
     // The gateway greets when this process is in its control group: before that, no code of the extension runs.
-    first.wait_readable();
+    first.wait_readable(None);
     let threads = match start(options) {
         Ok(threads) => threads,
         Err(error) => {
@@ -41,6 +41,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
                 .map_err(system("cannot start threads"))?,
         );
     }
+    os::keep_freed_memory();
     for connection in connections {
         connection.wait()?;
     }

@@ -6,6 +6,7 @@ use fastcgi_protocol::{ExecStatus, ProtocolError};
 
 use super::{Answer, Session, State};
 use crate::life::Event;
+use crate::threads::MOMENT;
 
 impl Session {
     /// Bytes of the body have come. Returns whether the extension can be called now for the first time.
@@ -22,7 +23,7 @@ impl Session {
         } else {
             0
         };
-        self.changed.ring();
+        self.tell_of_news(&mut state);
         let ready = state.becomes_ready();
         let state = self.consumed(state, bytes.len() - kept);
         self.wake(state);
@@ -33,7 +34,7 @@ impl Session {
     pub fn end_body(self: &Arc<Self>) -> bool {
         let mut state = self.lock();
         state.body.end();
-        self.changed.ring();
+        self.tell_of_news(&mut state);
         let ready = state.becomes_ready();
         self.wake(state);
         ready
@@ -66,7 +67,7 @@ impl Session {
         if let Some(credit) = &mut state.credit {
             credit.stdout.add(bytes)?;
         }
-        self.changed.ring();
+        self.tell_of_news(&mut state);
         self.wake(state);
         Ok(())
     }
@@ -75,7 +76,7 @@ impl Session {
     pub fn child_over(self: &Arc<Self>, status: ExecStatus) {
         let mut state = self.lock();
         state.child.get_or_insert(status);
-        self.changed.ring();
+        self.tell_of_news(&mut state);
         self.wake(state);
     }
 
@@ -85,7 +86,7 @@ impl Session {
         let mut state = self.lock();
         state.gone = true;
         state.body.cut();
-        self.changed.ring();
+        self.tell_of_news(&mut state);
         let ready = state.becomes_ready();
         self.wake(state);
         ready
@@ -104,5 +105,14 @@ impl Session {
         drop(state);
         self.link.report(self.id, reason);
         self.link.finish(self.id, &last, ending, &[]);
+    }
+
+    /// What came by the connection may be what threads have waited for.
+    fn tell_of_news(&self, state: &mut State) {
+        let since = state.expected.take();
+        if since.is_some_and(|since| since.elapsed() < MOMENT) {
+            self.link.leave();
+        }
+        self.changed.ring();
     }
 }

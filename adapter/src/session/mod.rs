@@ -11,7 +11,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastcgi_protocol::{ExecStatus, Grant, Window, is_idempotent};
 use isapi_abi::error::{ERROR_INVALID_PARAMETER, ERROR_SEM_TIMEOUT, WSAECONNRESET};
@@ -111,6 +111,8 @@ struct State {
     unbuffered: bool,
     /// Gathered output was already there at the last tick.
     stale: bool,
+    /// Since when a thread waits for what another one reads, which may then leave it the connection.
+    expected: Option<Instant>,
     log: Vec<u8>,
 }
 
@@ -208,6 +210,7 @@ impl Session {
             closed: false,
             unbuffered: false,
             stale: false,
+            expected: None,
             log: Vec::new(),
         };
         Self {
@@ -271,10 +274,12 @@ impl Session {
                 }
                 Read::End => break,
                 Read::Wait if !state.life.is_open() => return Err(Win32(ERROR_INVALID_PARAMETER)),
+                Read::Wait if self.link.is_read_here() => state = self.read_on(state),
                 Read::Wait => {
-                    self.link.before_waiting();
+                    self.expect(&mut state);
                     let (next, timed_out) = self.changed.wait_timeout(state, READ_TIMEOUT);
                     state = next;
+                    state.expected = None;
                     if timed_out && !state.body.has_news() {
                         return if filled > 0 {
                             Ok(filled)
@@ -410,6 +415,34 @@ impl Session {
             state = self.lock();
         }
         state
+    }
+
+    /// Waits for what the front or another thread does, or by chance less long.
+    fn wait<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        if self.link.is_read_here() {
+            return self.read_on(state);
+        }
+        self.expect(&mut state);
+        state = self.changed.wait(state);
+        state.expected = None;
+        state
+    }
+
+    /// The calling thread is about to wait for what another one reads.
+    fn expect(&self, state: &mut State) {
+        state.expected = self.link.expect().then(Instant::now);
+    }
+
+    /// Whether the calling thread has the connection, and has to read it.
+    pub fn is_read_here(&self) -> bool {
+        self.link.is_read_here()
+    }
+
+    /// Reads the connection, since nobody else does.
+    fn read_on<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        drop(state);
+        self.link.read_on();
+        self.lock()
     }
 
     /// The state, if the extension may still use the request.

@@ -105,8 +105,7 @@ impl Session {
         let sends = !matches!(work, Work::Receive(_));
         if sends {
             while state.sending && !state.life.has_operation() {
-                self.link.before_waiting();
-                state = self.changed.wait(state);
+                state = self.wait(state);
             }
         }
         if !state.life.may_start() {
@@ -193,8 +192,7 @@ impl Session {
                 }
             }
             if state.sending {
-                self.link.before_waiting();
-                state = self.changed.wait(state);
+                state = self.wait(state);
             }
         }
         state

@@ -7,7 +7,7 @@ use isapi_abi::error::{ERROR_INVALID_PARAMETER, WSAECONNRESET};
 use isapi_abi::status::HSE_STATUS_SUCCESS;
 
 use super::{Answer, End, GATHER, HELD_BACK, Last, Session, State, Win32};
-use crate::link::Stream;
+use crate::link::{Gone, Link, Stream};
 use crate::response::{Ending, Refused, Response};
 
 impl State {
@@ -180,6 +180,14 @@ impl Session {
         state.overflows = true;
         state.sending = true;
         let mut gathered = std::mem::take(&mut state.gathered);
+        // What has room with it leaves in the same write.
+        let first = gathered.len();
+        if first > 0 && !more.is_empty() && !state.gone && state.room() > first {
+            state = self.pass(state, first, |link, id| {
+                link.send_with_next(id, Stream::Stdout, &gathered)
+            });
+            gathered.clear();
+        }
         for part in [&gathered[..], more] {
             state = self
                 .hand_over(state, Stream::Stdout, part, Patience::Wait)
@@ -234,24 +242,34 @@ impl Session {
             let allowed = state.room().min(left.len());
             match (allowed, patience) {
                 (0, Patience::None) => break,
-                (0, Patience::Wait) => {
-                    self.link.before_waiting();
-                    state = self.changed.wait(state);
-                }
+                (0, Patience::Wait) => state = self.wait(state),
                 _ => {
-                    if let Some(credit) = &mut state.credit {
-                        credit.stdout.take(allowed);
-                    }
-                    (state.begun, state.body_first) = (true, false);
-                    drop(state);
-                    let result = self.link.send(self.id, stream, &left[..allowed]);
-                    state = self.lock();
-                    state.gone |= result.is_err();
+                    state = self.pass(state, allowed, |link, id| {
+                        link.send(id, stream, &left[..allowed])
+                    });
                     done += allowed;
                 }
             }
         }
         (state, done)
+    }
+
+    /// Has `send` hand so many bytes to the link, which credit allows.
+    fn pass<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        count: usize,
+        send: impl FnOnce(&dyn Link, u16) -> Result<(), Gone>,
+    ) -> MutexGuard<'a, State> {
+        if let Some(credit) = &mut state.credit {
+            credit.stdout.take(count);
+        }
+        (state.begun, state.body_first) = (true, false);
+        drop(state);
+        let result = send(&*self.link, self.id);
+        state = self.lock();
+        state.gone |= result.is_err();
+        state
     }
 
     /// Lets others send. If the answer has ended and nothing of it is left, tells the link.

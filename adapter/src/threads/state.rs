@@ -48,6 +48,8 @@ pub(super) struct Station {
     batch: VecDeque<Arc<Session>>,
     /// Its reader is busy with that.
     away: bool,
+    /// Its reader has left it to a thread that has waited for something, and has not taken it yet.
+    left: bool,
     /// How often a reader went to work, or lost the connection to another thread.
     turns: u64,
     /// What that was at the watch's last look.
@@ -101,21 +103,45 @@ impl State {
             bound: None,
             batch: VecDeque::new(),
             away: false,
+            left: false,
             turns: 0,
             seen: 0,
         });
+    }
+
+    /// The connection whose reader went to work then, if that reader still has it.
+    pub(super) fn source(&self, turn: Turn) -> Option<Arc<dyn Source>> {
+        self.lasts(turn)
+            .then(|| Arc::clone(&self.stations[turn.station].source))
     }
 
     /// The reader of a connection goes to work at what it has brought.
     pub(super) fn leave(&mut self, index: usize, ready: &mut Vec<Arc<Session>>) -> Turn {
         let station = &mut self.stations[index];
         station.batch.extend(ready.drain(..));
-        station.away = true;
+        (station.away, station.left) = (true, false);
         station.turns += 1;
         Turn {
             station: index,
             number: station.turns,
         }
+    }
+
+    /// The reader of a connection leaves it to a thread that it has woken.
+    pub(super) fn leave_to_heir(&mut self, index: usize) {
+        self.leave(index, &mut Vec::new());
+        self.stations[index].left = true;
+    }
+
+    /// The connection, if it has been left, and no other thread reads it by now.
+    pub(super) fn inherit(&mut self, own: &dyn Source) -> Option<Turn> {
+        let mut stations = self.stations.iter_mut().enumerate();
+        let (index, station) =
+            stations.find(|(_, station)| std::ptr::addr_eq(Arc::as_ptr(&station.source), own))?;
+        std::mem::take(&mut station.left).then_some(Turn {
+            station: index,
+            number: station.turns,
+        })
     }
 
     /// A request for the reader of a connection: of those that it has brought, or else of those that anyone may take.
@@ -155,7 +181,7 @@ impl State {
             return false;
         }
         let station = &mut self.stations[turn.station];
-        station.away = false;
+        (station.away, station.left) = (false, false);
         station.turns += 1;
         self.waiting.append(&mut station.batch);
         self.unread.push_back(turn.station);

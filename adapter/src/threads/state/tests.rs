@@ -106,6 +106,26 @@ fn who_moves_on_keeps_the_connection() {
 }
 
 #[test]
+fn a_connection_is_left_to_one_that_has_waited_for_it() {
+    let (mut state, source) = (State::default(), Arc::new(Nothing));
+    state.add_source(Arc::new(Nothing), None);
+    state.add_source(Arc::clone(&source) as _, None);
+    state.unread.clear();
+    assert_eq!(state.inherit(&*source), None);
+    state.leave_to_heir(1);
+    assert_eq!(state.inherit(&Nothing), None);
+    let turn = state.inherit(&*source).unwrap();
+    assert_eq!(turn.station(), 1);
+    assert_eq!(state.inherit(&*source), None, "it is taken");
+    assert!(state.source(turn).is_some() && state.come_back(turn));
+    state.leave_to_heir(1);
+    state.look(LIMIT);
+    state.look(LIMIT);
+    assert_eq!(state.unread, [1], "nobody has come for it");
+    assert_eq!(state.inherit(&*source), None);
+}
+
+#[test]
 fn the_watch_is_spared_where_requests_are_rare() {
     const PATIENCE: Duration = Duration::from_micros(200);
     let mut state = read_by_one();
