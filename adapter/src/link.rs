@@ -1,6 +1,7 @@
 //! What a request needs from the connection that it came on, whether records or CGI streams.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fastcgi_protocol::RecordType;
 
@@ -110,7 +111,7 @@ pub trait Link: Send + Sync {
     /// Called by who reads the connection: what it has read is what a thread has waited for, which is left the connection.
     fn leave(&self) {}
 
-    /// The calling thread reads the connection, until something has come or until that takes long: then another thread
-    /// reads. It must not hold what the requests of the connection need.
-    fn read_on(&self) {}
+    /// The calling thread reads the connection until something has come. If that takes longer than `patience`, or is a new
+    /// request, another thread reads from then on. The caller must not hold what the requests of the connection need.
+    fn read_on(&self, _patience: Duration) {}
 }

@@ -179,8 +179,9 @@ impl Threads {
     }
 
     /// The calling thread has to wait for something that may come by `own`. If that is the connection that it reads, it
-    /// does that meanwhile; requests that come are for others. When nothing comes, another thread reads from then on.
-    pub fn read_on(self: &Arc<Self>, own: &dyn Source) {
+    /// does that meanwhile. When nothing comes within `patience`, or a request for others, another thread reads from then
+    /// on.
+    pub fn read_on(self: &Arc<Self>, own: &dyn Source, patience: Duration) {
         let Some(turn) = TURN.take() else {
             return;
         };
@@ -200,7 +201,7 @@ impl Threads {
         }
         source.release();
         let mut ready = Vec::new();
-        if !source.wait(MOMENT) {
+        if patience.is_zero() || !source.wait(patience) {
             let mut state = self.lock();
             self.release_reader(&mut state, turn.station());
             state.unread.push_back(turn.station());
@@ -210,11 +211,14 @@ impl Threads {
         // It is not left: it stays here.
         source.is_left();
         let mut state = self.lock();
+        if open && ready.is_empty() {
+            TURN.set(Some(state.leave(turn.station(), &mut ready)));
+            return self.wake(state, 0);
+        }
+        self.release_reader(&mut state, turn.station());
         state.waiting.extend(ready);
         if open {
-            TURN.set(Some(state.leave(turn.station(), &mut Vec::new())));
-        } else {
-            self.release_reader(&mut state, turn.station());
+            state.unread.push_back(turn.station());
         }
         self.wake(state, usize::MAX);
     }

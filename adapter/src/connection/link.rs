@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use fastcgi_protocol::{Params, ProtocolStatus, RecordType, encode};
 
@@ -156,7 +157,7 @@ impl Link for Connection {
         self.left.store(cfg!(unix), Ordering::Relaxed);
     }
 
-    fn read_on(&self) {
-        self.threads.read_on(self);
+    fn read_on(&self, patience: Duration) {
+        self.threads.read_on(self, patience);
     }
 }

@@ -109,6 +109,7 @@ impl Session {
 
     /// What came by the connection may be what threads have waited for.
     fn tell_of_news(&self, state: &mut State) {
+        state.reading = None;
         let since = state.expected.take();
         if since.is_some_and(|since| since.elapsed() < MOMENT) {
             self.link.leave();

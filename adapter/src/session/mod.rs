@@ -21,6 +21,7 @@ use crate::body::{Body, Read};
 use crate::life::{Action, Event, Life};
 use crate::link::Link;
 use crate::response::{Ending, Refused, Response};
+use crate::threads::MOMENT;
 use crate::trace;
 use crate::variables::Variables;
 
@@ -111,6 +112,8 @@ struct State {
     unbuffered: bool,
     /// Gathered output was already there at the last tick.
     stale: bool,
+    /// Since when nothing has come for the request, while a thread that waits for it reads the connection.
+    reading: Option<Instant>,
     /// Since when a thread waits for what another one reads, which may then leave it the connection.
     expected: Option<Instant>,
     log: Vec<u8>,
@@ -210,6 +213,7 @@ impl Session {
             closed: false,
             unbuffered: false,
             stale: false,
+            reading: None,
             expected: None,
             log: Vec::new(),
         };
@@ -438,10 +442,11 @@ impl Session {
         self.link.is_read_here()
     }
 
-    /// Reads the connection, since nobody else does.
-    fn read_on<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    /// Reads the connection, since nobody else does: for a moment in which nothing comes for this request.
+    fn read_on<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let since = *state.reading.get_or_insert_with(Instant::now);
         drop(state);
-        self.link.read_on();
+        self.link.read_on(MOMENT.saturating_sub(since.elapsed()));
         self.lock()
     }
 

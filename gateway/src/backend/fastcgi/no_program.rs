@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::bail;
-use tokio::runtime::Handle;
 
 use crate::config::{self, Endpoint};
 use crate::error::Error;
@@ -34,7 +33,7 @@ impl Socket {
 
 impl Program {
     /// Starts nothing.
-    pub fn start(_: &config::Pool, _: &Path, _: &[String], socket: Socket, _: &Handle) -> Self {
+    pub fn start(_: &config::Pool, _: &Path, _: &[String], socket: Socket) -> Self {
         match socket.0 {}
     }
 
