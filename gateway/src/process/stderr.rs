@@ -5,11 +5,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 /// Longer lines are broken here, bytes.
 const LINE_LIMIT: usize = 4096;
 
-/// Logs everything that comes, until its end.
-pub async fn log(stderr: impl AsyncRead + Unpin, pool: String, pid: u32) {
-    Log::new(stderr, pool, pid).go_on().await;
-}
-
 /// What somebody says, on its way to the log.
 pub struct Log<S> {
     /// `None` after its end.

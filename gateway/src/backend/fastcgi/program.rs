@@ -298,7 +298,8 @@ impl Plan {
         let (pool, pid) = (self.pool.name.clone(), leader.pid());
         if let Some(stream) = stream {
             // Ends with the last process that holds it.
-            tokio::spawn(stderr::log(stream, pool, pid));
+            let mut log = stderr::Log::new(stream, pool, pid);
+            tokio::spawn(async move { log.go_on().await });
         }
         Ok(leader)
     }

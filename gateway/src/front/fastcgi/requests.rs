@@ -181,7 +181,7 @@ impl Requests {
             Open::Head(since) | Open::Undecided(since, _) => Some(*since),
             Open::Running(_) => None,
         };
-        self.open.iter().filter_map(|(_, open)| since(open)).min()
+        self.open.values().filter_map(since).min()
     }
 
     /// Goes on with requests that have waited since that time: whether they have a body is found out by those who read
@@ -305,7 +305,7 @@ impl Requests {
             stdin.push(data);
         }
         if !self.traffic.has_room() {
-            let stdins = self.open.iter().filter_map(|(_, open)| open.stdin());
+            let stdins = self.open.values().filter_map(Open::stdin);
             stdins.for_each(Stdin::filled);
         }
     }
