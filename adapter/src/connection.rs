@@ -130,8 +130,8 @@ pub fn serve(
 }
 
 impl Connection {
-    /// Has a connection of the gateway served by the threads; what comes is read on that processor. The requests that are still running at its end learn that
-    /// their client has gone.
+    /// Has a connection of the gateway served by the threads; what comes is read on that processor. The requests that are
+    /// still running at its end learn that their client has gone.
     ///
     /// # Errors
     /// When there is no thread for it.
