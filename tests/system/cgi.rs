@@ -223,17 +223,19 @@ fn a_program_that_does_not_read_its_body_answers_all_the_same() {
     gateway.stop();
 }
 
+/// Whether a process starts CGI programs for the gateway.
+pub fn is_starter(pid: u32) -> bool {
+    let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    arguments.ends_with(b"\0--start-programs\0")
+}
+
 /// The processes that start programs for a gateway without workers.
 fn starters(gateway: &Gateway) -> Vec<u32> {
-    let starts = |pid: &u32| {
-        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        arguments.ends_with(b"\0--start-programs\0")
-    };
     let processes = gateway.processes();
     processes
         .into_iter()
         .map(|process| process.pid)
-        .filter(starts)
+        .filter(|pid| is_starter(*pid))
         .collect()
 }
 
