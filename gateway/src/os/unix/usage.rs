@@ -67,23 +67,31 @@ fn private_of(status: &str) -> Option<u64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::io::Read as _;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Command, Stdio};
+
+    use rustix::process::{Pid, Signal, kill_process_group};
+
     use super::*;
 
     #[test]
     fn counts_what_is_touched_in_the_whole_group() {
-        let group = rustix::process::getpgrp()
-            .as_raw_nonzero()
-            .get()
-            .cast_unsigned();
-        let before = usage(&[group, u32::MAX]);
-        let memory = vec![1_u8; 64 << 20];
-        let after = usage(&[group, u32::MAX]);
-        drop(std::hint::black_box(memory));
-        assert!(
-            after[0].memory > before[0].memory + (32 << 20),
-            "{before:?} {after:?}"
-        );
-        assert_eq!(after[1], Usage::default());
+        // The last one holds everything, and waits for who reads it.
+        let mut leader = Command::new("sh")
+            .args(["-c", "head -c 67108864 /dev/zero | tail -c 67108864"])
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = leader.stdout.as_mut().unwrap();
+        output.read_exact(&mut [0]).unwrap();
+        let found = usage(&[leader.id(), u32::MAX]);
+        let group = Pid::from_raw(leader.id().cast_signed()).unwrap();
+        kill_process_group(group, Signal::KILL).unwrap();
+        leader.wait().unwrap();
+        assert!(found[0].memory > 64 << 20, "{found:?}");
+        assert_eq!(found[1], Usage::default());
     }
 
     #[test]
