@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use tokio::net::UnixStream;
-use tokio::runtime::Handle;
 
 use super::{FastCgi, connection};
 use crate::backend::files::Files;
@@ -37,7 +36,7 @@ impl Front {
                 return Err(anyhow!("{name} is no FastCGI application"));
             };
             let located = fastcgi::Located::prepare(&settings.application)?;
-            let started = fastcgi::FastCgi::start(pool, settings, located, &Handle::current());
+            let started = fastcgi::FastCgi::start(pool, settings, located);
             backends.insert(name, Arc::new(Backend::FastCgi(Box::new(started))));
         }
         let sites = Sites::new(&config, |name| Arc::clone(&backends[&name.to_owned()]));
