@@ -1,10 +1,10 @@
 //! Starts CGI programs for the gateway: orders come on standard input, a socket, and answers go to standard output in the
-//! same sequence: the number of the process, then the error for which it is not the program, or zero for either. Two zeros come first, when
-//! it is ready.
+//! same sequence: the number of the process, then the error for which it is not the program, or zero for either. Two zeros
+//! come first, when it is ready.
 //!
 //! The gateway is the parent of these programs. It leaves their start to a process of its own because this is small, has
 //! one thread and no handlers of signals: to start a program takes it half the gateway's time, during which nobody else
-//! has to wait. It also stays on no processor in particular, as threads of the gateway may do.
+//! has to wait. Nor is it bound to a processor, as the gateway's threads are.
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;

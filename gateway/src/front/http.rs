@@ -220,13 +220,31 @@ impl Asked {
         condition: &Arc<Condition>,
         table: &Table,
     ) -> Self {
-        let version = request.version();
-        let head_only = *request.method() == Method::HEAD;
+        let (mut parts, body) = request.into_parts();
+        let version = parts.version;
+        let head_only = parts.method == Method::HEAD;
+        let has_own_connection = version < Version::HTTP_2;
+        let body = if body.is_end_stream() {
+            condition.waits.store(has_own_connection, Ordering::Relaxed);
+            body::empty()
+        } else {
+            let condition = has_own_connection.then(|| Arc::clone(condition));
+            Upload::new(body, condition).boxed_unsync()
+        };
+        let source = match request_head(&mut parts, connection) {
+            Ok(head) if head.uri.path() == "*" => Source::Here(server_options()),
+            Ok(head) => Source::Origin(Arc::new(Origin::new(head, table.current())), body),
+            Err(error) => {
+                let Parts { method, uri, .. } = &parts;
+                tracing::info!(label = error.outcome().label, %method, %uri, "{error}");
+                Source::Here(error.page(method))
+            }
+        };
         Self {
             version,
             head_only,
             condition: Arc::clone(condition),
-            source: Source::new(request, connection, condition, table),
+            source,
         }
     }
 
@@ -259,36 +277,8 @@ impl Asked {
     }
 }
 
-impl Source {
-    fn new(
-        request: http::Request<Incoming>,
-        connection: Connection,
-        condition: &Arc<Condition>,
-        table: &Table,
-    ) -> Self {
-        let (mut parts, body) = request.into_parts();
-        let body = if body.is_end_stream() {
-            condition
-                .waits
-                .store(parts.version < Version::HTTP_2, Ordering::Relaxed);
-            body::empty()
-        } else {
-            let condition = (parts.version < Version::HTTP_2).then(|| Arc::clone(condition));
-            Upload::new(body, condition).boxed_unsync()
-        };
-        match request_head(&mut parts, connection) {
-            Ok(head) if head.uri.path() == "*" => Self::Here(server_options()),
-            Ok(head) => Self::Origin(Arc::new(Origin::new(head, table.current())), body),
-            Err(error) => {
-                let Parts { method, uri, .. } = &parts;
-                tracing::info!(label = error.outcome().label, %method, %uri, "{error}");
-                Self::Here(error.page(method))
-            }
-        }
-    }
-}
-
-/// The head of a request as the middle wants it: target in origin form, the host in `Host`. What is refused is left as it is.
+/// The head of a request as the middle wants it: target in origin form, the host in `Host`. What is refused is left as it
+/// is.
 fn request_head(parts: &mut Parts, connection: Connection) -> Result<RequestHead, Error> {
     if parts.method == Method::CONNECT {
         // This is no proxy.

@@ -14,12 +14,13 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fastcgi_protocol::EncodedPairs;
+
 use crate::backend::Backend;
 use crate::config::{self, Config, ErrorCode, ErrorPages, PoolKind};
 use crate::error::{Error, Missing};
 use crate::request::RequestHead;
 pub use directories::Directories;
-use fastcgi_protocol::EncodedPairs;
 use host::Hosts;
 pub use warmup::Warmup;
 

@@ -228,7 +228,8 @@ struct Digits {
 impl Digits {
     fn push(&mut self, byte: u8) {
         self.length += 1;
-        self.bytes[16 - self.length] = byte;
+        let place = self.bytes.len() - self.length;
+        self.bytes[place] = byte;
     }
 
     fn push_number(&mut self, mut number: u16) {
@@ -242,7 +243,7 @@ impl Digits {
     }
 
     fn bytes(&self) -> &[u8] {
-        &self.bytes[16 - self.length..]
+        &self.bytes[self.bytes.len() - self.length..]
     }
 }
 
