@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use fastcgi_protocol::{
-    Application, ByNumber, Event, Grant, Hello, Options, Params, ProtocolError, RecordBuffer,
-    Window, encode,
+    Application, ByNumber, Event, Grant, Hello, IndexedParams, Limits, Options, Params,
+    ProtocolError, RecordBuffer, Window, encode,
 };
 
 use crate::bell::Bell;
@@ -271,9 +271,12 @@ impl Connection {
                 encode::hello(replies, &answer);
                 state.greeting = Some(answer);
             }
-            Event::Request { id, params, .. } => {
-                let (session, refused) = self.new_session(&state, id, params)?;
-                state.sessions.insert(id, Arc::clone(&session));
+            Event::Request { id, mut params, .. } => {
+                let refused = match self.peer {
+                    Peer::WebServer => self.served.apply(&mut params).err(),
+                    Peer::Gateway { .. } => None,
+                };
+                let session = self.new_session(&mut state, id, params.into())?;
                 drop(state);
                 if self.peer == Peer::WebServer {
                     *self.reporting() = Some(id);
@@ -284,8 +287,16 @@ impl Connection {
                     None => {}
                 }
             }
+            Event::WholeRequest { id, params } => {
+                let params = IndexedParams::parse(params, &Limits::default())?;
+                let session = self.new_session(&mut state, id, params)?;
+                drop(state);
+                if session.end_body() {
+                    ready.push(session);
+                }
+            }
             Event::Stdin { id, data } => {
-                let Some(session) = state.sessions.get(&id).cloned() else {
+                let Some(session) = state.sessions.get(id).cloned() else {
                     return Ok(());
                 };
                 drop(state);
@@ -298,23 +309,22 @@ impl Connection {
                 }
             }
             Event::StdinEnd { id } => {
-                if let Some(session) = state.sessions.get(&id).filter(|session| session.end_body())
-                {
+                if let Some(session) = state.sessions.get(id).filter(|session| session.end_body()) {
                     ready.push(Arc::clone(session));
                 }
             }
             Event::Abort { id } => {
-                if let Some(session) = state.sessions.get(&id).filter(|session| session.abort()) {
+                if let Some(session) = state.sessions.get(id).filter(|session| session.abort()) {
                     ready.push(Arc::clone(session));
                 }
             }
             Event::Credit { id, bytes } => {
-                if let Some(session) = state.sessions.get(&id) {
+                if let Some(session) = state.sessions.get(id) {
                     session.add_credit(bytes)?;
                 }
             }
             Event::ExecStatus { id, status } => {
-                if let Some(session) = state.sessions.get(&id) {
+                if let Some(session) = state.sessions.get(id) {
                     session.child_over(status);
                 }
             }
@@ -322,13 +332,13 @@ impl Connection {
         Ok(())
     }
 
-    /// A new request, and why it cannot be served, if it cannot.
+    /// A new request.
     fn new_session(
         &self,
-        state: &State,
+        state: &mut State,
         id: u16,
-        mut params: Params,
-    ) -> Result<(Arc<Session>, Option<&'static str>), ConnectionError> {
+        params: IndexedParams,
+    ) -> Result<Arc<Session>, ConnectionError> {
         let credit = match (&state.greeting, self.peer) {
             (Some(hello), _) => Some(Credit {
                 stdin: Grant::new(hello.stdin_window),
@@ -337,21 +347,15 @@ impl Connection {
             (None, Peer::Gateway { .. }) => return Err(ConnectionError::NoGreeting),
             (None, Peer::WebServer) => None,
         };
-        let refused = if self.peer == Peer::WebServer {
-            self.served.apply(&mut params).err()
-        } else {
-            None
-        };
         let variables = Variables::with(params, Arc::clone(&state.told));
         let length = variables.content_length();
         // Whoever calls us holds the connection.
         let Some(link) = self.this.upgrade() else {
             return Err(ConnectionError::NoGreeting);
         };
-        Ok((
-            Arc::new(Session::new(id, link, variables, length, credit)),
-            refused,
-        ))
+        let session = Arc::new(Session::new(id, link, variables, length, credit));
+        state.sessions.insert(id, Arc::clone(&session));
+        Ok(session)
     }
 
     /// The connection is over: what still runs has lost its client.

@@ -43,13 +43,13 @@ type Found<'a> = Option<Cow<'a, [u8]>>;
 impl Variables {
     /// Reads these parameters.
     pub fn new(params: Params) -> Self {
-        Self::with(params, Arc::default())
+        Self::with(params.into(), Arc::default())
     }
 
     /// Reads these parameters, and what is `told` for all requests of the connection.
-    pub fn with(params: Params, told: Arc<Params>) -> Self {
+    pub fn with(params: IndexedParams, told: Arc<Params>) -> Self {
         Self {
-            params: params.into(),
+            params,
             told,
             measured: OnceLock::new(),
         }
@@ -79,7 +79,7 @@ impl Variables {
     /// The path of the URL as the client sent it, without what may be secret behind it.
     pub fn url_path(&self) -> &[u8] {
         let uri = self.param("REQUEST_URI");
-        let end = uri.iter().position(|byte| *byte == b'?');
+        let end = memchr::memchr(b'?', uri);
         match &uri[..end.unwrap_or(uri.len())] {
             [] => self.param("SCRIPT_NAME"),
             path => path,

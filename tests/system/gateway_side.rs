@@ -78,8 +78,13 @@ impl Gateway {
         let mut ids = Vec::new();
         for (params, body) in requests {
             let mut out = Vec::new();
-            let id = self.server.begin(&mut out, Role::Responder, true).unwrap();
-            let mut writer = ParamsWriter::new(&mut out, id);
+            let id = self.server.allot().unwrap();
+            let mut writer = if body.is_empty() {
+                ParamsWriter::whole_request(&mut out, id)
+            } else {
+                encode::begin_request(&mut out, id, Role::Responder, true);
+                ParamsWriter::new(&mut out, id)
+            };
             for (name, value) in params {
                 writer.pair(name.as_bytes(), value.as_bytes());
             }
@@ -90,9 +95,6 @@ impl Gateway {
                 answer: Vec::new(),
             };
             exchange.send(id, &mut out);
-            if body.is_empty() {
-                encode::end_stream(&mut out, RecordType::Stdin, id);
-            }
             self.writer.send(out).unwrap();
             open.insert(id, exchange);
             ids.push(id);
@@ -111,6 +113,11 @@ impl Gateway {
                         exchange.send(id, &mut out);
                     }
                 }
+                ServerEvent::Answer { id, data } => {
+                    let mut answer = open.remove(&id).unwrap().answer;
+                    answer.extend(data);
+                    answers.insert(id, answer);
+                }
                 ServerEvent::End { id, .. } => {
                     answers.insert(id, open.remove(&id).unwrap().answer);
                 }
@@ -122,6 +129,55 @@ impl Gateway {
             self.writer.send(out).unwrap();
         }
         ids.iter().map(|id| answers.remove(id)).collect()
+    }
+
+    /// Begins a request with this much of its body, which is within its credit, and more to come.
+    pub fn begin(&mut self, params: &[(&str, &str)], body: &[u8]) -> u16 {
+        let mut out = Vec::new();
+        let id = self.server.begin(&mut out, Role::Responder, true).unwrap();
+        let mut writer = ParamsWriter::new(&mut out, id);
+        for (name, value) in params {
+            writer.pair(name.as_bytes(), value.as_bytes());
+        }
+        writer.finish();
+        encode::stream(&mut out, RecordType::Stdin, id, body);
+        self.writer.send(out).unwrap();
+        id
+    }
+
+    /// Waits until the worker takes more of a request's body than it was granted at first: it has read some of it.
+    pub fn wait_for_credit(&mut self, id: u16) {
+        let is_credit = |event: ServerEvent<'_>| matches!(event, ServerEvent::Credit { id: other, .. } if other == id);
+        while !self.next(is_credit).expect("the worker has ended") {}
+    }
+
+    /// Sends the rest of a request's body, which is within its credit, and waits for its answer.
+    pub fn end(&mut self, id: u16, body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode::stream(&mut out, RecordType::Stdin, id, body);
+        encode::end_stream(&mut out, RecordType::Stdin, id);
+        self.writer.send(out).unwrap();
+        let mut answer = Vec::new();
+        loop {
+            let mut out = Vec::new();
+            let ended = self.next(|event| match event {
+                ServerEvent::Stdout { id, data } => {
+                    answer.extend(data);
+                    encode::credit(&mut out, id, u32::try_from(data.len()).unwrap());
+                    false
+                }
+                ServerEvent::Answer { data, .. } => {
+                    answer.extend(data);
+                    true
+                }
+                ServerEvent::End { .. } => true,
+                _ => false,
+            });
+            self.writer.send(out).unwrap();
+            if ended.expect("the worker has ended") {
+                return answer;
+            }
+        }
     }
 
     /// The answer to one request, as text.

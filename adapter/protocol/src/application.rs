@@ -1,7 +1,5 @@
 //! The application's end of a connection: records in, events out (FastCGI 1.0 §3.5, §4, §5).
 
-use std::collections::hash_map::Entry;
-
 use crate::body::fixed;
 use crate::{
     BeginRequest, ByNumber, ExecStatus, Hello, Limits, Params, ParamsDecoder, ProtocolError,
@@ -54,6 +52,13 @@ pub enum Event<'a> {
         keep_conn: bool,
         /// The parameters.
         params: Params,
+    },
+    /// A request for a Responder, without a body. Neither [`Stdin`](Self::Stdin) nor [`StdinEnd`](Self::StdinEnd) follows.
+    WholeRequest {
+        /// The request's id: 1 to 65535.
+        id: u16,
+        /// The parameters as they came, for [`IndexedParams::parse`](crate::IndexedParams::parse).
+        params: &'a [u8],
     },
     /// Bytes of the request's body, never empty.
     Stdin {
@@ -146,6 +151,7 @@ impl Application {
             return self.management(record, out);
         }
         match record.kind {
+            RecordType::Request if self.options.private => self.whole(record, out),
             RecordType::Stdin => self.stdin(record),
             RecordType::BeginRequest => self.begin(record, out),
             RecordType::Params => self.params(record),
@@ -158,7 +164,7 @@ impl Application {
 
     /// The request has been answered with END_REQUEST; its id may be used again.
     pub fn finish(&mut self, id: u16) {
-        if let Some(request) = self.requests.remove(&id) {
+        if let Some(request) = self.requests.remove(id) {
             self.closing |= !request.keep_conn;
         }
     }
@@ -166,7 +172,7 @@ impl Application {
     /// True from BEGIN_REQUEST to [`finish`](Self::finish).
     #[must_use]
     pub fn is_active(&self, id: u16) -> bool {
-        self.requests.contains_key(&id)
+        self.requests.get(id).is_some()
     }
 
     /// The number of active requests.
@@ -261,18 +267,48 @@ impl Application {
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'a>>, ProtocolError> {
         let BeginRequest { role, keep_conn } = BeginRequest::parse(record.content)?;
-        if self.is_active(record.id) {
-            return Err(ProtocolError::DuplicateBegin(record.id));
-        }
-        if let Some(status) = self.refusal(role) {
+        if self.admit(record.id, role, out)? {
+            let phase = Phase::Params(role, ParamsDecoder::new(self.options.limits));
+            self.requests
+                .insert(record.id, Request { keep_conn, phase });
+        } else {
             self.closing |= !keep_conn;
-            encode::end_request(out, record.id, 0, status);
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn whole<'a>(
+        &mut self,
+        record: Record<'a>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'a>>, ProtocolError> {
+        let Record { id, content, .. } = record;
+        if !self.admit(id, Role::Responder, out)? {
             return Ok(None);
         }
-        let phase = Phase::Params(role, ParamsDecoder::new(self.options.limits));
-        self.requests
-            .insert(record.id, Request { keep_conn, phase });
-        Ok(None)
+        let request = Request {
+            keep_conn: true,
+            phase: Phase::StdinEnded,
+        };
+        self.requests.insert(id, request);
+        Ok(Some(Event::WholeRequest {
+            id,
+            params: content,
+        }))
+    }
+
+    /// Whether a request with that role may begin. One that may not is refused in `out`.
+    #[inline]
+    fn admit(&self, id: u16, role: Role, out: &mut Vec<u8>) -> Result<bool, ProtocolError> {
+        if self.is_active(id) {
+            return Err(ProtocolError::DuplicateBegin(id));
+        }
+        let refusal = self.refusal(role);
+        if let Some(status) = refusal {
+            encode::end_request(out, id, 0, status);
+        }
+        Ok(refusal.is_none())
     }
 
     /// Why a request with that role cannot begin now, if it cannot.
@@ -295,7 +331,7 @@ impl Application {
 
     fn params<'a>(&mut self, record: Record<'a>) -> Result<Option<Event<'a>>, ProtocolError> {
         let id = record.id;
-        let Some(request) = self.requests.get_mut(&id) else {
+        let Some(request) = self.requests.get_mut(id) else {
             return Ok(None);
         };
         let Phase::Params(_, decoder) = &mut request.phase else {
@@ -325,7 +361,7 @@ impl Application {
             id,
             content: data,
         } = record;
-        let Some(request) = self.requests.get_mut(&id) else {
+        let Some(request) = self.requests.get_mut(id) else {
             return Ok(None);
         };
         match request.phase {
@@ -341,13 +377,10 @@ impl Application {
 
     /// A request that the application has not seen yet ends here.
     fn abort(&mut self, id: u16, out: &mut Vec<u8>) -> Option<Event<'static>> {
-        let Entry::Occupied(request) = self.requests.entry(id) else {
-            return None;
-        };
-        let Phase::Params(..) = request.get().phase else {
+        let Phase::Params(..) = self.requests.get(id)?.phase else {
             return Some(Event::Abort { id });
         };
-        self.closing |= !request.remove().keep_conn;
+        self.finish(id);
         encode::end_request(out, id, 0, ProtocolStatus::RequestComplete);
         None
     }
@@ -370,7 +403,7 @@ impl Application {
 
     /// Whether the application has this request and may be answering it.
     fn is_answering(&self, kind: RecordType, id: u16) -> Result<bool, ProtocolError> {
-        match self.requests.get(&id).map(|request| &request.phase) {
+        match self.requests.get(id).map(|request| &request.phase) {
             None => Ok(false),
             Some(Phase::Params(..)) => Err(ProtocolError::BeforeParamsEnd { kind, id }),
             Some(Phase::Stdin | Phase::StdinEnded) => Ok(true),

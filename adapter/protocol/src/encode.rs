@@ -9,6 +9,9 @@ use crate::{
 /// The most content bytes in the records of a long stream: the largest number that needs no padding.
 const CHUNK: usize = 65_528;
 
+/// Fewer bytes are the rest of an answer that is sent with its end: of records of a stream a reader takes what has come.
+const SHORT: usize = 16 * 1024;
+
 /// The most bytes of a reason, a log text or a value of the greeting that are sent.
 const MAX_TEXT: usize = 1024;
 
@@ -99,6 +102,15 @@ pub fn begin_request(out: &mut Vec<u8>, id: u16, role: Role, keep_conn: bool) {
 /// Appends ABORT_REQUEST.
 pub fn abort_request(out: &mut Vec<u8>, id: u16) {
     record(out, RecordType::AbortRequest, id, &[]);
+}
+
+/// Appends the last bytes of an answer, none perhaps, and its good end, as one record where there is room for them in it.
+pub fn answer(out: &mut Vec<u8>, id: u16, last: &[u8]) {
+    if last.len() < SHORT {
+        return record(out, RecordType::Answer, id, last);
+    }
+    stream(out, RecordType::Stdout, id, last);
+    record(out, RecordType::Answer, id, &[]);
 }
 
 /// Appends END_REQUEST; `app_status` is what a CGI program's exit code would be.
@@ -213,6 +225,8 @@ pub struct ParamsWriter<'a> {
     id: u16,
     /// Where the pairs begin; in front of them there is room for a header.
     content: usize,
+    /// They are all that there is of the request.
+    whole: bool,
 }
 
 impl<'a> ParamsWriter<'a> {
@@ -220,7 +234,20 @@ impl<'a> ParamsWriter<'a> {
     pub fn new(out: &'a mut Vec<u8>, id: u16) -> Self {
         out.extend_from_slice(&[0; HEADER_LEN]);
         let content = out.len();
-        Self { out, id, content }
+        Self {
+            out,
+            id,
+            content,
+            whole: false,
+        }
+    }
+
+    /// Begins request `id`, which has no body and has not been begun, for a peer that takes it as one record.
+    pub fn whole_request(out: &'a mut Vec<u8>, id: u16) -> Self {
+        Self {
+            whole: true,
+            ..Self::new(out, id)
+        }
     }
 
     /// Appends a pair.
@@ -241,11 +268,23 @@ impl<'a> ParamsWriter<'a> {
 
     /// Completes the records and ends the stream.
     pub fn finish(self) {
-        let Self { out, id, content } = self;
+        let Self {
+            out,
+            id,
+            content,
+            whole,
+        } = self;
         let length = out.len() - content;
+        if whole && length <= CHUNK {
+            patch(out, content, RecordType::Request, id);
+            return pad(out, length);
+        }
         if length > CHUNK {
             let pairs = out.split_off(content);
             out.truncate(content - HEADER_LEN);
+            if whole {
+                begin_request(out, id, Role::Responder, true);
+            }
             stream(out, RecordType::Params, id, &pairs);
         } else if length > 0 {
             patch(out, content, RecordType::Params, id);
@@ -254,6 +293,9 @@ impl<'a> ParamsWriter<'a> {
             out.truncate(content - HEADER_LEN);
         }
         end_stream(out, RecordType::Params, id);
+        if whole {
+            end_stream(out, RecordType::Stdin, id);
+        }
     }
 }
 

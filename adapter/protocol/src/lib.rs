@@ -44,7 +44,7 @@ pub use error::ProtocolError;
 pub use exec::{ChildRequest, ExecStatus};
 pub use hello::{HELLO_VERSION, Hello};
 pub use method::is_idempotent;
-pub use number::{ByNumber, NumberHasher};
+pub use number::ByNumber;
 pub use order::{Order, Ordered};
 pub use params::{
     EncodedPairs, IndexedParams, Limits, PAIR_OVERHEAD, Params, ParamsDecoder, encode_pair,

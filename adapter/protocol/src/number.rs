@@ -1,35 +1,123 @@
 //! What is kept of requests by their numbers.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
-/// A map by the numbers of requests. There are 65,535 numbers, too few for a peer to do harm by choosing them: their hash
-/// needs no secret, and costs one multiplication.
-pub type ByNumber<T> = HashMap<u16, T, BuildHasherDefault<NumberHasher>>;
+/// Numbers below this have a place of their own: whoever begins requests takes small numbers, mostly the smallest that is
+/// free.
+const FEW: u16 = 256;
 
-/// 2^64 divided by the golden ratio: numbers that follow each other share neither the upper nor the lower bits of their
-/// products with it.
-const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+/// A map by the numbers of requests.
+#[derive(Clone, Debug)]
+pub struct ByNumber<T> {
+    few: Vec<Option<T>>,
+    others: HashMap<u16, T>,
+    len: usize,
+}
 
-/// Spreads a number over the bits of its hash.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NumberHasher(u64);
+impl<T> Default for ByNumber<T> {
+    fn default() -> Self {
+        Self {
+            few: Vec::new(),
+            others: HashMap::new(),
+            len: 0,
+        }
+    }
+}
 
-impl Hasher for NumberHasher {
+impl<T> ByNumber<T> {
+    /// Keeps a value, in the place of the one before if there is one.
     #[inline]
-    fn write_u16(&mut self, number: u16) {
-        self.0 = u64::from(number).wrapping_mul(SPREAD);
+    pub fn insert(&mut self, number: u16, value: T) {
+        let before = if number < FEW {
+            let index = usize::from(number);
+            if self.few.len() <= index {
+                self.few.resize_with(index + 1, || None);
+            }
+            self.few[index].replace(value)
+        } else {
+            self.others.insert(number, value)
+        };
+        self.len += usize::from(before.is_none());
     }
 
-    /// Only numbers are hashed.
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(SPREAD);
+    /// The value.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, number: u16) -> Option<&T> {
+        match number < FEW {
+            true => self.few.get(usize::from(number))?.as_ref(),
+            false => self.others.get(&number),
         }
     }
 
+    /// The value, to be changed.
     #[inline]
-    fn finish(&self) -> u64 {
-        self.0
+    pub fn get_mut(&mut self, number: u16) -> Option<&mut T> {
+        match number < FEW {
+            true => self.few.get_mut(usize::from(number))?.as_mut(),
+            false => self.others.get_mut(&number),
+        }
+    }
+
+    /// Gives the value back.
+    #[inline]
+    pub fn remove(&mut self, number: u16) -> Option<T> {
+        let value = match number < FEW {
+            true => self.few.get_mut(usize::from(number))?.take(),
+            false => self.others.remove(&number),
+        };
+        self.len -= usize::from(value.is_some());
+        value
+    }
+
+    /// How many values there are.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All values, in no order.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.few.iter().flatten().chain(self.others.values())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_a_map(steps in prop::collection::vec((any::<bool>(), prop_oneof![0..3_u16, FEW - 2..FEW + 2, any::<u16>()]), 0..50)) {
+            let (mut map, mut expected) = (ByNumber::default(), BTreeMap::new());
+            for (step, (add, number)) in steps.into_iter().enumerate() {
+                if add {
+                    map.insert(number, step);
+                    expected.insert(number, step);
+                } else {
+                    prop_assert_eq!(map.remove(number), expected.remove(&number));
+                }
+                prop_assert_eq!(map.get(number), expected.get(&number));
+                prop_assert_eq!(map.get_mut(number), expected.get_mut(&number));
+                prop_assert_eq!((map.len(), map.is_empty()), (expected.len(), expected.is_empty()));
+                let mut values: Vec<_> = map.values().collect();
+                values.sort_unstable();
+                let mut others: Vec<_> = expected.values().collect();
+                others.sort_unstable();
+                prop_assert_eq!(values, others);
+            }
+        }
     }
 }

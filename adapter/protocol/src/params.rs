@@ -221,6 +221,27 @@ pub struct IndexedParams {
 const KINDS: usize = 64;
 
 impl IndexedParams {
+    /// Reads pairs that are at hand as a whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`ParamsDecoder`] with these limits.
+    pub fn parse(content: &[u8], limits: &Limits) -> Result<Self, ProtocolError> {
+        let mut index = Index::of(content);
+        let (mut rest, mut left) = (content, limits.total);
+        while let Some((name, value, behind)) = split_pair(rest) {
+            left = limits.admit(left, name.len(), value.len())?;
+            index.note(name, rest);
+            rest = behind;
+        }
+        if !rest.is_empty() {
+            return Err(ProtocolError::IncompletePair);
+        }
+        let bytes = content.to_vec();
+        let (params, places) = (Params { bytes }, index.places);
+        Ok(Self { params, places })
+    }
+
     /// The first pair with exactly that name, its value.
     #[must_use]
     #[inline]
@@ -245,23 +266,41 @@ impl IndexedParams {
 
 impl From<Params> for IndexedParams {
     fn from(params: Params) -> Self {
-        let size = params.bytes.len();
-        if size >= usize::from(u16::MAX) {
-            // Every search begins at the start.
-            let places = [1; KINDS];
-            return Self { params, places };
+        let mut index = Index::of(&params.bytes);
+        let mut rest = &params.bytes[..];
+        while let Some((name, _, behind)) = split_pair(rest) {
+            index.note(name, rest);
+            rest = behind;
         }
-        let mut places = [0; KINDS];
-        let mut pairs = params.pairs(0);
-        let mut start = 0;
-        while let Some((name, _)) = pairs.next() {
-            let place = &mut places[kind(name)];
-            if *place == 0 {
-                *place = u16::try_from(start + 1).unwrap_or(1);
-            }
-            start = size - pairs.0.len();
-        }
+        let places = index.places;
         Self { params, places }
+    }
+}
+
+/// Where the first pair of each kind is, in the making.
+struct Index {
+    places: [u16; KINDS],
+    /// Bytes of all pairs.
+    size: usize,
+}
+
+impl Index {
+    fn of(bytes: &[u8]) -> Self {
+        // Where places do not reach, every search begins at the start.
+        let is_short = bytes.len() <= usize::from(u16::MAX);
+        Self {
+            places: [u16::from(!is_short); KINDS],
+            size: bytes.len(),
+        }
+    }
+
+    /// A pair with that name is at the start of the bytes that are left.
+    #[inline]
+    fn note(&mut self, name: &[u8], left: &[u8]) {
+        let place = &mut self.places[kind(name)];
+        if *place == 0 {
+            *place = u16::try_from(self.size - left.len() + 1).unwrap_or(1);
+        }
     }
 }
 
@@ -312,8 +351,8 @@ impl Limits {
                 limit: self.name,
             });
         }
-        let left = left.checked_sub(PAIR_OVERHEAD);
-        left.and_then(|left| left.checked_sub(name)?.checked_sub(value))
+        // The name is within its limit, and the value's length has 31 bits.
+        left.checked_sub(PAIR_OVERHEAD + name + value)
             .ok_or(ProtocolError::ParamsTooLong { limit: self.total })
     }
 }

@@ -56,6 +56,12 @@ pub enum RecordType {
     ErrorPage,
     /// Private (137), application to server, management: the extension wants to be replaced.
     Unhealthy,
+    /// Private (138), server to application: a request without a body. It is all of BEGIN_REQUEST for a Responder on a
+    /// connection that stays, of PARAMS and of STDIN.
+    Request,
+    /// Private (139), application to server: the last bytes of a whole answer. It is all of STDOUT's end and of
+    /// END_REQUEST, and counts as STDOUT.
+    Answer,
     /// A type that neither FastCGI 1.0 nor this project defines.
     Other(u8),
 }
@@ -85,6 +91,8 @@ impl From<u8> for RecordType {
             135 => Self::ExecStatus,
             136 => Self::ErrorPage,
             137 => Self::Unhealthy,
+            138 => Self::Request,
+            139 => Self::Answer,
             other => Self::Other(other),
         }
     }
@@ -115,6 +123,8 @@ impl From<RecordType> for u8 {
             RecordType::ExecStatus => 135,
             RecordType::ErrorPage => 136,
             RecordType::Unhealthy => 137,
+            RecordType::Request => 138,
+            RecordType::Answer => 139,
             RecordType::Other(number) => number,
         }
     }

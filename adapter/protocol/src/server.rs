@@ -31,6 +31,13 @@ pub enum ServerEvent<'a> {
         /// The bytes.
         data: &'a [u8],
     },
+    /// The last bytes of an answer, none perhaps. It is whole, the request has ended well, and its id is free.
+    Answer {
+        /// The request.
+        id: u16,
+        /// The bytes.
+        data: &'a [u8],
+    },
     /// The request has ended and its id is free.
     End {
         /// The request.
@@ -142,6 +149,14 @@ impl Server {
     /// Begins a request: appends BEGIN_REQUEST and returns the smallest free id, or `None` when as many requests are
     /// active as the connection allows.
     pub fn begin(&mut self, out: &mut Vec<u8>, role: Role, keep_conn: bool) -> Option<u16> {
+        let id = self.allot()?;
+        encode::begin_request(out, id, role, keep_conn);
+        Some(id)
+    }
+
+    /// The same without BEGIN_REQUEST: for a request that [`ParamsWriter::whole_request`](crate::ParamsWriter::whole_request)
+    /// writes.
+    pub fn allot(&mut self) -> Option<u16> {
         if self.active >= self.max_requests {
             return None;
         }
@@ -157,7 +172,6 @@ impl Server {
         let id = u16::try_from(index + 1).ok()?;
         self.slots[index] = Slot::Open;
         self.active += 1;
-        encode::begin_request(out, id, role, keep_conn);
         Some(id)
     }
 
@@ -206,6 +220,12 @@ impl Server {
                     app_status,
                     status,
                 }
+            }
+            RecordType::Answer if private => {
+                slot.answer(id, data)?;
+                *slot = Slot::Free;
+                self.active -= 1;
+                ServerEvent::Answer { id, data }
             }
             _ if private => return slot.private(kind, id, data),
             _ => return Ok(None),

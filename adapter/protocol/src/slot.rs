@@ -60,6 +60,18 @@ impl Slot {
         }
     }
 
+    /// Whether this may be the whole rest of an answer. None is left behind an error page.
+    pub(crate) fn answer(&self, id: u16, data: &[u8]) -> Result<(), ProtocolError> {
+        match self {
+            Self::Open | Self::Answering => Ok(()),
+            Self::StdoutEnded if data.is_empty() => Ok(()),
+            _ => Err(ProtocolError::ExecOrder {
+                kind: RecordType::Answer,
+                id,
+            }),
+        }
+    }
+
     /// The private records.
     pub(crate) fn private<'a>(
         &mut self,

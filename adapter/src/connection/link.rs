@@ -72,7 +72,7 @@ impl Link for Connection {
 
     fn finish(&self, id: u16, last: &[u8], ending: Ending, log: &[u8]) {
         let mut state = self.lock();
-        let session = state.sessions.remove(&id);
+        let session = state.sessions.remove(id);
         state.application.finish(id);
         let close = state.application.must_close();
         let cut_mark = state.application.cut_mark();
@@ -91,6 +91,9 @@ impl Link for Connection {
             None
         };
         let result = self.outgoing.send(wait, |out| {
+            if ending == Ending::Complete && log.is_empty() && self.peer.is_gateway() {
+                return encode::answer(out, id, last);
+            }
             encode::stream(out, RecordType::Stdout, id, last);
             match (cut, self.peer) {
                 (Some(_), Peer::WebServer) => return out.extend_from_slice(cut_mark),

@@ -206,6 +206,21 @@ impl Exchange {
         Ok(None)
     }
 
+    /// The last bytes of the answer have arrived, none perhaps, as a part of `whole`: with them it is complete. Credit is not
+    /// needed any more.
+    ///
+    /// # Errors
+    /// When the worker had no credit for them.
+    pub fn complete(&self, data: &[u8], whole: &Bytes) -> Result<(), ProtocolError> {
+        let mut streams = lock(&self.streams);
+        streams.grant.received(data.len())?;
+        if !streams.abandoned && streams.ending.is_none() && !data.is_empty() {
+            streams.output.push(data, whole);
+        }
+        streams.end(Ending::Complete);
+        Ok(())
+    }
+
     /// Bytes of a child request's description have arrived. Returns credit to send at once: they are decoded already.
     ///
     /// # Errors
@@ -265,11 +280,7 @@ impl Exchange {
 
     /// The request has ended; the first ending counts.
     pub fn end(&self, ending: Ending) {
-        let mut streams = lock(&self.streams);
-        streams.ending.get_or_insert(ending);
-        wake(&mut streams.reader);
-        wake(&mut streams.entity.reader);
-        wake(&mut streams.pump);
+        lock(&self.streams).end(ending);
     }
 
     /// Nobody reads the answer any more. Returns credit to send, for bytes that had arrived.
@@ -398,6 +409,13 @@ impl Exchange {
 }
 
 impl Streams {
+    fn end(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+        wake(&mut self.reader);
+        wake(&mut self.entity.reader);
+        wake(&mut self.pump);
+    }
+
     /// Whether the answer is whole and has been read.
     fn is_read(&self) -> bool {
         self.output.is_empty() && self.next.is_none() && self.ending == Some(Ending::Complete)

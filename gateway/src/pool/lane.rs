@@ -15,7 +15,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fastcgi_protocol::{ExecStatus, HELLO_VERSION, Hello, RecordType, Role, Server, encode};
+use fastcgi_protocol::{
+    ExecStatus, HELLO_VERSION, Hello, ParamsWriter, RecordType, Role, Server, encode,
+};
 use outbox::Outbox;
 use tokio::sync::oneshot;
 
@@ -131,7 +133,7 @@ impl Lane {
         self.open.load(SeqCst) && !self.congested.load(SeqCst)
     }
 
-    /// Begins a request at the time `begun`: BEGIN_REQUEST and its parameters, and the end of the body if there is none.
+    /// Begins a request at the time `begun`, as one record if it has no body.
     /// `None` when the lane has come to its end meanwhile and another must be chosen.
     ///
     /// # Errors
@@ -152,22 +154,25 @@ impl Lane {
             return Ok(None);
         }
         table.wake_driver();
-        let Some(id) = table
-            .server
-            .begin(table.out.records(), Role::Responder, true)
-        else {
+        let Some(id) = table.server.allot() else {
             return Err(Error::Overloaded(
                 "the worker takes no more requests".into(),
             ));
         };
-        let before = table.out.records().len();
-        let written = variables::write(table.out.records(), id, &self.pool, head, target);
+        let out = table.out.records();
+        let before = out.len();
+        let params = if has_body {
+            encode::begin_request(out, id, Role::Responder, true);
+            ParamsWriter::new(out, id)
+        } else {
+            ParamsWriter::whole_request(out, id)
+        };
+        let written = variables::write(params, &self.pool, head, target);
         if written.is_err() {
             // An abort before the end of the parameters: the worker ends the request by itself.
-            table.out.records().truncate(before);
-            encode::abort_request(table.out.records(), id);
-        } else if !has_body {
-            encode::end_stream(table.out.records(), RecordType::Stdin, id);
+            out.truncate(before);
+            encode::begin_request(out, id, Role::Responder, true);
+            encode::abort_request(out, id);
         }
         let exchange = Arc::new(Exchange::new(id, table.stdin_window, table.stdout_window));
         if written.is_err() {

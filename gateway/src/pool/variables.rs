@@ -32,22 +32,20 @@ pub fn greeting(pool: &config::Pool) -> Params {
     .collect()
 }
 
-/// Appends the parameters of request `id`: what workers get with every request ([`site::variables::fixed`]) and its other
+/// Writes the parameters of a request: what workers get with every request ([`site::variables::fixed`]) and its other
 /// CGI variables; where they differ from those of the site's root, APPL_MD_PATH and APPL_PHYSICAL_PATH (ISAPI.md §5.2);
 /// ISAPI_TRACE if the client, who may, or the operator asks for a trace;
 /// ISAPI_SENDFILE if the web server before us sends files.
 ///
 /// # Errors
-/// [`Error::BadRequest`] when the worker would not take them; `out` then holds an unfinished record.
+/// [`Error::BadRequest`] when the worker would not take them; there is an unfinished record then.
 pub fn write(
-    out: &mut Vec<u8>,
-    id: u16,
+    mut params: ParamsWriter<'_>,
     pool: &Pool,
     head: &RequestHead,
     target: &Target,
 ) -> Result<(), Error> {
     let limits = Limits::default();
-    let mut params = ParamsWriter::new(out, id);
     let site = &target.site;
     let mut total = site.fixed.cost();
     let mut long_name = false;

@@ -70,7 +70,7 @@ fuzz_target!(|input: (u8, [u8; 4], &[u8])| {
                 Err(_) => return,
             }
             match server.receive(record) {
-                Ok(Some(ServerEvent::End { .. })) => ended += 1,
+                Ok(Some(ServerEvent::End { .. } | ServerEvent::Answer { .. })) => ended += 1,
                 Ok(Some(ServerEvent::Exec { id, .. })) if flags & 32 != 0 => {
                     server.end_exec(&mut out, id, ExecStatus::default());
                 }

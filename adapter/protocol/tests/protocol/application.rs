@@ -94,6 +94,40 @@ fn a_request_from_begin_to_finish() {
 }
 
 #[test]
+fn a_request_that_is_one_record() {
+    let mut app = worker();
+    let params = b"\x01\x02Abc";
+    assert_eq!(
+        event(&mut app, RecordType::Request, 7, params),
+        Some(Event::WholeRequest { id: 7, params })
+    );
+    assert!(app.is_active(7));
+    assert_eq!(
+        receive(&mut app, RecordType::Request, 7, params),
+        Err(ProtocolError::DuplicateBegin(7))
+    );
+    assert_eq!(event(&mut app, RecordType::Stdin, 7, b"x"), None);
+    assert_eq!(event(&mut app, RecordType::Stdin, 7, b""), None);
+    assert_eq!(
+        receive(&mut app, RecordType::Params, 7, b""),
+        Err(ProtocolError::AfterParamsEnd(7))
+    );
+    assert_eq!(
+        event(&mut app, RecordType::AbortRequest, 7, b""),
+        Some(Event::Abort { id: 7 })
+    );
+    open(&mut app, 8);
+    let refused = receive(&mut app, RecordType::Request, 9, params);
+    assert_eq!(refused, Ok((None, ended(9, 2))));
+    app.finish(7);
+    assert!(!app.must_close() && app.active() == 1);
+    let request = event(&mut app, RecordType::Request, 9, b"");
+    assert_eq!(request, Some(Event::WholeRequest { id: 9, params: b"" }));
+    let mut app = Application::new(Options::default());
+    assert_eq!(event(&mut app, RecordType::Request, 7, params), None);
+}
+
+#[test]
 fn records_of_inactive_requests_are_ignored() {
     let mut app = worker();
     for kind in [

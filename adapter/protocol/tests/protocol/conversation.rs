@@ -237,7 +237,11 @@ impl Worker {
             Some(Event::Credit { id, bytes }) => {
                 self.active.get_mut(&id).unwrap().2.window.add(bytes)?;
             }
-            Some(event @ (Event::Abort { .. } | Event::ExecStatus { .. })) => {
+            Some(
+                event @ (Event::WholeRequest { .. }
+                | Event::Abort { .. }
+                | Event::ExecStatus { .. }),
+            ) => {
                 panic!("{event:?} is not part of the conversation")
             }
             None => {}

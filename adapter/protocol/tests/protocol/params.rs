@@ -75,9 +75,40 @@ proptest! {
     }
 
     #[test]
+    fn a_whole_request_is_one_record_if_it_fits(pairs in any_pairs(), before in bytes(20)) {
+        let mut wire = before.clone();
+        let mut writer = ParamsWriter::whole_request(&mut wire, 5);
+        for (name, value) in &pairs {
+            writer.pair(name, value);
+        }
+        writer.finish();
+        let expected: Params = pairs.into_iter().collect();
+        let received = records(&wire[before.len()..]);
+        if let [(RecordType::Request, 5, content)] = &received[..] {
+            let params = IndexedParams::parse(content, &Limits::default()).unwrap();
+            prop_assert!(params.iter().eq(expected.iter()));
+        } else {
+            prop_assert!(expected.byte_size() > 60_000);
+            let [begin, params @ .., params_end, stdin_end] = &received[..] else {
+                panic!("{} records", received.len());
+            };
+            prop_assert_eq!(begin, &(RecordType::BeginRequest, 5, vec![0, 1, 1, 0, 0, 0, 0, 0]));
+            prop_assert_eq!(params_end, &(RecordType::Params, 5, vec![]));
+            prop_assert_eq!(stdin_end, &(RecordType::Stdin, 5, vec![]));
+            let content: Vec<&[u8]> = params.iter().map(|(_, _, content)| &content[..]).collect();
+            prop_assert_eq!(Params::parse(&content.concat()).unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn any_bytes_do_no_harm(wire in bytes(3_000), sizes in sizes()) {
         // Decoded in pieces or as a whole, the result is the same.
-        prop_assert_eq!(decode(&wire, &sizes), Params::parse(&wire));
+        let params = Params::parse(&wire);
+        prop_assert_eq!(&decode(&wire, &sizes), &params);
+        match (IndexedParams::parse(&wire, &Limits::default()), params) {
+            (Ok(indexed), Ok(params)) => prop_assert!(indexed.iter().eq(params.iter())),
+            (indexed, params) => prop_assert!(indexed.is_err() && params.is_err()),
+        }
     }
 
     #[test]
@@ -86,6 +117,10 @@ proptest! {
         let pairs = names.iter().enumerate();
         let params: Params = pairs.map(|(number, name)| (name, [&value[..], &number.to_be_bytes()].concat())).collect();
         let indexed = IndexedParams::from(params.clone());
+        let mut wire = Vec::new();
+        params.iter().for_each(|(name, value)| encode_pair(&mut wire, name, value));
+        let parsed = IndexedParams::parse(&wire, &Limits::default()).unwrap();
+        prop_assert_eq!(parsed.get(wanted.as_bytes()), params.get(wanted.as_bytes()));
         prop_assert_eq!(indexed.get(wanted.as_bytes()), params.get(wanted.as_bytes()));
         let named = params.iter().filter(|(name, _)| *name == wanted.as_bytes());
         prop_assert!(indexed.all(wanted.as_bytes()).eq(named.map(|(_, value)| value)));

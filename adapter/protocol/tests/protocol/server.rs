@@ -215,6 +215,50 @@ fn a_worker_has_more_to_say() {
     assert!(server.is_active(2), "until the end");
 }
 
+#[test]
+fn the_rest_of_an_answer_and_its_end_are_one_record() {
+    let mut server = Server::new(100, true);
+    let data = b"rest";
+    for before in ["", "first"] {
+        assert_eq!(server.allot(), Some(1));
+        if !before.is_empty() {
+            receive(&mut server, RecordType::Stdout, 1, before.as_bytes()).unwrap();
+        }
+        let rest = receive(&mut server, RecordType::Answer, 1, data);
+        assert_eq!(rest, Ok(Some(ServerEvent::Answer { id: 1, data })));
+        assert!(!server.is_active(1) && server.active() == 0);
+        assert_eq!(receive(&mut server, RecordType::Answer, 1, data), Ok(None));
+    }
+    for (length, expected) in [
+        (0, vec![RecordType::Answer]),
+        (16_383, vec![RecordType::Answer]),
+        (16_384, vec![RecordType::Stdout, RecordType::Answer]),
+    ] {
+        let mut wire = Vec::new();
+        let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
+        encode::answer(&mut wire, 1, &bytes);
+        let (kinds, contents): (Vec<_>, Vec<_>) = records(&wire)
+            .into_iter()
+            .map(|(kind, _, content)| (kind, content))
+            .unzip();
+        assert_eq!(kinds, expected);
+        assert!(contents.concat() == bytes);
+    }
+    server.allot();
+    receive(&mut server, RecordType::Stdout, 1, b"").unwrap();
+    let (kind, id) = (RecordType::Answer, 1);
+    assert_eq!(
+        receive(&mut server, kind, id, data),
+        Err(ProtocolError::ExecOrder { kind, id })
+    );
+    let end = receive(&mut server, kind, id, b"");
+    assert_eq!(end, Ok(Some(ServerEvent::Answer { id, data: b"" })));
+    let mut server = Server::new(100, false);
+    begin(&mut server);
+    assert_eq!(receive(&mut server, RecordType::Answer, 1, data), Ok(None));
+    assert!(server.is_active(1));
+}
+
 proptest! {
     #[test]
     fn any_bytes_do_no_harm(wire in wild_bytes(), sizes in sizes(), private in any::<bool>(), begun in 0_usize..4) {
@@ -228,7 +272,7 @@ proptest! {
             let result = feed(&mut buffer, piece, |record| {
                 let active = server.is_active(record.id);
                 match server.receive(record)? {
-                    Some(ServerEvent::End { id, .. }) => {
+                    Some(ServerEvent::End { id, .. } | ServerEvent::Answer { id, .. }) => {
                         assert!(active && !server.is_active(id));
                         ends += 1;
                     }

@@ -217,7 +217,12 @@ impl Requests {
             Some(Event::StdinEnd { id }) => self.stdin_end(id),
             Some(Event::Abort { id }) => self.abort(id),
             // Private records are unknown types here.
-            Some(Event::Hello(_) | Event::Credit { .. } | Event::ExecStatus { .. }) => {}
+            Some(
+                Event::Hello(_)
+                | Event::WholeRequest { .. }
+                | Event::Credit { .. }
+                | Event::ExecStatus { .. },
+            ) => {}
             None if kind == RecordType::BeginRequest && self.application.is_active(id) => {
                 self.open.insert(id, Open::Head(Instant::now()));
                 self.idle_since = None;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fastcgi_protocol::{Hello, Params, ProtocolError, ProtocolStatus, Record, ServerEvent, encode};
 use http::StatusCode;
 
-use super::{Lane, STDIN_WINDOW, STDOUT_WINDOW, Table};
+use super::{Entry, Lane, STDIN_WINDOW, STDOUT_WINDOW, Table};
 use crate::pool::exchange::{Ending, ErrorPage, Part};
 use crate::pool::lock;
 use crate::pool::state::Event;
@@ -94,6 +94,12 @@ impl Receiving<'_> {
                     entry.exchange.end(Ending::Cut(reason));
                 }
             }
+            ServerEvent::Answer { id, data } => {
+                if let Some(entry) = table.entries.remove(id) {
+                    entry.exchange.complete(data, whole).map_err(broken)?;
+                    finish(entry, true);
+                }
+            }
             ServerEvent::End { id, status, .. } => {
                 if let Some(entry) = table.entries.remove(id) {
                     entry.exchange.end(match status {
@@ -101,13 +107,7 @@ impl Receiving<'_> {
                         ProtocolStatus::Overloaded => Ending::Refused,
                         other => Ending::Cut(format!("the worker refused the request: {other:?}")),
                     });
-                    if let Some(trial) = entry.trial
-                        && status == ProtocolStatus::RequestComplete
-                        && !entry.aborted
-                    {
-                        trial.pass();
-                    }
-                    entry.slot.finish();
+                    finish(entry, status == ProtocolStatus::RequestComplete);
                 }
             }
             ServerEvent::Stderr { data, .. } => self.log_error(data),
@@ -194,6 +194,17 @@ impl Receiving<'_> {
         }
         Ok(())
     }
+}
+
+/// The worker has dealt with a request, or has refused it.
+fn finish(entry: Entry, is_complete: bool) {
+    if let Some(trial) = entry.trial
+        && is_complete
+        && !entry.aborted
+    {
+        trial.pass();
+    }
+    entry.slot.finish();
 }
 
 /// What was called and what it came to, bounded, for the status.

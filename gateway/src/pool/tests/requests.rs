@@ -11,13 +11,12 @@ use super::*;
 async fn a_request_and_its_answer_cross() {
     let (bench, mut fake) = Bench::start(&config()).await;
     let call = bench.get("/fake.so/x?y");
-    let Said::Request { id, params } = fake.hear().await else {
+    let Said::WholeRequest { id, params } = fake.hear().await else {
         panic!("no request");
     };
     assert_eq!(params.get(b"INSTANCE_ID"), Some(&b"7"[..]));
     assert_eq!(params.get(b"INSTANCE_NAME"), Some(&b"bench"[..]));
     assert_eq!(params.get(b"APP_POOL_ID"), Some(&b"fakes"[..]));
-    assert_eq!(fake.hear().await, Said::StdinEnd { id });
     fake.answer(id, "Status: 404 Nothing\r\nX-A: b\r\n\r\nno")
         .await;
     let response = response(call.await.unwrap());

@@ -147,7 +147,7 @@ async fn a_worker_that_does_not_read_gets_no_more_requests() {
     }
     let mut requests = 0;
     let id = loop {
-        if let Said::Request { id, .. } = fake.hear().await {
+        if let Said::Request { id, .. } | Said::WholeRequest { id, .. } = fake.hear().await {
             requests += 1;
             if requests == calls.len() + 1 {
                 break id;
