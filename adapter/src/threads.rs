@@ -337,13 +337,23 @@ impl Threads {
     ) -> MutexGuard<'a, State> {
         self.bind_reader(&mut state, index);
         let mut ready = Vec::new();
+        // Whoever read it before may have left something.
+        let mut holds = true;
         loop {
             let source = Arc::clone(&state.stations[index].source);
+            let is_alarmed = state.watch == Watch::Alarmed;
             drop(state);
-            source.release();
+            if holds {
+                source.release();
+            }
+            if is_alarmed {
+                self.calm(&mut self.lock());
+            }
             let open = source.read(&mut ready);
             let left = source.is_left();
-            if open && !ready.is_empty() {
+            // What is alone need not wait for others.
+            holds = open && ready.len() > 1;
+            if holds {
                 source.hold();
             }
             state = self.lock();
@@ -368,10 +378,12 @@ impl Threads {
             }
             // By now it may be another connection.
             match TURN.take() {
-                Some(turn) if state.come_back(turn) => index = turn.station(),
+                Some(turn) if state.come_back(turn) => {
+                    holds |= index != turn.station();
+                    index = turn.station();
+                }
                 _ => return state,
             }
-            self.calm(&mut state);
         }
     }
 
