@@ -119,12 +119,13 @@ pub fn request_begins(number: usize, name: Option<(u16, u16)>, method: &[u8], pa
     let Some(note) = NOTES.get(number) else {
         return;
     };
-    let text = method.iter().chain(b" ").chain(path);
-    let mut length = 0;
-    for (place, byte) in note.text.iter().zip(text) {
-        place.store(*byte, Relaxed);
-        length += 1;
+    let mut places = note.text.iter();
+    for text in [method, b" ", path] {
+        for (byte, place) in text.iter().zip(&mut places) {
+            place.store(*byte, Relaxed);
+        }
     }
+    let length = TEXT - places.len();
     let name = name.map_or(0, |(lane, id)| u32::from(lane) << 16 | u32::from(id));
     note.name.store(name, Relaxed);
     note.began.store(ticks::now(), Relaxed);
