@@ -53,4 +53,5 @@ mod windows;
 mod windows_gateway;
 mod worker;
 mod worker_alone;
+mod worker_lane;
 mod worker_readers;
