@@ -78,7 +78,7 @@ impl Entry {
 /// Runs `HttpExtensionProc` for one request on this thread.
 pub fn call(extension: &Extension, session: &Arc<Session>) {
     let (data, total) = session.begin();
-    let entry = TABLE.insert(Entry::new(session, data, total));
+    let entry = TABLE.insert(Arc::new(Entry::new(session, data, total)));
     // SAFETY: the block is valid and stays at its address as long as its entry, which the table keeps while the session is
     // open, this function during the call, and an operation until its completion function has returned.
     let status = entry.enter(|| unsafe { extension.http_extension_proc(entry.block.ecb()) });

@@ -321,7 +321,7 @@ fn run(seed: u64, completions: &Arc<Completions>) {
     let ahead = vec![0; usize::try_from(ahead).unwrap()];
     assert!(session.push_body(&ahead).unwrap());
     let (data, total) = session.begin();
-    let entry = TABLE.insert(Entry::new(&session, data, total));
+    let entry = TABLE.insert(Arc::new(Entry::new(&session, data, total)));
     let mut room = [0; ROOM as usize];
     let kept = Kept {
         id: std::ptr::without_provenance_mut(entry.id),

@@ -39,13 +39,12 @@ struct Slot {
 }
 
 impl Table {
-    /// Enters a request and gives it its ConnID: 15 bits of generation, 16 of index, and a one that no address of a
+    /// Enters a request, which nobody else knows yet, and gives it its ConnID: 15 bits of generation, 16 of index, and a one that no address of a
     /// control block ends with.
     ///
     /// Requests that run or are pending are far fewer than 65,536. One beyond that gets NULL, which finds nothing: its
     /// callbacks fail with 87.
-    pub(super) fn insert(&self, entry: Entry) -> Arc<Entry> {
-        let mut entry = Arc::new(entry);
+    pub(super) fn insert(&self, mut entry: Arc<Entry>) -> Arc<Entry> {
         let mut table = self.lock();
         table.inside += 1;
         let index = match table.free.pop() {

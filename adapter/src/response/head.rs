@@ -130,10 +130,10 @@ pub fn pass_headers<'a>(text: &'a [u8], out: &mut Vec<u8>) -> Headers<'a> {
             continue;
         }
         passed = false;
-        let Some((name, value)) = split_header(line) else {
+        let Some((kind, name, value)) = usual(line).or_else(|| any(line)) else {
             continue;
         };
-        match header_kind(name) {
+        match kind {
             Kind::Status => headers.status = Some(value),
             Kind::Length => length = parse_length(value),
             Kind::Coding if value.eq_ignore_ascii_case(b"chunked") => {
@@ -322,6 +322,23 @@ enum Kind {
     Connection,
     HopByHop,
     Other,
+}
+
+/// A line that most answers have, as most write it: others take longer.
+fn usual(line: &[u8]) -> Option<(Kind, &[u8], &[u8])> {
+    let (kind, name, value) = if let Some(value) = line.strip_prefix(b"Content-Type:") {
+        (Kind::Other, &b"Content-Type"[..], value)
+    } else {
+        let value = line.strip_prefix(b"Content-Length:")?;
+        (Kind::Length, &b"Content-Length"[..], value)
+    };
+    Some((kind, name, value.trim_ascii()))
+}
+
+/// Any header line: what it is, its name and its value.
+fn any(line: &[u8]) -> Option<(Kind, &[u8], &[u8])> {
+    let (name, value) = split_header(line)?;
+    Some((header_kind(name), name, value))
 }
 
 fn header_kind(name: &[u8]) -> Kind {

@@ -118,7 +118,10 @@ impl State {
     /// The reader of a connection goes to work at what it has brought.
     pub(super) fn leave(&mut self, index: usize, ready: &mut Vec<Arc<Session>>) -> Turn {
         let station = &mut self.stations[index];
-        station.batch.extend(ready.drain(..));
+        // Mostly one or a few.
+        for session in ready.drain(..) {
+            station.batch.push_back(session);
+        }
         (station.away, station.left) = (true, false);
         station.turns += 1;
         Turn {
@@ -171,7 +174,9 @@ impl State {
         }
         let station = &mut self.stations[turn.station];
         station.away = false;
-        self.waiting.append(&mut station.batch);
+        while let Some(session) = station.batch.pop_front() {
+            self.waiting.push_back(session);
+        }
         true
     }
 
@@ -183,7 +188,9 @@ impl State {
         let station = &mut self.stations[turn.station];
         (station.away, station.left) = (false, false);
         station.turns += 1;
-        self.waiting.append(&mut station.batch);
+        while let Some(session) = station.batch.pop_front() {
+            self.waiting.push_back(session);
+        }
         self.unread.push_back(turn.station);
         true
     }
@@ -228,7 +235,7 @@ impl State {
     }
 
     /// Whether something waits, or would if it came now, for a thread that is at work.
-    fn is_held_up(&self) -> bool {
+    pub(super) fn is_held_up(&self) -> bool {
         self.stations.iter().any(|station| station.away)
             || !self.waiting.is_empty()
             || !self.unread.is_empty()

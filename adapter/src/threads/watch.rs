@@ -7,6 +7,9 @@ use super::*;
 /// How long a request may wait for a thread that is at work before another one is woken, about.
 pub(super) const PATIENCE: Duration = Duration::from_micros(200);
 
+/// How long it is between two looks at most while requests come and go, and nobody was at work at the last look.
+const LONGEST: Duration = PATIENCE.saturating_mul(4);
+
 /// Looks without anything to be seen until the watch rests.
 const CALM: u32 = 3;
 
@@ -20,7 +23,7 @@ impl Threads {
     pub(super) fn watch(self: Arc<Self>) {
         let mut running = Vec::new();
         let (mut ticked, mut looked) = (Instant::now(), Instant::now());
-        let mut calm = 0;
+        let (mut calm, mut pace) = (0, PATIENCE);
         loop {
             let now = Instant::now();
             let mut state = self.lock();
@@ -29,8 +32,12 @@ impl Threads {
                 self.release_reader(&mut state, *index);
             }
             calm = if look.busy { 0 } else { calm + 1 };
+            pace = match look.busy && !state.is_held_up() {
+                true => LONGEST.min(pace * 2),
+                false => PATIENCE,
+            };
             let (watch, rest) = match (calm < CALM, state.inside) {
-                (true, _) => (Watch::Looks, PATIENCE),
+                (true, _) => (Watch::Looks, pace),
                 (false, 0) => (Watch::Rests, LOOK),
                 (false, _) => (Watch::Rests, TICK),
             };

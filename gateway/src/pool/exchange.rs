@@ -215,7 +215,7 @@ impl Exchange {
         let mut streams = lock(&self.streams);
         streams.grant.received(data.len())?;
         if !streams.abandoned && streams.ending.is_none() && !data.is_empty() {
-            streams.output.push(data, whole);
+            streams.output.push_last(data, whole);
         }
         streams.end(Ending::Complete);
         Ok(())

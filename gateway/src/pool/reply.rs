@@ -173,6 +173,8 @@ impl Drop for Reply {
     fn drop(&mut self) {
         // First the child: its entity comes from the exchange.
         self.child = None;
-        self.lane.abort(&self.exchange);
+        if !self.exchange.is_read() {
+            self.lane.abort(&self.exchange);
+        }
     }
 }

@@ -17,6 +17,8 @@ pub struct Arrived {
     /// Bytes in `front`.
     ahead: usize,
     tail: BytesMut,
+    /// What comes last, if that is all there was to read when it came.
+    last: Bytes,
 }
 
 impl Arrived {
@@ -37,18 +39,31 @@ impl Arrived {
         self.front.push_back(whole.slice_ref(bytes));
     }
 
+    /// Appends bytes that are a part of `whole`, the last ones.
+    pub fn push_last(&mut self, bytes: &[u8], whole: &Bytes) {
+        if self.is_empty() && bytes.len() < SHARED {
+            // No room for more is needed.
+            self.last = Bytes::copy_from_slice(bytes);
+        } else {
+            self.push(bytes, whole);
+        }
+    }
+
     /// Takes the first bytes, as many as are in one piece.
     pub fn pop(&mut self) -> Option<Bytes> {
         if let Some(bytes) = self.front.pop_front() {
             self.ahead -= bytes.len();
             return Some(bytes);
         }
-        (!self.tail.is_empty()).then(|| self.tail.split().freeze())
+        if !self.tail.is_empty() {
+            return Some(self.tail.split().freeze());
+        }
+        (!self.last.is_empty()).then(|| std::mem::take(&mut self.last))
     }
 
     /// How many bytes there are.
     pub fn len(&self) -> usize {
-        self.ahead + self.tail.len()
+        self.ahead + self.tail.len() + self.last.len()
     }
 
     /// Whether there are none.
@@ -75,5 +90,15 @@ mod tests {
         assert_eq!(lengths, [500, SHARED, 2 * SHARED - 501, 1]);
         assert_eq!(pieces[1].as_ptr(), whole[500..].as_ptr());
         assert!(pieces.concat() == whole && arrived.is_empty());
+        for before in [0, 10, SHARED] {
+            for last in [0, 10, SHARED] {
+                let all = &whole[..before + last];
+                arrived.push(&whole[..before], &whole);
+                arrived.push_last(&whole[before..before + last], &whole);
+                assert_eq!(arrived.len(), all.len());
+                let pieces: Vec<Bytes> = std::iter::from_fn(|| arrived.pop()).collect();
+                assert!(pieces.concat() == all && arrived.is_empty());
+            }
+        }
     }
 }

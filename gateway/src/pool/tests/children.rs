@@ -298,7 +298,7 @@ async fn workers_are_told_of_their_pool_and_of_traces() {
         let value = HeaderValue::from_static(sent);
         request.head.headers.insert("x-trace", value);
         bench.call(request);
-        let Said::WholeRequest { id, params } = fake.hear().await else {
+        let Said::WholeRequest { params, .. } = fake.hear().await else {
             panic!("no request");
         };
         assert_eq!(params.get(b"ISAPI_TRACE"), level);
