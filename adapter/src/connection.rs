@@ -215,8 +215,15 @@ impl Connection {
     /// Waits for something to read and takes in all that is there. Requests that the extension can be called for now go to
     /// `ready`; [`Self::reply`] is to be called afterwards. `false` at the end of the connection.
     fn receive(&self, ready: &mut Vec<Arc<Session>>) -> Result<bool, ConnectionError> {
-        let mut incoming = self.incoming();
-        let Incoming { buffer, replies } = &mut *incoming;
+        self.receive_in(&mut self.incoming(), ready)
+    }
+
+    fn receive_in(
+        &self,
+        incoming: &mut Incoming,
+        ready: &mut Vec<Arc<Session>>,
+    ) -> Result<bool, ConnectionError> {
+        let Incoming { buffer, replies } = incoming;
         let count = uninterrupted(|| self.transport.read(buffer.space()))?;
         if count == 0 {
             return Ok(false);
@@ -233,7 +240,11 @@ impl Connection {
 
     /// Sends what is to be answered to what has been read, and closes a connection whose last request was refused.
     fn reply(&self) {
-        let replies = &mut self.incoming().replies;
+        self.reply_in(&mut self.incoming());
+    }
+
+    fn reply_in(&self, incoming: &mut Incoming) {
+        let replies = &mut incoming.replies;
         if replies.is_empty() {
             return;
         }
@@ -392,13 +403,15 @@ impl Connection {
 
 impl Source for Connection {
     fn read(&self, ready: &mut Vec<Arc<Session>>) -> bool {
-        let result = match self.receive(ready) {
+        let mut incoming = self.incoming();
+        let result = match self.receive_in(&mut incoming, ready) {
             Ok(true) => {
-                self.reply();
+                self.reply_in(&mut incoming);
                 return true;
             }
             over => over.map(|_| ()),
         };
+        drop(incoming);
         self.lost();
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         self.ended.ring();

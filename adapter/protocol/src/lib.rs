@@ -6,8 +6,9 @@
 //! the same code serves blocking threads, an async runtime, property tests and fuzzers.
 //!
 //! Beside the standard records there are a few private ones for what an ISAPI worker needs and FastCGI lacks: a
-//! greeting ([`Hello`]), credit per request and direction ([`Window`], [`Grant`]), an answer that was cut short, child
-//! requests ([`ChildRequest`]), error pages, and texts for the gateway's logs. They are spoken only where both ends were told so.
+//! greeting ([`Hello`]), credit per request and direction ([`Window`], [`Grant`]), a whole request and the end of a whole
+//! answer as one record each, an answer that was cut short, child requests ([`ChildRequest`]), error pages, and texts for
+//! the gateway's logs. They are spoken only where both ends were told so.
 //! An [`Order`] is no record at all: with it the gateway has CGI programs started.
 //!
 //! What comes from outside is never trusted: every length is checked before it is used, nothing is buffered without a

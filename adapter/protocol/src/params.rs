@@ -16,12 +16,12 @@ const MAX_LENGTH: usize = 0x7FFF_FFFF;
 /// When name or value is 2 GiB or longer.
 #[inline]
 pub fn encode_pair(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    match (u8::try_from(name.len()), u8::try_from(value.len())) {
-        (Ok(name @ ..=127), Ok(value @ ..=127)) => out.extend_from_slice(&[name, value]),
-        _ => {
-            let (lengths, used) = encode_lengths(name.len(), value.len());
-            out.extend_from_slice(&lengths[..used]);
-        }
+    if name.len() | value.len() <= 127 {
+        let ([name, ..], [value, ..]) = (name.len().to_le_bytes(), value.len().to_le_bytes());
+        out.extend_from_slice(&[name, value]);
+    } else {
+        let (lengths, used) = encode_lengths(name.len(), value.len());
+        out.extend_from_slice(&lengths[..used]);
     }
     out.extend_from_slice(name);
     out.extend_from_slice(value);

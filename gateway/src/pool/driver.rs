@@ -80,7 +80,12 @@ impl Driver {
     fn poll_write(&mut self, context: &mut Context<'_>) {
         let stream = &mut self.stream;
         let end = self.lane.poll_write(context, |context, slices| {
-            Pin::new(&mut *stream).poll_write_vectored(context, slices)
+            let stream = Pin::new(&mut *stream);
+            match slices {
+                // The system takes a buffer sooner than a list of one.
+                [records] => stream.poll_write(context, records),
+                slices => stream.poll_write_vectored(context, slices),
+            }
         });
         if end && !self.write_ended {
             // This is done at once; an error means that the other end has gone already.

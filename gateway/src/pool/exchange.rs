@@ -2,7 +2,7 @@
 
 mod arrived;
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -108,10 +108,6 @@ pub struct Exchange {
     /// Its number on the lane; taken until the worker's END_REQUEST.
     pub id: u16,
     streams: Mutex<Streams>,
-    /// Where the extension's part of the access log goes.
-    journal: OnceLock<Arc<Journal>>,
-    /// What becomes of the request when its worker dies.
-    outcome: OnceLock<Outcome>,
 }
 
 #[derive(Debug)]
@@ -128,6 +124,10 @@ struct Streams {
     abandoned: bool,
     reader: Option<Waker>,
     pump: Option<Waker>,
+    /// Where the extension's part of the access log goes.
+    journal: Option<Arc<Journal>>,
+    /// What becomes of the request when its worker dies.
+    outcome: Option<Outcome>,
 }
 
 /// The entity of a child request, as it comes from the worker; it counts as output.
@@ -156,37 +156,36 @@ impl Exchange {
                 abandoned: false,
                 reader: None,
                 pump: None,
+                journal: None,
+                outcome: None,
             }),
-            journal: OnceLock::new(),
-            outcome: OnceLock::new(),
         }
     }
 
     /// When the worker dies now, or just has, this becomes of the request. The first word counts.
     pub fn becomes(&self, outcome: Outcome) {
-        // As said.
-        let _ = self.outcome.set(outcome);
+        lock(&self.streams).outcome.get_or_insert(outcome);
     }
 
     /// What becomes of the request when its worker dies, if that has shown.
     pub fn outcome(&self) -> Option<Outcome> {
-        self.outcome.get().copied()
+        lock(&self.streams).outcome
     }
 
     /// Has what the extension logs go to this journal.
     pub fn report_to(&self, journal: Arc<Journal>) {
-        // An exchange is one request's, whose journal is set once.
-        let _ = self.journal.set(journal);
+        lock(&self.streams).journal = Some(journal);
     }
 
     /// Bytes of the answer's body that its client has been sent.
     pub fn sent(&self) -> u64 {
-        self.journal.get().map_or(0, |journal| journal.sent())
+        let streams = lock(&self.streams);
+        streams.journal.as_ref().map_or(0, |journal| journal.sent())
     }
 
     /// What the extension adds to the access log.
     pub fn log_parameter(&self, text: &[u8]) {
-        if let Some(journal) = self.journal.get() {
+        if let Some(journal) = &lock(&self.streams).journal {
             journal.log_parameter(text);
         }
     }

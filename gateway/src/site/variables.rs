@@ -45,11 +45,11 @@ fn visit_always(each: &mut impl FnMut(&[u8], &[u8])) {
     each(b"REDIRECT_STATUS", b"200");
 }
 
-/// What workers get with every request for a handler: what of [`visit`] is always the same, INSTANCE_ID, INSTANCE_NAME,
-/// APP_POOL_ID, and ISAPI_VIRTUAL_DIRECTORIES if the site has any. The others are those of [`visit_changing`].
+/// What workers get with every request for a handler: INSTANCE_ID, INSTANCE_NAME, APP_POOL_ID, and
+/// ISAPI_VIRTUAL_DIRECTORIES if the site has any. The others are those of [`visit_changing`]: what of [`visit`] is always the
+/// same says what workers know.
 pub fn fixed(id: &str, name: &str, pool: &str, directories: &Directories) -> EncodedPairs {
     let mut pairs = EncodedPairs::default();
-    visit_always(&mut |name, value| pairs.push(name, value));
     pairs.push(b"INSTANCE_ID", id.as_bytes());
     pairs.push(b"INSTANCE_NAME", name.as_bytes());
     pairs.push(b"APP_POOL_ID", pool.as_bytes());

@@ -71,15 +71,20 @@ impl Outbox {
         mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) {
         while !self.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
             let rest = &self.records[self.written..];
-            let bytes = self.front.iter().map(|bytes| &bytes[..]).chain([rest]);
-            let mut count = 0;
-            for (slice, bytes) in slices.iter_mut().zip(bytes) {
-                *slice = IoSlice::new(bytes);
-                count += 1;
-            }
-            match write(context, &slices[..count]) {
+            let result = if self.front.is_empty() {
+                write(context, &[IoSlice::new(rest)])
+            } else {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let bytes = self.front.iter().map(|bytes| &bytes[..]).chain([rest]);
+                let mut count = 0;
+                for (slice, bytes) in slices.iter_mut().zip(bytes) {
+                    *slice = IoSlice::new(bytes);
+                    count += 1;
+                }
+                write(context, &slices[..count])
+            };
+            match result {
                 Poll::Ready(Ok(written)) if written > 0 => self.advance(written),
                 // The worker does not read any more: it is dying, and the reading side will say so.
                 Poll::Ready(_) => self.clear(),
