@@ -18,14 +18,26 @@ impl Session {
         if let Some(credit) = &mut state.credit {
             credit.stdin.received(bytes.len())?;
         }
-        let kept = if state.takes_body() {
-            state.body.push(bytes)
+        let mut fills = false;
+        let waiting = if state.takes_body() {
+            state.body.push(bytes, |bytes| match self.room.put(bytes) {
+                Some(put) => {
+                    fills = !put.is_full;
+                    put.count
+                }
+                None => 0,
+            })
         } else {
             0
         };
-        self.tell_of_news(&mut state);
+        if fills && !state.body.has_ended() {
+            // Who waits with that buffer need not know yet.
+            state.reading = None;
+        } else {
+            self.tell_of_news(&mut state);
+        }
         let ready = state.becomes_ready();
-        let state = self.consumed(state, bytes.len() - kept);
+        let state = self.consumed(state, bytes.len() - waiting);
         self.wake(state);
         Ok(ready)
     }
