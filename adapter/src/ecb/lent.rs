@@ -1,5 +1,6 @@
 //! Memory of the extension that the reader of a connection uses in place of a thread that waits in a callback: what comes
-//! of a body goes straight to where ReadClient wants it, and does not wake that thread piece by piece.
+//! of a body goes straight to where ReadClient wants it, and what WriteClient sends is sent as credit comes. Neither wakes
+//! that thread piece by piece.
 
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,10 @@ const PAGE: usize = 4096;
 /// Where the buffer of a thread that waits for the body is lent.
 #[derive(Debug, Default)]
 pub struct Room(Place);
+
+/// Where the bytes of a thread that waits to send them are lent.
+#[derive(Debug, Default)]
+pub struct Output(Place);
 
 #[derive(Debug, Default)]
 struct Place(Mutex<Option<Memory>>);
@@ -112,6 +117,55 @@ pub struct Put {
     pub is_full: bool,
 }
 
+impl Output {
+    /// As [`Room::try_out`].
+    pub fn try_out(bytes: &[u8]) -> usize {
+        let length = bytes.len().min(MOST);
+        for at in one_of_each_page(length) {
+            std::hint::black_box(bytes[at]);
+        }
+        length
+    }
+
+    /// Lends bytes while `wait` runs, unless others are lent. Returns how many have been taken.
+    pub fn lend<T>(&self, bytes: &[u8], wait: impl FnOnce() -> T) -> (T, usize) {
+        let memory = Memory {
+            start: NonNull::from(bytes).cast(),
+            length: bytes.len(),
+            done: 0,
+        };
+        self.0.lend(memory, wait)
+    }
+
+    /// What is lent. It stays lent at least as long as this is held.
+    pub fn held(&self) -> Option<Held<'_>> {
+        let place = self.0.lock();
+        place.is_some().then_some(Held(place))
+    }
+}
+
+/// Lent bytes.
+pub struct Held<'a>(MutexGuard<'a, Option<Memory>>);
+
+impl Held<'_> {
+    /// Those that have not been taken.
+    pub fn rest(&self) -> &[u8] {
+        let Some(memory) = &*self.0 else {
+            return &[];
+        };
+        let count = memory.length - memory.done;
+        // SAFETY: `lend` borrows the bytes until it has taken them back, for which it needs the lock that we have.
+        unsafe { std::slice::from_raw_parts(memory.start.as_ptr().add(memory.done), count) }
+    }
+
+    /// Takes so many of them, at most.
+    pub fn take(&mut self, count: usize) {
+        if let Some(memory) = &mut *self.0 {
+            memory.done = memory.length.min(memory.done + count);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -135,19 +189,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_is_told() {
+        let output = Output::default();
+        let (rest, count) = output.lend(b"abcde", || {
+            let mut held = output.held().unwrap();
+            assert_eq!(held.rest(), b"abcde");
+            held.take(3);
+            held.rest().to_vec()
+        });
+        assert_eq!((&rest[..], count), (&b"de"[..], 3));
+        assert!(output.held().is_none());
+    }
+
+    #[test]
     fn a_panic_ends_the_loan() {
-        let room = Room::default();
+        let (room, output) = (Room::default(), Output::default());
         let fill = || room.lend(&mut [0; 5], || panic!("on purpose"));
         assert!(catch_unwind(AssertUnwindSafe(fill)).is_err());
         assert_eq!(room.put(b"a"), None);
+        let send = || output.lend(b"abc", || panic!("on purpose"));
+        assert!(catch_unwind(AssertUnwindSafe(send)).is_err());
+        assert!(output.held().is_none());
     }
 
     #[test]
     fn trying_out_changes_nothing() {
         let mut buffer: Vec<u8> = (0..=250).cycle().take(MOST + 1).collect();
         let before = buffer.clone();
-        assert_eq!(Room::try_out(&mut buffer), MOST);
-        assert_eq!(Room::try_out(&mut buffer[..7]), 7);
+        assert_eq!(
+            (Room::try_out(&mut buffer), Output::try_out(&buffer)),
+            (MOST, MOST)
+        );
+        assert_eq!(
+            (Room::try_out(&mut buffer[..7]), Output::try_out(&[])),
+            (7, 0)
+        );
         assert!(buffer == before);
     }
 

@@ -29,7 +29,7 @@ use block::Block;
 pub use exec::ExecUrl;
 use io::Memory;
 pub use io::{Completion, Element, TransmitFile, Vector};
-pub use lent::Room;
+pub use lent::{Output, Room};
 use table::TABLE;
 use trace::{Callback, Trace};
 

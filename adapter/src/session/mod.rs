@@ -18,7 +18,7 @@ use isapi_abi::error::{ERROR_INVALID_PARAMETER, ERROR_SEM_TIMEOUT, WSAECONNRESET
 
 use crate::bell::Bell;
 use crate::body::{Body, Read};
-use crate::ecb::Room;
+use crate::ecb::{Output, Room};
 use crate::life::{Action, Event, Life};
 use crate::link::Link;
 use crate::response::{Ending, Refused, Response};
@@ -65,6 +65,8 @@ pub struct Session {
     changed: Bell,
     /// The buffer of a thread that waits for the body.
     room: Room,
+    /// What a thread sends that waits for credit.
+    output: Output,
 }
 
 struct State {
@@ -227,6 +229,7 @@ impl Session {
             state: Mutex::new(state),
             changed: Bell::default(),
             room: Room::default(),
+            output: Output::default(),
         }
     }
 

@@ -107,3 +107,46 @@ fn what_is_more_than_is_wanted_waits() {
     assert_eq!(rest[..100], [2; 100]);
     assert_eq!(session.read(&mut rest), Err(Win32(WSAECONNRESET)));
 }
+
+#[test]
+fn an_answer_is_sent_by_who_brings_credit() {
+    const CREDIT: u32 = 20_000;
+    let (session, calls, waits) = inside(0, CREDIT);
+    session
+        .respond(|response, out| response.send_header(b"200 OK", b"", out))
+        .unwrap();
+    let bytes: Vec<u8> = (0..=250).cycle().take(100_000).collect();
+    let (writer, written) = (Arc::clone(&session), bytes.clone());
+    let thread = thread::spawn(move || writer.write(&written));
+    waits.recv().unwrap();
+    let (mut sent, mut credit) = (Vec::new(), CREDIT as usize);
+    let whole = HEAD.len() + bytes.len();
+    loop {
+        for call in calls.try_iter() {
+            match call {
+                Call::Stdout(part) => sent.extend(part),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(sent.len(), credit.min(whole));
+        if sent.len() == whole {
+            break;
+        }
+        session.add_credit(CREDIT).unwrap();
+        credit += CREDIT as usize;
+    }
+    assert_eq!(thread.join().unwrap(), Ok(()));
+    assert!(sent == [HEAD, &bytes].concat());
+}
+
+#[test]
+fn who_waits_learns_that_the_client_has_gone() {
+    let (session, calls, waits) = inside(100_000, 20_000);
+    let writer = Arc::clone(&session);
+    let thread = thread::spawn(move || writer.write(&[0; 100_000]));
+    waits.recv().unwrap();
+    session.abort();
+    assert_eq!(thread.join().unwrap(), Err(Win32(WSAECONNRESET)));
+    session.add_credit(20_000).unwrap();
+    assert_eq!(calls.try_iter().count(), 1);
+}
