@@ -111,8 +111,12 @@ impl Body {
         if self.bytes.len() <= READ_AHEAD {
             return Vec::from(std::mem::take(&mut self.bytes));
         }
-        let mut first = vec![0; READ_AHEAD];
-        self.read(&mut first);
+        let mut first = Vec::with_capacity(READ_AHEAD);
+        let (front, back) = self.bytes.as_slices();
+        for half in [front, back] {
+            first.extend_from_slice(&half[..half.len().min(READ_AHEAD - first.len())]);
+        }
+        self.bytes.drain(..READ_AHEAD);
         first
     }
 
