@@ -288,7 +288,11 @@ impl Session {
                 Read::Wait => {
                     let mut timed_out = false;
                     if tried_out <= filled {
-                        tried_out = filled + Room::try_out(&mut buffer[filled..]);
+                        // A buffer may be smaller than is said, if only the body fits.
+                        let left = state.body.remaining().map(usize::try_from);
+                        let left = left.and_then(Result::ok).unwrap_or(usize::MAX);
+                        let end = buffer.len().min(filled.saturating_add(left));
+                        tried_out = filled + Room::try_out(&mut buffer[filled..end]);
                     }
                     let room = &mut buffer[filled..tried_out];
                     let (next, count) = self.room.lend(room, || {
