@@ -43,8 +43,9 @@ impl Body {
         }
     }
 
-    /// Takes bytes from the front. Bytes beyond the declared length are dropped (FastCGI 1.0 §6.2).
-    pub fn push(&mut self, bytes: &[u8]) -> usize {
+    /// Takes bytes from the front. Those beyond the declared length are dropped (FastCGI 1.0 §6.2). If none wait, `give`
+    /// may give the extension the first ones at once, and says how many. Returns how many wait from now on.
+    pub fn push(&mut self, bytes: &[u8], give: impl FnOnce(&[u8]) -> usize) -> usize {
         if self.ended {
             return 0;
         }
@@ -52,10 +53,15 @@ impl Body {
             .declared
             .map_or(u64::MAX, |total| total - self.received);
         let kept = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
-        self.bytes.extend(&bytes[..kept]);
         self.received += kept as u64;
         self.ended = Some(self.received) == self.declared;
-        kept
+        let given = if self.bytes.is_empty() {
+            give(&bytes[..kept])
+        } else {
+            0
+        };
+        self.bytes.extend(&bytes[given..kept]);
+        kept - given
     }
 
     /// The front says that no more comes.
@@ -105,8 +111,12 @@ impl Body {
         if self.bytes.len() <= READ_AHEAD {
             return Vec::from(std::mem::take(&mut self.bytes));
         }
-        let mut first = vec![0; READ_AHEAD];
-        self.read(&mut first);
+        let mut first = Vec::with_capacity(READ_AHEAD);
+        let (front, back) = self.bytes.as_slices();
+        for half in [front, back] {
+            first.extend_from_slice(&half[..half.len().min(READ_AHEAD - first.len())]);
+        }
+        self.bytes.drain(..READ_AHEAD);
         first
     }
 
@@ -167,9 +177,9 @@ mod tests {
     fn read_ahead_is_awaited_for_known_lengths() {
         for length in [1, READ_AHEAD - 1, READ_AHEAD, READ_AHEAD + 1] {
             let mut body = Body::new(Some(length as u64));
-            body.push(&vec![b'x'; length - 1]);
+            body.push(&vec![b'x'; length - 1], |_| 0);
             assert_eq!(body.is_ready(), length > READ_AHEAD);
-            body.push(b"y");
+            body.push(b"y", |_| 0);
             assert!(body.is_ready());
             let available = body.take_read_ahead();
             assert_eq!(available.len(), length.min(READ_AHEAD));
@@ -180,14 +190,14 @@ mod tests {
     #[test]
     fn unknown_length_is_known_when_it_fits_the_read_ahead() {
         let mut body = Body::new(None);
-        body.push(b"abc");
+        body.push(b"abc", |_| 0);
         assert!(!body.is_ready());
         body.end();
         assert!(body.is_ready());
         assert_eq!(body.take_read_ahead(), b"abc");
         assert_eq!(body.total_bytes(3), 3);
         let mut long = Body::new(None);
-        long.push(&[0; READ_AHEAD + 5]);
+        long.push(&[0; READ_AHEAD + 5], |_| 0);
         assert_eq!(long.take_read_ahead().len(), READ_AHEAD);
         assert_eq!(long.total_bytes(READ_AHEAD), u32::MAX);
     }
@@ -204,12 +214,12 @@ mod tests {
     #[test]
     fn excess_is_dropped_and_a_short_body_is_told() {
         let mut body = Body::new(Some(3));
-        assert_eq!(body.push(b"abcdef"), 3);
+        assert_eq!(body.push(b"abcdef", |_| 0), 3);
         let mut buffer = [0; 8];
         assert_eq!(body.read(&mut buffer), Read::Bytes(3));
         assert_eq!(body.read(&mut buffer), Read::End);
         let mut short = Body::new(Some(3));
-        short.push(b"a");
+        short.push(b"a", |_| 0);
         assert_eq!(short.read(&mut buffer), Read::Bytes(1));
         assert_eq!(short.read(&mut buffer), Read::Wait);
         short.end();
@@ -220,7 +230,7 @@ mod tests {
     #[test]
     fn a_body_of_unknown_length_that_is_cut_is_short() {
         let mut body = Body::new(None);
-        body.push(b"abc");
+        body.push(b"abc", |_| 0);
         body.cut();
         assert_eq!(body.take_read_ahead(), b"abc");
         assert_eq!(body.total_bytes(3), u32::MAX);

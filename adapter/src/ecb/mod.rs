@@ -8,6 +8,7 @@ mod arguments;
 mod block;
 mod exec;
 mod io;
+mod lent;
 #[cfg(test)]
 mod stress;
 mod table;
@@ -28,6 +29,7 @@ use block::Block;
 pub use exec::ExecUrl;
 use io::Memory;
 pub use io::{Completion, Element, TransmitFile, Vector};
+pub use lent::{Output, Room};
 use table::TABLE;
 use trace::{Callback, Trace};
 

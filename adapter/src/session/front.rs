@@ -1,11 +1,12 @@
 //! What the front does to a request: body, credit, the client's end.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use fastcgi_protocol::{ExecStatus, ProtocolError};
 
 use super::{Answer, Session, State};
 use crate::life::Event;
+use crate::link::Stream;
 use crate::threads::MOMENT;
 
 impl Session {
@@ -18,14 +19,26 @@ impl Session {
         if let Some(credit) = &mut state.credit {
             credit.stdin.received(bytes.len())?;
         }
-        let kept = if state.takes_body() {
-            state.body.push(bytes)
+        let mut fills = false;
+        let waiting = if state.takes_body() {
+            state.body.push(bytes, |bytes| match self.room.put(bytes) {
+                Some(put) => {
+                    fills = !put.is_full;
+                    put.count
+                }
+                None => 0,
+            })
         } else {
             0
         };
-        self.tell_of_news(&mut state);
+        if fills && !state.body.has_ended() {
+            // Who waits with that buffer need not know yet.
+            state.reading = None;
+        } else {
+            self.tell_of_news(&mut state);
+        }
         let ready = state.becomes_ready();
-        let state = self.consumed(state, bytes.len() - kept);
+        let state = self.consumed(state, bytes.len() - waiting);
         self.wake(state);
         Ok(ready)
     }
@@ -67,9 +80,38 @@ impl Session {
         if let Some(credit) = &mut state.credit {
             credit.stdout.add(bytes)?;
         }
-        self.tell_of_news(&mut state);
+        let (mut state, lasts) = self.send_lent(state);
+        if lasts {
+            state.reading = None;
+        } else {
+            self.tell_of_news(&mut state);
+        }
         self.wake(state);
         Ok(())
+    }
+
+    /// Sends what credit allows of what a thread waits to send. Returns whether it has to wait for more credit.
+    fn send_lent<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
+        let output = self.output.held().filter(|_| !state.gone);
+        let Some(mut output) = output else {
+            return (state, false);
+        };
+        let count = state.room().min(output.rest().len());
+        if let Some(credit) = &mut state.credit {
+            credit.stdout.take(count);
+        }
+        state.begun = true;
+        drop(state);
+        let result = self
+            .link
+            .send(self.id, Stream::Stdout, &output.rest()[..count]);
+        output.take(count);
+        let is_over = output.rest().is_empty() || result.is_err();
+        // Who has lent it waits for it with the state locked.
+        drop(output);
+        let mut state = self.lock();
+        state.gone |= result.is_err();
+        (state, !is_over)
     }
 
     /// The child request that this request has asked for is over.

@@ -18,6 +18,7 @@ use isapi_abi::error::{ERROR_INVALID_PARAMETER, ERROR_SEM_TIMEOUT, WSAECONNRESET
 
 use crate::bell::Bell;
 use crate::body::{Body, Read};
+use crate::ecb::{Output, Room};
 use crate::life::{Action, Event, Life};
 use crate::link::Link;
 use crate::response::{Ending, Refused, Response};
@@ -62,6 +63,10 @@ pub struct Session {
     state: Mutex<State>,
     /// Body, credit, life or client's presence changed.
     changed: Bell,
+    /// The buffer of a thread that waits for the body.
+    room: Room,
+    /// What a thread sends that waits for credit.
+    output: Output,
 }
 
 struct State {
@@ -223,6 +228,8 @@ impl Session {
             variables,
             state: Mutex::new(state),
             changed: Bell::default(),
+            room: Room::default(),
+            output: Output::default(),
         }
     }
 
@@ -268,7 +275,7 @@ impl Session {
             return Err(Win32(ERROR_INVALID_PARAMETER));
         }
         state.body_read = true;
-        let mut filled = 0;
+        let (mut filled, mut tried_out) = (0, 0);
         while filled < buffer.len() {
             match state.body.read(&mut buffer[filled..]) {
                 Read::Bytes(count) => {
@@ -278,13 +285,28 @@ impl Session {
                 }
                 Read::End => break,
                 Read::Wait if !state.life.is_open() => return Err(Win32(ERROR_INVALID_PARAMETER)),
-                Read::Wait if self.link.is_read_here() => state = self.read_on(state),
                 Read::Wait => {
-                    self.expect(&mut state);
-                    let (next, timed_out) = self.changed.wait_timeout(state, READ_TIMEOUT);
+                    let mut timed_out = false;
+                    if tried_out <= filled {
+                        // A buffer may be smaller than is said, if only the body fits.
+                        let left = state.body.remaining().map(usize::try_from);
+                        let left = left.and_then(Result::ok).unwrap_or(usize::MAX);
+                        let end = buffer.len().min(filled.saturating_add(left));
+                        tried_out = filled + Room::try_out(&mut buffer[filled..end]);
+                    }
+                    let room = &mut buffer[filled..tried_out];
+                    let (next, count) = self.room.lend(room, || {
+                        if self.link.is_read_here() {
+                            return self.read_on(state);
+                        }
+                        self.expect(&mut state);
+                        (state, timed_out) = self.changed.wait_timeout(state, READ_TIMEOUT);
+                        state.expected = None;
+                        state
+                    });
                     state = next;
-                    state.expected = None;
-                    if timed_out && !state.body.has_news() {
+                    filled += count;
+                    if timed_out && count == 0 && !state.body.has_news() {
                         return if filled > 0 {
                             Ok(filled)
                         } else {

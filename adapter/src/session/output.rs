@@ -7,6 +7,7 @@ use isapi_abi::error::{ERROR_INVALID_PARAMETER, WSAECONNRESET};
 use isapi_abi::status::HSE_STATUS_SUCCESS;
 
 use super::{Answer, End, GATHER, HELD_BACK, Last, Session, State, Win32};
+use crate::ecb::Output;
 use crate::link::{Gone, Link, Stream};
 use crate::response::{Ending, Refused, Response};
 
@@ -22,7 +23,7 @@ impl State {
     }
 
     /// Bytes that could be sent now.
-    fn room(&self) -> usize {
+    pub(super) fn room(&self) -> usize {
         match &self.credit {
             Some(credit) => credit.stdout.available(),
             None if self.awaits_body() => 0,
@@ -236,13 +237,21 @@ impl Session {
         bytes: &[u8],
         patience: Patience,
     ) -> (MutexGuard<'a, State>, usize) {
-        let mut done = 0;
+        let (mut done, mut tried_out) = (0, 0);
         while done < bytes.len() && !state.gone {
             let left = &bytes[done..];
             let allowed = state.room().min(left.len());
             match (allowed, patience) {
                 (0, Patience::None) => break,
-                (0, Patience::Wait) => state = self.wait(state),
+                (0, Patience::Wait) => {
+                    if tried_out <= done {
+                        tried_out = done + Output::try_out(left);
+                    }
+                    let now = &bytes[done..tried_out];
+                    let (next, count) = self.output.lend(now, || self.wait(state));
+                    state = next;
+                    done += count;
+                }
                 _ => {
                     state = self.pass(state, allowed, |link, id| {
                         link.send(id, stream, &left[..allowed])

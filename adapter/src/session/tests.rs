@@ -13,6 +13,7 @@ mod body_first;
 mod credit;
 mod ending;
 mod exec;
+mod lent;
 mod operation;
 mod threads;
 
