@@ -15,6 +15,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
+use fastcgi_protocol::EncodedPairs;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
@@ -39,6 +40,7 @@ use crate::observe::Sent;
 use crate::request::{Connection, Front, RequestHead};
 use crate::response::Response;
 use crate::shutdown::Stage;
+use crate::site::variables;
 use heads::Heads;
 use outgoing::Outgoing;
 use upload::Upload;
@@ -89,17 +91,17 @@ impl Http {
         stage: watch::Receiver<Stage>,
     ) -> anyhow::Result<()> {
         stream.set_nodelay(true)?;
-        let connection = Connection {
+        let client = Client::new(Connection {
             remote,
             local: stream.local_addr()?,
             secure: false,
-        };
+        });
         let condition = Arc::new(Condition::new());
         let (table, same) = (Arc::clone(&self.table), Arc::clone(&condition));
         // What can be done at once is: what the future of an answer holds is moved several times.
         let service = service_fn(move |request| {
             same.asked.store(true, Ordering::Relaxed);
-            Asked::new(request, connection, &same, &table).answer()
+            Asked::new(request, &client, &same, &table).answer()
         });
         let watch = pin!(self.watch(&condition, stage));
         let mut watch = Seldom::new(watch);
@@ -196,6 +198,21 @@ async fn watched<S: Future>(
     .await
 }
 
+/// What requests tell of the connection that they come on.
+struct Client {
+    connection: Connection,
+    variables: Arc<EncodedPairs>,
+}
+
+impl Client {
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            variables: Arc::new(variables::of_connection(&connection)),
+        }
+    }
+}
+
 /// A request of a client.
 struct Asked {
     version: Version,
@@ -216,7 +233,7 @@ enum Source {
 impl Asked {
     fn new(
         request: http::Request<Incoming>,
-        connection: Connection,
+        client: &Client,
         condition: &Arc<Condition>,
         table: &Table,
     ) -> Self {
@@ -231,7 +248,7 @@ impl Asked {
             let condition = has_own_connection.then(|| Arc::clone(condition));
             Upload::new(body, condition).boxed_unsync()
         };
-        let source = match request_head(&mut parts, connection) {
+        let source = match request_head(&mut parts, client) {
             Ok(head) if head.uri.path() == "*" => Source::Here(server_options()),
             Ok(head) => Source::Origin(Arc::new(Origin::new(head, table.current())), body),
             Err(error) => {
@@ -279,7 +296,7 @@ impl Asked {
 
 /// The head of a request as the middle wants it: target in origin form, the host in `Host`. What is refused is left as it
 /// is.
-fn request_head(parts: &mut Parts, connection: Connection) -> Result<RequestHead, Error> {
+fn request_head(parts: &mut Parts, client: &Client) -> Result<RequestHead, Error> {
     if parts.method == Method::CONNECT {
         // This is no proxy.
         return Err(Error::VerbNotAllowed { allow: Vec::new() });
@@ -303,7 +320,8 @@ fn request_head(parts: &mut Parts, connection: Connection) -> Result<RequestHead
         uri: std::mem::take(&mut parts.uri),
         version: parts.version,
         headers: std::mem::take(&mut parts.headers),
-        connection,
+        connection: client.connection,
+        connection_variables: Some(Arc::clone(&client.variables)),
         front: Front::default(),
     })
 }

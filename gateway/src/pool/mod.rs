@@ -187,7 +187,7 @@ impl Pool {
     pub async fn begin(
         &self,
         head: &RequestHead,
-        target: &Target,
+        target: &Target<'_>,
         has_body: bool,
         bound: Option<Token>,
     ) -> Result<(Arc<Lane>, Arc<Exchange>, Duration), Error> {
