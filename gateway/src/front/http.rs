@@ -1,6 +1,5 @@
 //! The HTTP front: HTTP/1.1 and h2c by hyper, one task for each connection.
 
-mod heads;
 mod outgoing;
 mod upload;
 
@@ -41,7 +40,6 @@ use crate::request::{Connection, Front, RequestHead};
 use crate::response::Response;
 use crate::shutdown::Stage;
 use crate::site::variables;
-use heads::Heads;
 use outgoing::Outgoing;
 use upload::Upload;
 
@@ -64,6 +62,8 @@ impl Http {
         http1
             // The socket sees that a client has gone: hyper would keep a buffer for that.
             .half_close(true)
+            // So does what watches the connection with a head that does not come, with one alarm for all of them.
+            .header_read_timeout(None)
             .max_buf_size(limit.max(SMALLEST_BUFFER));
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
@@ -100,7 +100,7 @@ impl Http {
         let (table, same) = (Arc::clone(&self.table), Arc::clone(&condition));
         // What can be done at once is: what the future of an answer holds is moved several times.
         let service = service_fn(move |request| {
-            same.asked.store(true, Ordering::Relaxed);
+            same.ask();
             Asked::new(request, &client, &same, &table).answer()
         });
         let watch = pin!(self.watch(&condition, stage));
@@ -122,11 +122,7 @@ impl Http {
             let drain = http2::Connection::graceful_shutdown;
             watched(&mut watch, &condition, Box::pin(served).as_mut(), drain).await??;
         } else {
-            let mut http1 = self.http1.clone();
-            http1
-                .timer(Heads(Arc::clone(&condition)))
-                .header_read_timeout(self.header_timeout);
-            let served = pin!(http1.serve_connection(socket, service));
+            let served = pin!(self.http1.serve_connection(socket, service));
             let drain = http1::Connection::graceful_shutdown;
             watched(&mut watch, &condition, served, drain).await??;
         }
@@ -145,8 +141,7 @@ impl Http {
             tokio::select! {
                 () = alarm.as_mut() => {
                     let now = Instant::now();
-                    let until = condition.head_until();
-                    // hyper waits for heads only once it knows the protocol, and not at all over HTTP/2.
+                    let until = condition.waits_for_head().map(|since| since + self.header_timeout);
                     let asked = condition.asked.load(Ordering::Relaxed);
                     if !asked || until.is_some_and(|until| until <= now) {
                         return anyhow!("no request within {:?}", self.header_timeout);
@@ -226,8 +221,8 @@ struct Asked {
 enum Source {
     /// What answers requests.
     Origin(Arc<Origin>, Body),
-    /// Here.
-    Here(Response),
+    /// Here. In a box: few requests have such an answer, and all would be as large.
+    Here(Box<Response>),
 }
 
 impl Asked {
@@ -248,13 +243,24 @@ impl Asked {
             let condition = has_own_connection.then(|| Arc::clone(condition));
             Upload::new(body, condition).boxed_unsync()
         };
-        let source = match request_head(&mut parts, client) {
-            Ok(head) if head.uri.path() == "*" => Source::Here(server_options()),
-            Ok(head) => Source::Origin(Arc::new(Origin::new(head, table.current())), body),
+        let source = match settle(&mut parts) {
+            Ok(()) if parts.uri.path() == "*" => Source::Here(Box::new(server_options())),
+            Ok(()) => {
+                let head = RequestHead {
+                    method: parts.method,
+                    uri: parts.uri,
+                    version,
+                    headers: parts.headers,
+                    connection: client.connection,
+                    connection_variables: Some(Arc::clone(&client.variables)),
+                    front: Front::default(),
+                };
+                Source::Origin(Arc::new(Origin::new(head, table.current())), body)
+            }
             Err(error) => {
                 let Parts { method, uri, .. } = &parts;
                 tracing::info!(label = error.outcome().label, %method, %uri, "{error}");
-                Source::Here(error.page(method))
+                Source::Here(Box::new(error.page(method)))
             }
         };
         Self {
@@ -279,6 +285,7 @@ impl Asked {
             failure: None,
             bodiless: self.head_only || response.status == StatusCode::NOT_MODIFIED,
             ends_connection: self.version < Version::HTTP_11,
+            has_own_connection: self.version < Version::HTTP_2,
             condition: self.condition,
             origin,
         });
@@ -294,9 +301,9 @@ impl Asked {
     }
 }
 
-/// The head of a request as the middle wants it: target in origin form, the host in `Host`. What is refused is left as it
-/// is.
-fn request_head(parts: &mut Parts, client: &Client) -> Result<RequestHead, Error> {
+/// Makes the head of a request what the middle wants: target in origin form, the host in `Host`. What is refused is left as
+/// it is.
+fn settle(parts: &mut Parts) -> Result<(), Error> {
     if parts.method == Method::CONNECT {
         // This is no proxy.
         return Err(Error::VerbNotAllowed { allow: Vec::new() });
@@ -315,15 +322,7 @@ fn request_head(parts: &mut Parts, client: &Client) -> Result<RequestHead, Error
         let path = parts.uri.path_and_query().cloned();
         parts.uri = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
     }
-    Ok(RequestHead {
-        method: parts.method.clone(),
-        uri: std::mem::take(&mut parts.uri),
-        version: parts.version,
-        headers: std::mem::take(&mut parts.headers),
-        connection: client.connection,
-        connection_variables: Some(Arc::clone(&client.variables)),
-        front: Front::default(),
-    })
+    Ok(())
 }
 
 /// The answer to `OPTIONS *`, which asks for the server and not for anything on it (RFC 9110 §9.3.7).
