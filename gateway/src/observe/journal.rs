@@ -157,8 +157,12 @@ impl Journal {
     /// The answer, watched on its way.
     pub fn answering(self: &Arc<Self>, response: Response) -> Response<Sent> {
         self.notes().status = Some(response.status);
-        let declared = response.headers.get(CONTENT_LENGTH);
-        let length = declared.and_then(|value| value.to_str().ok()?.parse().ok());
+        let declared = || {
+            let value = response.headers.get(CONTENT_LENGTH)?;
+            value.to_str().ok()?.parse().ok()
+        };
+        // Most bodies know it, which takes less than to look for the header.
+        let length = response.body.size_hint().exact().or_else(declared);
         response.map(|inner| Sent {
             inner,
             length,
