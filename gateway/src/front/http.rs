@@ -25,12 +25,12 @@ use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::watch;
-use tokio::time::sleep;
 
 use super::seldom::Seldom;
 use super::socket::{Condition, Socket};
+use crate::alarms::{self, sleep};
 use crate::body::{self, Body};
 use crate::config;
 use crate::dispatch::{Origin, Table};
@@ -67,7 +67,7 @@ impl Http {
             .max_buf_size(limit.max(SMALLEST_BUFFER));
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
-            .timer(TokioTimer::new())
+            .timer(alarms::Timer)
             // Finds out that a client has gone which did not say so; over HTTP/1.1 the head's time-out does.
             .keep_alive_interval(settings.header_timeout)
             .max_header_list_size(u32::try_from(limit).unwrap_or(u32::MAX));

@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::timeout;
 
 use super::head::{Head, HeadParser};
 use super::sendfile::SendFile;
+use crate::alarms::timeout;
 use crate::body::{Body, discard};
 use crate::config;
 use crate::error::Error;
