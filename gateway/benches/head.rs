@@ -9,6 +9,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use backend::head::HeadParser;
 
 // The gateway's library shows nothing of its parts: the parser is compiled into the benchmark, with what it is made of.
+mod alarms {
+    pub use tokio::time::timeout;
+}
 #[allow(dead_code, reason = "what else they offer")]
 #[path = "../src/backend"]
 mod backend {

@@ -9,6 +9,8 @@ use http::{Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Empty, Full, combinators::UnsyncBoxBody};
 
+use crate::alarms::timeout;
+
 /// A streamed body.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
@@ -139,7 +141,7 @@ where
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         return;
     };
-    runtime.spawn(tokio::time::timeout(DISCARD_TIME, async move {
+    runtime.spawn(timeout(DISCARD_TIME, async move {
         let mut thrown = 0;
         while let Some(Ok(frame)) = body.frame().await {
             thrown += frame.data_ref().map_or(0, Bytes::len);

@@ -91,26 +91,28 @@ impl Dispatch {
 
     async fn answer(&self, mut origin: Arc<Origin>, mut body: Body) -> Result<Response, Failure> {
         for _ in 0..=LOCAL_REDIRECT_LIMIT {
-            let target = match self.route(&origin).await? {
-                Route::Backend(target) => target,
-                Route::Answered(response) => return Ok(response),
+            let uri = {
+                let target = match self.route(&origin).await? {
+                    Route::Backend(target) => target,
+                    Route::Answered(response) => return Ok(response),
+                };
+                let failed = |error| Failure {
+                    error,
+                    pool: Some(Arc::clone(&target.backend)),
+                };
+                origin.journal.enter(target.backend.pool());
+                origin.check_room(&target.backend).map_err(failed)?;
+                let call = target.backend.call(&origin, body, &target);
+                let path = match call.await.map_err(failed)? {
+                    Answer::Response(response) => return Ok(response),
+                    Answer::LocalRedirect(path) if origin.head.front.takes().local_redirects => {
+                        return left_to_front(path).map_err(failed);
+                    }
+                    Answer::LocalRedirect(path) => path,
+                };
+                let uri = Uri::from_maybe_shared(path);
+                uri.map_err(|error| failed(Error::BadAnswer(format!("its Location: {error}"))))?
             };
-            let failed = |error| Failure {
-                error,
-                pool: Some(Arc::clone(&target.backend)),
-            };
-            origin.journal.enter(target.backend.pool());
-            origin.check_room(&target.backend).map_err(failed)?;
-            let call = target.backend.call(&origin, body, &target);
-            let path = match call.await.map_err(failed)? {
-                Answer::Response(response) => return Ok(response),
-                Answer::LocalRedirect(path) if origin.head.front.takes().local_redirects => {
-                    return left_to_front(path).map_err(failed);
-                }
-                Answer::LocalRedirect(path) => path,
-            };
-            let uri = Uri::from_maybe_shared(path)
-                .map_err(|error| failed(Error::BadAnswer(format!("its Location: {error}"))))?;
             redirect(&mut Arc::make_mut(&mut origin).head, uri);
             body = body::empty();
         }
@@ -123,7 +125,7 @@ impl Dispatch {
 
     /// Finds what answers: the handler of the URL, else a file of the site, the handler of a folder's default document,
     /// or what the site has for everything else. REQUEST_URI stays what the client has asked for.
-    async fn route(&self, origin: &Origin) -> Result<Route, Error> {
+    async fn route<'a>(&'a self, origin: &'a Origin) -> Result<Route<'a>, Error> {
         match self.sites.resolve(&origin.head, None, &origin.skip)? {
             Resolved::Handler(target) if !target.must_exist => Ok(Route::Backend(target)),
             // In a box: what looks for files is large, and most requests need none of it.
@@ -131,7 +133,11 @@ impl Dispatch {
         }
     }
 
-    async fn look_for_files(&self, origin: &Origin, first: Resolved) -> Result<Route, Error> {
+    async fn look_for_files<'a>(
+        &'a self,
+        origin: &'a Origin,
+        first: Resolved<'a>,
+    ) -> Result<Route<'a>, Error> {
         let Origin { head, skip, .. } = origin;
         let mut resolved = first;
         let mut may_fall_back = true;
@@ -157,7 +163,7 @@ impl Dispatch {
                     return Err(error);
                 }
             };
-            resolved = self.sites.resolve(head, instead.as_deref(), skip)?;
+            resolved = self.sites.resolve(head, instead, skip)?;
         }
     }
 }
@@ -175,13 +181,13 @@ fn left_to_front(path: Bytes) -> Result<Response, Error> {
 }
 
 /// What answers a request.
-enum Route {
-    Backend(Target),
+enum Route<'a> {
+    Backend(Target<'a>),
     Answered(Response),
 }
 
 /// A target whose script is there, if it must be.
-async fn existing(target: Target) -> Result<Target, Error> {
+async fn existing(target: Target<'_>) -> Result<Target<'_>, Error> {
     if target.must_exist {
         let script = PathBuf::from(&*os_str(&target.script.filename));
         let is_file = tokio::task::spawn_blocking(move || script.is_file()).await;

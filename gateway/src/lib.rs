@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod alarms;
 mod backend;
 #[cfg(unix)]
 mod bench;

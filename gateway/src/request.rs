@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fastcgi_protocol::Params;
+use fastcgi_protocol::{EncodedPairs, Params};
 use http::{HeaderMap, Method, Uri, Version};
 
 use crate::body::Body;
@@ -32,6 +32,8 @@ pub struct RequestHead {
     pub headers: HeaderMap,
     /// Facts about the connection that the request came on.
     pub connection: Connection,
+    /// What workers are told of the connection, encoded, where it has more requests than this one.
+    pub connection_variables: Option<Arc<EncodedPairs>>,
     /// What a web server before us says beside; empty for clients that we talk to ourselves.
     pub front: Front,
 }
@@ -82,6 +84,7 @@ impl RequestHead {
                 local: anywhere,
                 secure: false,
             },
+            connection_variables: None,
             front: Front::default(),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 
-use crate::os;
+use crate::{alarms, os};
 
 thread_local! {
     static INDEX: Cell<Option<usize>> = const { Cell::new(None) };
@@ -31,6 +31,7 @@ impl Runtimes {
     /// When a runtime or thread cannot be created.
     pub fn start(count: usize, bind: bool) -> std::io::Result<Self> {
         keep_freed_memory();
+        alarms::keep()?;
         let all: Arc<[usize]> = os::processors().into();
         let is_bound = bind && count > 1 && all.len() == count;
         let place = |index: usize| {
@@ -109,7 +110,7 @@ fn spawn_thread(
     mut stopped: watch::Receiver<bool>,
 ) -> std::io::Result<Handle> {
     let mut builder = Builder::new_current_thread();
-    builder.enable_all();
+    builder.enable_io();
     if let Some(Place { all, .. }) = place.clone() {
         builder.on_thread_start(move || drop(os::bind(&all)));
     }

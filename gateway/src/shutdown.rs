@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::alarms::timeout;
 use crate::os;
 
 /// Exit status after a second stop signal, as a shell gives it for a program that SIGINT ended.
@@ -92,10 +93,7 @@ impl Shutdown {
     /// Lets connections end by themselves for `patience`, then drops them. Ends when there is none any more.
     pub async fn drain(&self, patience: std::time::Duration) {
         self.stage.send_replace(Stage::Draining);
-        if tokio::time::timeout(patience, self.stage.closed())
-            .await
-            .is_err()
-        {
+        if timeout(patience, self.stage.closed()).await.is_err() {
             let count = self.connections();
             tracing::warn!("{count} connections are not done after {patience:?} and are dropped");
             self.stage.send_replace(Stage::Cut);

@@ -11,9 +11,9 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::shown;
+use crate::alarms::timeout;
 use crate::config::Secret;
 use crate::front::fastcgi::Address;
 use crate::os;

@@ -19,9 +19,9 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 
+use crate::alarms::{sleep, timeout};
 use crate::config;
 use crate::front::fastcgi::Address;
 use crate::observe::Overview;

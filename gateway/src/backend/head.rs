@@ -327,6 +327,9 @@ impl Fields {
 
 /// `nnn` or `nnn reason` (RFC 3875 §6.3.3). A reason that is the standard one is not kept.
 fn parse_status(text: &[u8]) -> Result<(StatusCode, Option<Bytes>), &'static str> {
+    if text == b"200 OK" {
+        return Ok((StatusCode::OK, None));
+    }
     let (code, reason) = text.split_at(text.len().min(3));
     let status = StatusCode::from_bytes(code).map_err(|_| "the status is not three digits")?;
     if !matches!(reason.first(), None | Some(b' ' | b'\t')) {

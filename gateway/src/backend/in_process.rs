@@ -68,14 +68,14 @@ impl InProcess {
         &self,
         head: &RequestHead,
         body: Body,
-        target: &Target,
+        target: &Target<'_>,
     ) -> Result<Answer, Error> {
         let body = Limited::new(body, BODY_LIMIT).collect().await;
         let body = body
             .map_err(|error| Error::BadRequest(error.to_string()))?
             .to_bytes();
         let (link, ended) = Gathered::new(&self.threads);
-        let variables = self.variables(head, target)?;
+        let variables = self.variables(head, target);
         let session = Session::new(1, link, variables, Some(body.len() as u64), None);
         let session = Arc::new(session);
         session
@@ -95,13 +95,13 @@ impl InProcess {
         self.threads.extension().terminate();
     }
 
-    fn variables(&self, head: &RequestHead, target: &Target) -> Result<Variables, Error> {
+    fn variables(&self, head: &RequestHead, target: &Target<'_>) -> Variables {
         let mut params = Params::new();
-        site::variables::visit(head, target, &mut |name, value| params.push(name, value))?;
+        site::variables::visit(head, target, &mut |name, value| params.push(name, value));
         params.push(b"INSTANCE_ID", target.site.id.as_bytes());
         params.push(b"INSTANCE_NAME", target.site.name.as_bytes());
         params.push(b"APP_POOL_ID", self.pool.as_bytes());
-        Ok(Variables::new(params))
+        Variables::new(params)
     }
 }
 

@@ -70,7 +70,7 @@ impl Isapi {
         &self,
         origin: &Arc<Origin>,
         body: Body,
-        target: &Target,
+        target: &Target<'_>,
     ) -> Result<Answer, Error> {
         let has_body = !body.is_end_stream();
         let head = &origin.head;
@@ -112,7 +112,7 @@ impl Isapi {
         &self,
         origin: &Arc<Origin>,
         has_body: bool,
-        target: &Target,
+        target: &Target<'_>,
         bound: Option<Token>,
     ) -> Result<(Arc<Lane>, Arc<Exchange>), Error> {
         let begun = self.pool.begin(&origin.head, target, has_body, bound);
@@ -140,7 +140,7 @@ impl Isapi {
         lane: Arc<Lane>,
         exchange: &Arc<Exchange>,
         body: Option<Body>,
-        target: &Target,
+        target: &Target<'_>,
     ) -> Result<Answer, Error> {
         let mut pump = body.map(|body| Pump::new(lane.clone(), exchange.clone(), body));
         let mut reply = Reply::new(lane, exchange.clone(), Caller::new(origin, target));

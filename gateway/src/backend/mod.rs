@@ -44,7 +44,7 @@ impl Backend {
         &self,
         origin: &Arc<Origin>,
         body: Body,
-        target: &Target,
+        target: &Target<'_>,
     ) -> Result<Answer, Error> {
         match self {
             Backend::Isapi(isapi) => isapi.call(origin, body, target).await,

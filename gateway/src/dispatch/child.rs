@@ -47,7 +47,7 @@ pub struct ChildAnswer {
 
 impl Caller {
     /// The request `origin` on its way to `target`.
-    pub fn new(origin: &Arc<Origin>, target: &Target) -> Self {
+    pub fn new(origin: &Arc<Origin>, target: &Target<'_>) -> Self {
         Self {
             origin: Arc::clone(origin),
             backend: Arc::clone(&target.backend),

@@ -1,6 +1,5 @@
 //! The HTTP front: HTTP/1.1 and h2c by hyper, one task for each connection.
 
-mod heads;
 mod outgoing;
 mod upload;
 
@@ -15,6 +14,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
+use fastcgi_protocol::EncodedPairs;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
@@ -25,12 +25,12 @@ use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::watch;
-use tokio::time::sleep;
 
 use super::seldom::Seldom;
 use super::socket::{Condition, Socket};
+use crate::alarms::{self, sleep};
 use crate::body::{self, Body};
 use crate::config;
 use crate::dispatch::{Origin, Table};
@@ -39,7 +39,7 @@ use crate::observe::Sent;
 use crate::request::{Connection, Front, RequestHead};
 use crate::response::Response;
 use crate::shutdown::Stage;
-use heads::Heads;
+use crate::site::variables;
 use outgoing::Outgoing;
 use upload::Upload;
 
@@ -62,10 +62,12 @@ impl Http {
         http1
             // The socket sees that a client has gone: hyper would keep a buffer for that.
             .half_close(true)
+            // So does what watches the connection with a head that does not come, with one alarm for all of them.
+            .header_read_timeout(None)
             .max_buf_size(limit.max(SMALLEST_BUFFER));
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
-            .timer(TokioTimer::new())
+            .timer(alarms::Timer)
             // Finds out that a client has gone which did not say so; over HTTP/1.1 the head's time-out does.
             .keep_alive_interval(settings.header_timeout)
             .max_header_list_size(u32::try_from(limit).unwrap_or(u32::MAX));
@@ -89,17 +91,17 @@ impl Http {
         stage: watch::Receiver<Stage>,
     ) -> anyhow::Result<()> {
         stream.set_nodelay(true)?;
-        let connection = Connection {
+        let client = Client::new(Connection {
             remote,
             local: stream.local_addr()?,
             secure: false,
-        };
+        });
         let condition = Arc::new(Condition::new());
         let (table, same) = (Arc::clone(&self.table), Arc::clone(&condition));
         // What can be done at once is: what the future of an answer holds is moved several times.
         let service = service_fn(move |request| {
-            same.asked.store(true, Ordering::Relaxed);
-            Asked::new(request, connection, &same, &table).answer()
+            same.ask();
+            Asked::new(request, &client, &same, &table).answer()
         });
         let watch = pin!(self.watch(&condition, stage));
         let mut watch = Seldom::new(watch);
@@ -120,11 +122,7 @@ impl Http {
             let drain = http2::Connection::graceful_shutdown;
             watched(&mut watch, &condition, Box::pin(served).as_mut(), drain).await??;
         } else {
-            let mut http1 = self.http1.clone();
-            http1
-                .timer(Heads(Arc::clone(&condition)))
-                .header_read_timeout(self.header_timeout);
-            let served = pin!(http1.serve_connection(socket, service));
+            let served = pin!(self.http1.serve_connection(socket, service));
             let drain = http1::Connection::graceful_shutdown;
             watched(&mut watch, &condition, served, drain).await??;
         }
@@ -143,8 +141,7 @@ impl Http {
             tokio::select! {
                 () = alarm.as_mut() => {
                     let now = Instant::now();
-                    let until = condition.head_until();
-                    // hyper waits for heads only once it knows the protocol, and not at all over HTTP/2.
+                    let until = condition.waits_for_head().map(|since| since + self.header_timeout);
                     let asked = condition.asked.load(Ordering::Relaxed);
                     if !asked || until.is_some_and(|until| until <= now) {
                         return anyhow!("no request within {:?}", self.header_timeout);
@@ -196,6 +193,21 @@ async fn watched<S: Future>(
     .await
 }
 
+/// What requests tell of the connection that they come on.
+struct Client {
+    connection: Connection,
+    variables: Arc<EncodedPairs>,
+}
+
+impl Client {
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            variables: Arc::new(variables::of_connection(&connection)),
+        }
+    }
+}
+
 /// A request of a client.
 struct Asked {
     version: Version,
@@ -209,14 +221,14 @@ struct Asked {
 enum Source {
     /// What answers requests.
     Origin(Arc<Origin>, Body),
-    /// Here.
-    Here(Response),
+    /// Here. In a box: few requests have such an answer, and all would be as large.
+    Here(Box<Response>),
 }
 
 impl Asked {
     fn new(
         request: http::Request<Incoming>,
-        connection: Connection,
+        client: &Client,
         condition: &Arc<Condition>,
         table: &Table,
     ) -> Self {
@@ -231,13 +243,24 @@ impl Asked {
             let condition = has_own_connection.then(|| Arc::clone(condition));
             Upload::new(body, condition).boxed_unsync()
         };
-        let source = match request_head(&mut parts, connection) {
-            Ok(head) if head.uri.path() == "*" => Source::Here(server_options()),
-            Ok(head) => Source::Origin(Arc::new(Origin::new(head, table.current())), body),
+        let source = match settle(&mut parts) {
+            Ok(()) if parts.uri.path() == "*" => Source::Here(Box::new(server_options())),
+            Ok(()) => {
+                let head = RequestHead {
+                    method: parts.method,
+                    uri: parts.uri,
+                    version,
+                    headers: parts.headers,
+                    connection: client.connection,
+                    connection_variables: Some(Arc::clone(&client.variables)),
+                    front: Front::default(),
+                };
+                Source::Origin(Arc::new(Origin::new(head, table.current())), body)
+            }
             Err(error) => {
                 let Parts { method, uri, .. } = &parts;
                 tracing::info!(label = error.outcome().label, %method, %uri, "{error}");
-                Source::Here(error.page(method))
+                Source::Here(Box::new(error.page(method)))
             }
         };
         Self {
@@ -262,6 +285,7 @@ impl Asked {
             failure: None,
             bodiless: self.head_only || response.status == StatusCode::NOT_MODIFIED,
             ends_connection: self.version < Version::HTTP_11,
+            has_own_connection: self.version < Version::HTTP_2,
             condition: self.condition,
             origin,
         });
@@ -277,9 +301,9 @@ impl Asked {
     }
 }
 
-/// The head of a request as the middle wants it: target in origin form, the host in `Host`. What is refused is left as it
-/// is.
-fn request_head(parts: &mut Parts, connection: Connection) -> Result<RequestHead, Error> {
+/// Makes the head of a request what the middle wants: target in origin form, the host in `Host`. What is refused is left as
+/// it is.
+fn settle(parts: &mut Parts) -> Result<(), Error> {
     if parts.method == Method::CONNECT {
         // This is no proxy.
         return Err(Error::VerbNotAllowed { allow: Vec::new() });
@@ -298,14 +322,7 @@ fn request_head(parts: &mut Parts, connection: Connection) -> Result<RequestHead
         let path = parts.uri.path_and_query().cloned();
         parts.uri = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
     }
-    Ok(RequestHead {
-        method: parts.method.clone(),
-        uri: std::mem::take(&mut parts.uri),
-        version: parts.version,
-        headers: std::mem::take(&mut parts.headers),
-        connection,
-        front: Front::default(),
-    })
+    Ok(())
 }
 
 /// The answer to `OPTIONS *`, which asks for the server and not for anything on it (RFC 9110 §9.3.7).

@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::anyhow;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
 
 use super::http::Http;
+use crate::alarms::{sleep, timeout};
 use crate::runtime::Runtimes;
 use crate::shutdown::Shutdown;
 

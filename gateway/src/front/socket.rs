@@ -24,8 +24,10 @@ pub struct Condition {
     /// The client has sent its whole request and waits for the answer: what comes now is the next request, or its end.
     pub waits: AtomicBool,
     begun: Instant,
-    /// Until when a head must have come, milliseconds since it has begun; 0: none is waited for.
-    head_until: AtomicU64,
+    /// When the last answer was over, milliseconds since the connection has begun; 0: one is being made.
+    answered: AtomicU64,
+    /// The next request is read since then.
+    reads_next: AtomicBool,
 }
 
 impl Condition {
@@ -37,22 +39,38 @@ impl Condition {
             draining: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             begun: Instant::now(),
-            head_until: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            reads_next: AtomicBool::new(false),
         }
     }
 
-    /// A request head must have come by then; `None`: none is waited for.
-    pub fn await_head(&self, until: Option<Instant>) {
-        let since = until.map(|until| until.saturating_duration_since(self.begun).as_millis());
-        let until = since.map_or(0, |since| u64::try_from(since).unwrap_or(u64::MAX).max(1));
-        self.head_until.store(until, Ordering::Relaxed);
+    /// A request head has come.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+        self.answered.store(0, Ordering::Relaxed);
+        self.reads_next.store(false, Ordering::Relaxed);
     }
 
-    /// Until when a head must have come, if one is waited for.
-    pub fn head_until(&self) -> Option<Instant> {
-        match self.head_until.load(Ordering::Relaxed) {
-            0 => None,
-            until => self.begun.checked_add(Duration::from_millis(until)),
+    /// Its answer is over, the only one that there was.
+    pub fn answer(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.begun).as_millis();
+        let since = u64::try_from(since).unwrap_or(u64::MAX).max(1);
+        self.answered.store(since, Ordering::Relaxed);
+    }
+
+    /// Since when the next request head is waited for: since the last answer, where the connection goes on behind it.
+    pub fn waits_for_head(&self) -> Option<Instant> {
+        if !self.reads_next.load(Ordering::Relaxed) {
+            return None;
+        }
+        let answered = Duration::from_millis(self.answered.load(Ordering::Relaxed));
+        self.begun.checked_add(answered)
+    }
+
+    /// What comes is read.
+    fn read(&self) {
+        if self.answered.load(Ordering::Relaxed) != 0 {
+            self.reads_next.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -123,6 +141,7 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.condition.read();
         if self.taken < self.filled {
             let start = &self.start[self.taken..self.filled];
             let start = &start[..start.len().min(buffer.remaining())];
@@ -169,5 +188,28 @@ impl AsyncWrite for Socket {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_waited_for_when_the_connection_goes_on_behind_an_answer() {
+        let condition = Condition::new();
+        condition.read();
+        assert_eq!(condition.waits_for_head(), None);
+        for _ in 0..2 {
+            condition.ask();
+            condition.read();
+            assert_eq!(condition.waits_for_head(), None);
+            let now = Instant::now();
+            condition.answer(now);
+            assert_eq!(condition.waits_for_head(), None);
+            condition.read();
+            assert!(condition.waits_for_head() <= Some(now + Duration::from_millis(1)));
+            assert!(condition.waits_for_head() >= Some(condition.begun));
+        }
     }
 }

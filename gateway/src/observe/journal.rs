@@ -157,8 +157,12 @@ impl Journal {
     /// The answer, watched on its way.
     pub fn answering(self: &Arc<Self>, response: Response) -> Response<Sent> {
         self.notes().status = Some(response.status);
-        let declared = response.headers.get(CONTENT_LENGTH);
-        let length = declared.and_then(|value| value.to_str().ok()?.parse().ok());
+        let declared = || {
+            let value = response.headers.get(CONTENT_LENGTH)?;
+            value.to_str().ok()?.parse().ok()
+        };
+        // Most bodies know it, which takes less than to look for the header.
+        let length = response.body.size_hint().exact().or_else(declared);
         response.map(|inner| Sent {
             inner,
             length,
@@ -285,15 +289,16 @@ impl http_body::Body for Sent {
     }
 }
 
-impl Drop for Sent {
-    fn drop(&mut self) {
-        let Some(journal) = &self.journal else {
+impl Sent {
+    /// Notes that nobody gets any more of it from now on, and how it has ended. Otherwise that is noted when it is dropped.
+    pub fn end(&mut self, now: Instant) {
+        let Some(journal) = self.journal.take() else {
             return;
         };
         let is_whole = self.inner.is_end_stream() || self.length == Some(journal.sent());
         let ended = self.ended.unwrap_or(if is_whole { 0 } else { CLIENT_GONE });
         let mut notes = journal.notes();
-        notes.taken = Some(journal.begun.elapsed());
+        notes.taken = Some(now.saturating_duration_since(journal.begun));
         if ended != 0 {
             notes.win32 = ended;
         }
@@ -301,6 +306,14 @@ impl Drop for Sent {
             CUT => notes.error = Some("cut"),
             CLIENT_GONE => notes.error = Some("client_gone"),
             _ => {}
+        }
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if self.journal.is_some() {
+            self.end(Instant::now());
         }
     }
 }

@@ -14,6 +14,7 @@ use super::launch::Scene;
 use super::state::Cause;
 use super::version::Known;
 use super::worker::Worker;
+use crate::alarms::sleep;
 use crate::observe::crash_report::content::{
     self, Core, Extension, FORMAT, Gateway, Kind, Outcome, Report, Request,
 };
@@ -261,6 +262,6 @@ pub fn never_started(pool: &Arc<Pool>, birth: Birth, cause: String, scene: Arc<S
 async fn wait_for(is_known: impl Fn() -> bool) {
     let deadline = Instant::now() + SETTLE_TIME;
     while !is_known() && Instant::now() < deadline {
-        tokio::time::sleep(LOOK_TIME).await;
+        sleep(LOOK_TIME).await;
     }
 }

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::time::Sleep;
 
 use super::lane::{Incoming, Lane};
+use crate::alarms::sleep_until;
 use crate::os::{self, Connection};
 
 /// Drives the lane over this connection until the worker's end of it is closed and everything has been read. Returns how
@@ -105,7 +106,7 @@ impl Driver {
                 return;
             }
             let next = self.lane.expire(Instant::now(), limit);
-            self.alarm = next.map(|due| Box::pin(tokio::time::sleep_until(due.into())));
+            self.alarm = next.map(|due| Box::pin(sleep_until(due.into())));
             if self.alarm.is_none() {
                 return;
             }

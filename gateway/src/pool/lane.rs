@@ -145,7 +145,7 @@ impl Lane {
         trial: Option<Trial>,
         begun: Instant,
         head: &RequestHead,
-        target: &Target,
+        target: &Target<'_>,
         has_body: bool,
     ) -> Result<Option<Arc<Exchange>>, Error> {
         let mut guard = lock(&self.table);

@@ -50,6 +50,7 @@ pub use reply::{Begun, Reply};
 pub use token::Token;
 pub use worker::About;
 
+use crate::alarms::timeout;
 use crate::config;
 use crate::error::Error;
 use crate::observe::crash_report::Reports;
@@ -187,7 +188,7 @@ impl Pool {
     pub async fn begin(
         &self,
         head: &RequestHead,
-        target: &Target,
+        target: &Target<'_>,
         has_body: bool,
         bound: Option<Token>,
     ) -> Result<(Arc<Lane>, Arc<Exchange>, Duration), Error> {
@@ -322,7 +323,7 @@ impl Pool {
             self.report(Event::Load(1));
         }
         self.serve_queue();
-        match tokio::time::timeout(self.queue_timeout, answer).await {
+        match timeout(self.queue_timeout, answer).await {
             Ok(answer) => answer.unwrap_or(Err(Error::Stopping)),
             Err(_) => {
                 let limit = self.queue_timeout;

@@ -9,7 +9,6 @@ use fastcgi_protocol::Hello;
 use tokio::process::Child;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet, yield_now};
-use tokio::time::timeout;
 
 use super::crash::{Blame, Crash};
 use super::death::{self, Death, Victim};
@@ -17,6 +16,7 @@ use super::launch::Scene;
 use super::state::{Cause, Event, Failure};
 use super::worker::Worker;
 use super::{Pool, warmup};
+use crate::alarms::{sleep_until, timeout};
 use crate::observe::crash_report::content::Kind;
 use crate::os::{self, Group};
 use crate::process::exit;
@@ -152,7 +152,7 @@ async fn live(
     let status = loop {
         let impatient = async {
             match impatience {
-                Some(at) => tokio::time::sleep_until(at).await,
+                Some(at) => sleep_until(at).await,
                 None => pending().await,
             }
         };

@@ -22,6 +22,7 @@ use super::state::{Action, Event, Failure, Reason, State, WorkerId};
 use super::version::Versions;
 use super::worker::Worker;
 use super::{Pool, Roster, rounds};
+use crate::alarms::sleep_until;
 use crate::process::stderr;
 
 /// Runs the processes of one pool.
@@ -103,7 +104,7 @@ impl Supervisor {
     async fn next_event(&mut self) -> Event {
         let tick = self.state.next_tick();
         let far = Instant::now() + Duration::from_secs(3600);
-        let due = tokio::time::sleep_until(tick.unwrap_or(far).into());
+        let due = sleep_until(tick.unwrap_or(far).into());
         tokio::select! {
             event = self.events.recv() => event.unwrap_or(Event::Stop(Duration::ZERO)),
             () = due => Event::Tick,

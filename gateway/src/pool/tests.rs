@@ -140,29 +140,32 @@ fn request(method: Method, path: &'static str, body: Body) -> Request {
                 local: address,
                 secure: false,
             },
+            connection_variables: None,
             front: Front::default(),
         },
         body,
     }
 }
 
-fn target(pool: &Arc<Pool>) -> Target {
+fn target(pool: &Arc<Pool>) -> Target<'static> {
     let fixed = site::variables::fixed("7", "bench", pool.name(), &Directories::default());
+    let site = SiteFacts {
+        id: "7".to_owned(),
+        name: "bench".into(),
+        root: "/nowhere".into(),
+        directories: Arc::default(),
+        fixed: Arc::new(fixed),
+    };
     Target {
         backend: Arc::new(Backend::Isapi(Isapi::new(pool.clone()))),
         handler: HandlerId::default(),
-        site: Arc::new(SiteFacts {
-            id: "7".to_owned(),
-            name: "bench".into(),
-            root: "/nowhere".into(),
-            directories: Arc::default(),
-            fixed: Arc::new(fixed),
-        }),
+        site: Box::leak(Box::new(site)),
+        root: Path::new("/nowhere"),
         script: Script {
-            name: b"/fake.so".to_vec(),
-            path_info: Vec::new(),
-            path_translated: b"/nowhere".to_vec(),
-            filename: b"/nowhere/fake.so".to_vec(),
+            name: b"/fake.so".into(),
+            path_info: b"".into(),
+            path_translated: b"/nowhere".into(),
+            filename: b"/nowhere/fake.so".into(),
         },
         must_exist: false,
     }

@@ -43,11 +43,15 @@ pub fn write(
     mut params: ParamsWriter<'_>,
     pool: &Pool,
     head: &RequestHead,
-    target: &Target,
+    target: &Target<'_>,
 ) -> Result<(), Error> {
     let limits = Limits::default();
-    let site = &target.site;
+    let site = target.site;
     let mut total = site.fixed.cost();
+    if let Some(pairs) = &head.connection_variables {
+        total += pairs.cost();
+        params.encoded(pairs);
+    }
     let mut long_name = false;
     let mut pair = |name: &[u8], value: &[u8]| {
         total += name.len() + value.len() + PAIR_OVERHEAD;
@@ -59,15 +63,18 @@ pub fn write(
     let mut made = Vec::new();
     let secret =
         trace.and_then(|header| site::variables::variable(header.name().as_str(), &mut made));
+    if head.connection_variables.is_none() {
+        site::variables::visit_connection(&head.connection, &mut pair);
+    }
     site::variables::visit_changing(head, target, &mut |name, value| {
         if secret.is_none_or(|secret| secret != name) {
             pair(name, value);
         }
-    })?;
+    });
     let script = &target.script;
-    let url = match script.name.as_slice() {
+    let url = match &*script.name {
         [] => &script.path_info,
-        _ => &script.name,
+        name => name,
     };
     if let Some(application) = site.directories.application(url) {
         let path = format!("/LM/W3SVC/{}/ROOT{}", site.id, application.path);

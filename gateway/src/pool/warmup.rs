@@ -47,7 +47,8 @@ async fn begin(
         backend: Arc::new(Backend::Isapi(Isapi::new(pool.clone()))),
         // Only child requests would ask for it.
         handler: HandlerId::default(),
-        site: warmup.site.clone(),
+        site: &warmup.site,
+        root: &warmup.site.root,
         script: warmup.script.clone(),
         must_exist: false,
     };

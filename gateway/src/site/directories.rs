@@ -1,5 +1,7 @@
 //! Virtual directories: which folder a URL lies in (ISAPI.md §4.2, code 1012; §5.4). Pure.
 
+use std::borrow::Cow;
+
 use crate::config::VirtualDirectory;
 
 /// The virtual directories of a site.
@@ -58,7 +60,7 @@ impl Directories {
 
     /// The physical path of a URL path in a site with this root, whether it exists or not. The URL has neither `..` nor
     /// NUL; the empty one stands for the root itself.
-    pub fn physical(&self, root: &[u8], url: &[u8]) -> Vec<u8> {
+    pub fn physical<'a>(&'a self, root: &'a [u8], url: &[u8]) -> Cow<'a, [u8]> {
         let (folder, below) = match self.find(url) {
             Some(directory) => (
                 directory.root.as_os_str().as_encoded_bytes(),
@@ -67,9 +69,10 @@ impl Directories {
             None => (root, url),
         };
         if below.is_empty() {
-            return folder.to_vec();
+            return folder.into();
         }
-        [folder.strip_suffix(b"/").unwrap_or(folder), below].concat()
+        let folder = folder.strip_suffix(b"/").unwrap_or(folder);
+        [folder, below].concat().into()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which of a site's handlers takes a request, and what the URL means to it. Pure.
 
+use std::borrow::Cow;
+
 use http::Method;
 
 use super::Script;
@@ -63,35 +65,35 @@ pub fn permit(path: &HandlerPath, access: Access) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::BadUrl`] when the part of the URL that names a file names a stream of it (`a.abc:b`).
-pub fn script(
-    map: impl Fn(&[u8]) -> Vec<u8>,
-    program: Option<&[u8]>,
+pub fn script<'a>(
+    map: impl Fn(&[u8]) -> Cow<'a, [u8]>,
+    program: Option<&'a [u8]>,
     path_info: bool,
-    url: &[u8],
-    division: &Division,
-) -> Result<Script, Error> {
+    url: &'a [u8],
+    division: &Division<'a>,
+) -> Result<Script<'a>, Error> {
     Ok(match *division {
         // A, A0
         Division::Itself { name, extra } => Script {
-            name: name.to_vec(),
-            path_info: extra.to_vec(),
+            name: name.into(),
+            path_info: extra.into(),
             path_translated: map(extra),
-            filename: program.map_or_else(|| map(name), <[u8]>::to_vec),
+            filename: program.map_or_else(|| map(name), Cow::Borrowed),
         },
         Division::File { name, .. } if name.contains(&b':') => {
             return Err(Error::BadUrl("a stream name in the path"));
         }
         // C
         Division::File { name, extra } if path_info => Script {
-            name: name.to_vec(),
-            path_info: extra.to_vec(),
+            name: name.into(),
+            path_info: extra.into(),
             path_translated: map(extra),
             filename: map(name),
         },
         // B, B0, D
         Division::File { name, .. } => Script {
-            name: name.to_vec(),
-            path_info: url.to_vec(),
+            name: name.into(),
+            path_info: url.into(),
             path_translated: map(name),
             filename: map(name),
         },

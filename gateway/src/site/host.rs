@@ -11,9 +11,9 @@ use crate::request::RequestHead;
 
 /// Host names to the numbers of their sites.
 pub struct Hosts {
-    exact: HashMap<String, usize>,
+    exact: HashMap<Vec<u8>, usize>,
     /// `.example.org` for `*.example.org`; the longest first.
-    suffixes: Vec<(String, usize)>,
+    suffixes: Vec<(Vec<u8>, usize)>,
     any: Option<usize>,
 }
 
@@ -25,9 +25,9 @@ impl Hosts {
         for (index, site) in sites.iter().enumerate() {
             for host in &site.hosts {
                 match host.strip_prefix('*') {
-                    Some(suffix) => suffixes.push((suffix.to_owned(), index)),
+                    Some(suffix) => suffixes.push((suffix.as_bytes().to_vec(), index)),
                     None => {
-                        exact.insert(host.clone(), index);
+                        exact.insert(host.as_bytes().to_vec(), index);
                     }
                 }
             }
@@ -42,21 +42,21 @@ impl Hosts {
     }
 
     /// The site of a host: the same name, else the longest `*.suffix`, else the site for any host.
-    pub fn find(&self, host: Option<&str>) -> Option<usize> {
+    pub fn find(&self, host: Option<&[u8]>) -> Option<usize> {
         host.and_then(|host| self.find_named(host)).or(self.any)
     }
 
-    fn find_named(&self, host: &str) -> Option<usize> {
+    fn find_named(&self, host: &[u8]) -> Option<usize> {
         if self.exact.is_empty() && self.suffixes.is_empty() {
             return None;
         }
-        let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let host = if host.iter().any(u8::is_ascii_uppercase) {
             Cow::Owned(host.to_ascii_lowercase())
         } else {
             Cow::Borrowed(host)
         };
         let by_suffix = || {
-            let fits = |suffix: &str| host.len() > suffix.len() && host.ends_with(suffix);
+            let fits = |suffix: &[u8]| host.len() > suffix.len() && host.ends_with(suffix);
             self.suffixes.iter().find(|(suffix, _)| fits(suffix))
         };
         let exact = self.exact.get(host.as_ref()).copied();
@@ -90,10 +90,10 @@ pub fn field(head: &RequestHead) -> Result<Option<&[u8]>, Error> {
 ///
 /// # Errors
 /// [`Error::BadRequest`] as [`field`] does, and for what is neither a host name nor an address.
-pub fn name(head: &RequestHead) -> Result<Option<&str>, Error> {
+pub fn name(head: &RequestHead) -> Result<Option<&[u8]>, Error> {
     match field(head)? {
         None | Some(b"") => Ok(None),
-        Some(field) => match parse(field) {
+        Some(field) => match valid(field) {
             Some(host) => Ok(Some(host)),
             None => Err(Error::BadRequest(
                 "the Host header is not a host".to_owned(),
@@ -105,17 +105,21 @@ pub fn name(head: &RequestHead) -> Result<Option<&str>, Error> {
 /// The host in `host[:port]`: a name of letters, digits, `-`, `_` and dots, an IPv4 address, or an IPv6 address in
 /// brackets. Narrower than RFC 3986, so that it can go into server variables and log lines as it is.
 pub fn parse(field: &[u8]) -> Option<&str> {
+    std::str::from_utf8(valid(field)?).ok()
+}
+
+fn valid(field: &[u8]) -> Option<&[u8]> {
     let (host, port) = divide(field);
     if !is_port(port) {
         return None;
     }
     if host.starts_with(b"[") {
-        let host = std::str::from_utf8(host).ok()?;
-        let address = host.strip_prefix('[')?.strip_suffix(']')?;
+        let text = std::str::from_utf8(host).ok()?;
+        let address = text.strip_prefix('[')?.strip_suffix(']')?;
         return address.parse::<std::net::Ipv6Addr>().ok().map(|_| host);
     }
     let host = without_dot(host);
-    is_name(host).then(|| std::str::from_utf8(host).ok())?
+    is_name(host).then_some(host)
 }
 
 /// The host in a field that [`parse`] takes.

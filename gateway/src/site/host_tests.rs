@@ -14,21 +14,21 @@ fn hosts(sites: &[&[&str]]) -> Hosts {
 #[test]
 fn finds_the_same_name_then_the_longest_suffix_then_any() {
     let hosts = hosts(&[&["*.b.org"], &[], &["a.b.org", "b.org"], &["*.a.b.org"]]);
-    assert_eq!(hosts.find(Some("a.b.org")), Some(2));
-    assert_eq!(hosts.find(Some("B.ORG")), Some(2));
-    assert_eq!(hosts.find(Some("x.b.org")), Some(0));
-    assert_eq!(hosts.find(Some("y.x.b.org")), Some(0));
-    assert_eq!(hosts.find(Some("x.A.b.org")), Some(3));
-    assert_eq!(hosts.find(Some("xb.org")), Some(1));
-    assert_eq!(hosts.find(Some("c.org")), Some(1));
+    assert_eq!(hosts.find(Some(b"a.b.org")), Some(2));
+    assert_eq!(hosts.find(Some(b"B.ORG")), Some(2));
+    assert_eq!(hosts.find(Some(b"x.b.org")), Some(0));
+    assert_eq!(hosts.find(Some(b"y.x.b.org")), Some(0));
+    assert_eq!(hosts.find(Some(b"x.A.b.org")), Some(3));
+    assert_eq!(hosts.find(Some(b"xb.org")), Some(1));
+    assert_eq!(hosts.find(Some(b"c.org")), Some(1));
     assert_eq!(hosts.find(None), Some(1));
 }
 
 #[test]
 fn finds_nothing_without_a_site_for_any_host() {
     let hosts = hosts(&[&["*.b.org"]]);
-    assert_eq!(hosts.find(Some("b.org")), None);
-    assert_eq!(hosts.find(Some(".b.org")), None);
+    assert_eq!(hosts.find(Some(b"b.org")), None);
+    assert_eq!(hosts.find(Some(b".b.org")), None);
     assert_eq!(hosts.find(None), None);
 }
 
@@ -81,7 +81,7 @@ fn http_1_1_has_exactly_one_host() {
     assert!(refused(&head("GET", "/", &[("host", "a/b")])));
     assert!(refused(&head("GET", "http://a.org/", &[])));
     let fine = head("GET", "/", &[("host", "a.org:80")]);
-    assert_eq!(name(&fine).unwrap(), Some("a.org"));
+    assert_eq!(name(&fine).unwrap(), Some(&b"a.org"[..]));
     assert_eq!(name(&head("GET", "/", &[("host", "")])).unwrap(), None);
 }
 
@@ -92,11 +92,11 @@ fn older_and_newer_versions_need_no_host_header() {
     assert_eq!(name(&old).unwrap(), None);
     let mut new = head("GET", "http://b.org:81/", &[]);
     new.version = Version::HTTP_2;
-    assert_eq!(name(&new).unwrap(), Some("b.org"));
+    assert_eq!(name(&new).unwrap(), Some(&b"b.org"[..]));
 }
 
 #[test]
 fn the_target_takes_precedence_over_the_header() {
     let head = head("GET", "http://b.org/", &[("host", "a.org")]);
-    assert_eq!(name(&head).unwrap(), Some("b.org"));
+    assert_eq!(name(&head).unwrap(), Some(&b"b.org"[..]));
 }

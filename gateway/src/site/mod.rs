@@ -32,9 +32,9 @@ pub struct Sites {
 }
 
 /// Where a request goes.
-pub enum Resolved {
+pub enum Resolved<'a> {
     /// To a handler's backend.
-    Handler(Target),
+    Handler(Target<'a>),
     /// To the site's folder of static files: no handler is for this path.
     Files(Files),
 }
@@ -63,15 +63,17 @@ pub struct Folder {
 
 /// A request's destination: the backend that runs it and the names it runs under.
 #[derive(Clone)]
-pub struct Target {
+pub struct Target<'a> {
     /// What runs it.
     pub backend: Arc<Backend>,
     /// The handler that it is for.
     pub handler: HandlerId,
     /// Facts about the site that server variables tell.
-    pub site: Arc<SiteFacts>,
+    pub site: &'a SiteFacts,
+    /// DOCUMENT_ROOT: that of the site; where none is configured, that of a trusted web server before us.
+    pub root: &'a Path,
     /// What the URL means to the handler.
-    pub script: Script,
+    pub script: Script<'a>,
     /// Whether SCRIPT_FILENAME must be a file: 404 else.
     pub must_exist: bool,
 }
@@ -90,8 +92,7 @@ pub struct SiteFacts {
     pub id: String,
     /// INSTANCE_NAME.
     pub name: String,
-    /// DOCUMENT_ROOT: the folder that URLs map to; without a configured root that of a trusted web server before us,
-    /// else the folder of the extension.
+    /// The folder that URLs map to; without a configured root the folder of the extension.
     pub root: PathBuf,
     /// Folders elsewhere.
     pub directories: Arc<Directories>,
@@ -99,17 +100,31 @@ pub struct SiteFacts {
     pub fixed: Arc<EncodedPairs>,
 }
 
-/// A URL split by the rules of ISAPI.md §5.4. All values are decoded bytes.
+/// A URL split by the rules of ISAPI.md §5.4. All values are decoded bytes: those of the request and of the table where they
+/// are there as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Script {
+pub struct Script<'a> {
     /// SCRIPT_NAME.
-    pub name: Vec<u8>,
+    pub name: Cow<'a, [u8]>,
     /// PATH_INFO; empty if none.
-    pub path_info: Vec<u8>,
+    pub path_info: Cow<'a, [u8]>,
     /// PATH_TRANSLATED: physical path for PATH_INFO by the table; the root when PATH_INFO is empty. Slashes separate.
-    pub path_translated: Vec<u8>,
+    pub path_translated: Cow<'a, [u8]>,
     /// SCRIPT_FILENAME: the file that the URL names in rows B, C and D, else the extension or program itself.
-    pub filename: Vec<u8>,
+    pub filename: Cow<'a, [u8]>,
+}
+
+impl Script<'_> {
+    /// The same, held by itself.
+    pub fn into_owned(self) -> Script<'static> {
+        let owned = |value: Cow<[u8]>| Cow::Owned(value.into_owned());
+        Script {
+            name: owned(self.name),
+            path_info: owned(self.path_info),
+            path_translated: owned(self.path_translated),
+            filename: owned(self.filename),
+        }
+    }
 }
 
 struct Site {
@@ -126,7 +141,7 @@ struct Site {
 
 struct Destination {
     backend: Arc<Backend>,
-    facts: Arc<SiteFacts>,
+    facts: SiteFacts,
     /// Whether the configuration says which folder URLs map to.
     has_root: bool,
     /// The extension or CGI program; `None`: the application has files of its own for its URLs.
@@ -154,19 +169,23 @@ impl Sites {
     /// [`Error::BadRequest`] for a missing or malformed Host, [`Error::BadUrl`] for a refused path,
     /// [`Error::VerbNotAllowed`] when handlers are for this path but none takes the verb, [`Error::Forbidden`] where a
     /// virtual directory does not permit it, [`Error::NotFound`] else.
-    pub fn resolve(
-        &self,
-        head: &RequestHead,
-        instead: Option<&[u8]>,
+    pub fn resolve<'a>(
+        &'a self,
+        head: &'a RequestHead,
+        instead: Option<Vec<u8>>,
         skip: &[HandlerId],
-    ) -> Result<Resolved, Error> {
+    ) -> Result<Resolved<'a>, Error> {
         let host = host::name(head)?;
         let url = match instead {
-            Some(path) => Cow::Borrowed(path),
+            Some(path) => Cow::Owned(path),
             None => path::decode(head.uri.path())?,
         };
         let index = self.hosts.find(host).ok_or(Error::NotFound)?;
-        self.sites[index].resolve(index, head, &url, skip)
+        let site = &self.sites[index];
+        match url {
+            Cow::Borrowed(url) => site.resolve(index, head, url, skip, |script| script),
+            Cow::Owned(url) => site.resolve(index, head, &url, skip, |script| script.into_owned()),
+        }
     }
 
     /// The page that the configuration has for an error of this request, that of its site first.
@@ -189,7 +208,7 @@ impl Site {
             let kind = &config.pools[&handler.pool].kind;
             Destination {
                 backend: backend(&handler.pool),
-                facts: Arc::new(Self::facts(index, site, kind, &handler.pool, &directories)),
+                facts: Self::facts(index, site, kind, &handler.pool, &directories),
                 has_root: root(site, kind).is_some(),
                 program: program(kind).map(<[u8]>::to_vec),
             }
@@ -235,13 +254,15 @@ impl Site {
         }
     }
 
-    fn resolve(
-        &self,
+    /// As [`Sites::resolve`]; `hold` makes of a script with parts of the URL one that lives as long as the request.
+    fn resolve<'a: 'u, 'u>(
+        &'a self,
         site: usize,
-        head: &RequestHead,
-        url: &[u8],
+        head: &'a RequestHead,
+        url: &'u [u8],
         skip: &[HandlerId],
-    ) -> Result<Resolved, Error> {
+        hold: fn(Script<'u>) -> Script<'a>,
+    ) -> Result<Resolved<'a>, Error> {
         let id = |handler| HandlerId { site, handler };
         let skips = |handler| skip.contains(&id(handler));
         let chosen = handler::choose(&self.handlers, skips, &head.method, url)?;
@@ -253,21 +274,25 @@ impl Site {
             handler::permit(&handler.path, directory.access)?;
         }
         let to = &self.destinations[index];
-        let facts = match &head.front.document_root {
-            Some(root) if !to.has_root => Arc::new(SiteFacts {
-                root: root.clone(),
-                ..SiteFacts::clone(&to.facts)
-            }),
-            _ => Arc::clone(&to.facts),
+        let root: &Path = match &head.front.document_root {
+            Some(root) if !to.has_root => root,
+            _ => &to.facts.root,
         };
-        let root = facts.root.as_os_str().as_encoded_bytes();
-        let map = |url: &[u8]| self.directories.physical(root, url);
+        let folder = root.as_os_str().as_encoded_bytes();
+        let map = |url: &[u8]| self.directories.physical(folder, url);
         let program = to.program.as_deref();
         Ok(Resolved::Handler(Target {
             backend: Arc::clone(&to.backend),
             handler: id(index),
-            script: handler::script(map, program, handler.path_info, url, &division)?,
-            site: facts,
+            script: hold(handler::script(
+                map,
+                program,
+                handler.path_info,
+                url,
+                &division,
+            )?),
+            site: &to.facts,
+            root,
             must_exist: handler.must_exist,
         }))
     }

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use fastcgi_protocol::EncodedPairs;
 use http::{Version, header};
 
-use super::{Directories, Script, SiteFacts, Target, host};
-use crate::error::Error;
-use crate::request::RequestHead;
+use super::{Directories, Script, Target, host};
+use crate::request::{Connection, RequestHead};
 
 /// SERVER_SOFTWARE (RFC 3875 §4.1.17).
 pub const SERVER_SOFTWARE: &str = concat!("isapi-gateway/", env!("CARGO_PKG_VERSION"));
@@ -26,15 +26,11 @@ pub const SERVER_SOFTWARE: &str = concat!("isapi-gateway/", env!("CARGO_PKG_VERS
 /// variable they would be those of another header, and a client must not be able to replace one that a proxy before us
 /// has set (`X_Forwarded_For`).
 ///
-/// # Errors
-/// [`Error::BadRequest`] as [`host::field`] says.
-pub fn visit(
-    head: &RequestHead,
-    target: &Target,
-    each: &mut impl FnMut(&[u8], &[u8]),
-) -> Result<(), Error> {
+/// The site has been chosen by the host: there is one that is valid, or none.
+pub fn visit(head: &RequestHead, target: &Target<'_>, each: &mut impl FnMut(&[u8], &[u8])) {
     visit_always(each);
-    visit_changing(head, target, each)
+    visit_connection(&head.connection, each);
+    visit_changing(head, target, each);
 }
 
 /// Those of [`visit`] that are the same for every request.
@@ -46,8 +42,8 @@ fn visit_always(each: &mut impl FnMut(&[u8], &[u8])) {
 }
 
 /// What workers get with every request for a handler: INSTANCE_ID, INSTANCE_NAME, APP_POOL_ID, and
-/// ISAPI_VIRTUAL_DIRECTORIES if the site has any. The others are those of [`visit_changing`]: what of [`visit`] is always the
-/// same says what workers know.
+/// ISAPI_VIRTUAL_DIRECTORIES if the site has any. The others are those of [`visit_connection`] and [`visit_changing`]: what of
+/// [`visit`] is always the same says what workers know.
 pub fn fixed(id: &str, name: &str, pool: &str, directories: &Directories) -> EncodedPairs {
     let mut pairs = EncodedPairs::default();
     pairs.push(b"INSTANCE_ID", id.as_bytes());
@@ -59,50 +55,15 @@ pub fn fixed(id: &str, name: &str, pool: &str, directories: &Directories) -> Enc
     pairs
 }
 
-/// Those of [`visit`] that differ from request to request.
-///
-/// # Errors
-/// As [`visit`].
-pub fn visit_changing(
-    head: &RequestHead,
-    target: &Target,
-    each: &mut impl FnMut(&[u8], &[u8]),
-) -> Result<(), Error> {
-    visit_parts(head, &target.script, &target.site, each)
+/// Those of [`visit_connection`], encoded.
+pub fn of_connection(connection: &Connection) -> EncodedPairs {
+    let mut pairs = EncodedPairs::default();
+    visit_connection(connection, &mut |name, value| pairs.push(name, value));
+    pairs
 }
 
-fn visit_parts(
-    head: &RequestHead,
-    script: &Script,
-    site: &SiteFacts,
-    each: &mut impl FnMut(&[u8], &[u8]),
-) -> Result<(), Error> {
-    let host = host::field(head)?;
-    // It has been looked at when the site was chosen.
-    let name = host.filter(|host| !host.is_empty()).map(host::within);
-    visit_server(head, name, each);
-    visit_request(head, script, each);
-    each(b"DOCUMENT_ROOT", site.root.as_os_str().as_encoded_bytes());
-    for (name, value) in head.front.variables.iter() {
-        each(name, value);
-    }
-    if let Some(host) = host {
-        each(b"HTTP_HOST", host);
-    }
-    visit_headers(head, each);
-    Ok(())
-}
-
-fn visit_server(head: &RequestHead, host: Option<&[u8]>, each: &mut impl FnMut(&[u8], &[u8])) {
-    let connection = &head.connection;
-    let local = connection.local.ip().to_canonical();
-    each(b"SERVER_PROTOCOL", protocol(head.version));
-    match (host, local) {
-        (Some(host), _) => each(b"SERVER_NAME", host),
-        (None, local @ IpAddr::V4(_)) => visit_ip(b"SERVER_NAME", local, each),
-        // An IPv6 address has brackets here (RFC 3875 §4.1.14), but not in the variables of addresses.
-        (None, IpAddr::V6(address)) => show(b"SERVER_NAME", format_args!("[{address}]"), each),
-    }
+/// Those of [`visit`] that all requests of a client's connection have in common.
+pub fn visit_connection(connection: &Connection, each: &mut impl FnMut(&[u8], &[u8])) {
     visit_address(b"SERVER_ADDR", b"SERVER_PORT", connection.local, each);
     visit_address(b"REMOTE_ADDR", b"REMOTE_PORT", connection.remote, each);
     let scheme: &[u8] = if connection.secure { b"https" } else { b"http" };
@@ -112,7 +73,83 @@ fn visit_server(head: &RequestHead, host: Option<&[u8]>, each: &mut impl FnMut(&
     }
 }
 
-fn visit_request(head: &RequestHead, script: &Script, each: &mut impl FnMut(&[u8], &[u8])) {
+/// Those of [`visit`] that differ from request to request.
+pub fn visit_changing(
+    head: &RequestHead,
+    target: &Target<'_>,
+    each: &mut impl FnMut(&[u8], &[u8]),
+) {
+    visit_parts(head, &target.script, target.root, each);
+}
+
+fn visit_parts(
+    head: &RequestHead,
+    script: &Script,
+    root: &Path,
+    each: &mut impl FnMut(&[u8], &[u8]),
+) {
+    let known = Known::of(head);
+    visit_server(head, known.host, each);
+    visit_request(head, script, &known, each);
+    each(b"DOCUMENT_ROOT", root.as_os_str().as_encoded_bytes());
+    for (name, value) in head.front.variables.iter() {
+        each(name, value);
+    }
+    if let Some(host) = known.host {
+        each(b"HTTP_HOST", host);
+    }
+    visit_headers(head, each);
+}
+
+/// What variables of other names are made of, too. To go through the headers takes less than to look for each.
+struct Known<'a> {
+    host: Option<&'a [u8]>,
+    content_type: Option<&'a [u8]>,
+    content_length: Option<&'a [u8]>,
+}
+
+impl<'a> Known<'a> {
+    fn of(head: &'a RequestHead) -> Self {
+        let authority = head.uri.authority();
+        let mut known = Self {
+            host: authority.map(|authority| authority.as_str().as_bytes()),
+            content_type: None,
+            content_length: None,
+        };
+        for (name, value) in &head.headers {
+            let place = if name == header::HOST {
+                &mut known.host
+            } else if name == header::CONTENT_TYPE {
+                &mut known.content_type
+            } else if name == header::CONTENT_LENGTH {
+                &mut known.content_length
+            } else {
+                continue;
+            };
+            place.get_or_insert(value.as_bytes());
+        }
+        known
+    }
+}
+
+fn visit_server(head: &RequestHead, host: Option<&[u8]>, each: &mut impl FnMut(&[u8], &[u8])) {
+    each(b"SERVER_PROTOCOL", protocol(head.version));
+    let local = head.connection.local.ip().to_canonical();
+    match (host, local) {
+        // It has been looked at when the site was chosen.
+        (Some(host @ [_, ..]), _) => each(b"SERVER_NAME", host::within(host)),
+        (_, local @ IpAddr::V4(_)) => visit_ip(b"SERVER_NAME", local, each),
+        // An IPv6 address has brackets here (RFC 3875 §4.1.14), but not in the variables of addresses.
+        (_, IpAddr::V6(address)) => show(b"SERVER_NAME", format_args!("[{address}]"), each),
+    }
+}
+
+fn visit_request(
+    head: &RequestHead,
+    script: &Script,
+    known: &Known<'_>,
+    each: &mut impl FnMut(&[u8], &[u8]),
+) {
     let own = || head.uri.path_and_query().map_or("/", |uri| uri.as_str());
     each(b"REQUEST_METHOD", head.method.as_str().as_bytes());
     match &head.front.request_uri {
@@ -124,11 +161,11 @@ fn visit_request(head: &RequestHead, script: &Script, each: &mut impl FnMut(&[u8
     each(b"PATH_INFO", &script.path_info);
     each(b"PATH_TRANSLATED", &script.path_translated);
     each(b"SCRIPT_FILENAME", &script.filename);
-    if let Some(value) = head.headers.get(header::CONTENT_TYPE) {
-        each(b"CONTENT_TYPE", value.as_bytes());
+    if let Some(value) = known.content_type {
+        each(b"CONTENT_TYPE", value);
     }
-    if let Some(value) = head.headers.get(header::CONTENT_LENGTH) {
-        each(b"CONTENT_LENGTH", value.as_bytes());
+    if let Some(value) = known.content_length {
+        each(b"CONTENT_LENGTH", value);
     }
 }
 

@@ -16,9 +16,9 @@ pub struct Warmup {
     /// The request.
     pub head: RequestHead,
     /// Facts about its site.
-    pub site: Arc<SiteFacts>,
+    pub site: SiteFacts,
     /// Its URL.
-    pub script: Script,
+    pub script: Script<'static>,
 }
 
 impl Warmup {
@@ -38,10 +38,11 @@ impl Warmup {
             let root = facts.root.as_os_str().as_encoded_bytes();
             let map = |url: &[u8]| directories.physical(root, url);
             let program = program(kind);
-            let script = handler::script(map, program, handler.path_info, &url, &division).ok()?;
+            let script = handler::script(map, program, handler.path_info, &url, &division);
+            let script = script.ok()?.into_owned();
             (handler.pool == pool).then(|| Self {
                 head: head(&uri, site.hosts.first()),
-                site: Arc::new(facts),
+                site: facts,
                 script,
             })
         })
@@ -67,6 +68,7 @@ fn head(uri: &Uri, host: Option<&String>) -> RequestHead {
             local: here,
             secure: false,
         },
+        connection_variables: None,
         front: Front::default(),
     }
 }

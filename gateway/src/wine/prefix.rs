@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Drive, WineError};
+use crate::alarms::sleep;
 use crate::os::{self, symlink};
 
 /// How often a lock that another gateway holds is asked for again.
@@ -62,7 +63,7 @@ impl Prefix {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Setup(file)),
-                Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
+                Err(TryLockError::WouldBlock) => sleep(LOCK_PAUSE).await,
                 Err(TryLockError::Error(error)) => return Err(error),
             }
         }

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
 
 use super::prefix::{Prefix, Setup};
 use super::{Drive, Wine, WineError, settings};
+use crate::alarms::timeout;
 use crate::library::Platform;
 use crate::os::Group;
 use crate::process::exit;

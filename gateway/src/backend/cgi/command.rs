@@ -7,7 +7,6 @@ use http::Method;
 use percent_encoding::percent_decode;
 
 use crate::config;
-use crate::error::Error;
 use crate::process::environment;
 use crate::request::RequestHead;
 use crate::site::{Target, variables};
@@ -16,15 +15,12 @@ use crate::site::{Target, variables};
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// What is to be started for one request.
-///
-/// # Errors
-/// [`Error::BadRequest`] for a malformed Host.
 pub fn build(
     pool: &config::Pool,
     program: &Path,
     head: &RequestHead,
-    target: &Target,
-) -> Result<Order, Error> {
+    target: &Target<'_>,
+) -> Order {
     let folder = pool.working_directory.as_deref().or(program.parent());
     let mut order = Order::new(
         folder.unwrap_or(program).as_os_str().as_encoded_bytes(),
@@ -50,17 +46,17 @@ pub fn build(
         if passes(name, target) {
             add(name, value);
         }
-    })?;
+    });
     for (name, value) in own {
         order.variable(name.as_bytes(), value.as_bytes());
     }
-    Ok(order)
+    order
 }
 
 /// Whether a program gets this variable. Credentials that the gateway has not checked are kept from programs (RFC
 /// 3875 §4.1.18), `HTTP_PROXY` would direct the program's own requests (httpoxy), and PATH_TRANSLATED has no meaning
 /// without PATH_INFO (RFC 3875 §4.1.6; ISAPI differs).
-fn passes(name: &[u8], target: &Target) -> bool {
+fn passes(name: &[u8], target: &Target<'_>) -> bool {
     match name {
         b"HTTP_AUTHORIZATION" | b"HTTP_PROXY_AUTHORIZATION" | b"HTTP_PROXY" => false,
         b"PATH_TRANSLATED" => !target.script.path_info.is_empty(),

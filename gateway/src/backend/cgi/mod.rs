@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::timeout;
 
 use super::head::{Head, HeadParser};
 use super::sendfile::SendFile;
+use crate::alarms::timeout;
 use crate::body::{Body, discard};
 use crate::config;
 use crate::error::Error;
@@ -88,10 +88,10 @@ impl Cgi {
         &self,
         head: &RequestHead,
         body: Body,
-        target: &Target,
+        target: &Target<'_>,
     ) -> Result<Answer, Error> {
         let slot = self.slot().await?;
-        let order = command::build(&self.settings, &self.program, head, target)?;
+        let order = command::build(&self.settings, &self.program, head, target);
         let mut output = program::start(self, order, body, slot).await?;
         match read_head(&mut output).await? {
             Head::Document(document) => Ok(Answer::Response(

@@ -8,9 +8,10 @@ use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::oneshot;
-use tokio::time::{Sleep, sleep};
+use tokio::time::Sleep;
 
 use super::program::Ended;
+use crate::alarms::sleep;
 use crate::body::BodyError;
 use crate::error::Error;
 use crate::os::ended_by;

@@ -11,10 +11,10 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
-use tokio::time::{sleep, timeout};
 
 use super::Cgi;
 use super::output::Output;
+use crate::alarms::{sleep, timeout};
 use crate::body::{Body, BodyError};
 use crate::error::Error;
 use crate::os;

@@ -21,7 +21,7 @@ use crate::site::{HandlerId, Script, SiteFacts};
 /// A program in a folder of its own, behind a backend.
 struct Program {
     folder: TempDir,
-    target: Target,
+    target: Target<'static>,
 }
 
 impl Program {
@@ -36,21 +36,23 @@ impl Program {
         let mut pool = config::Pool::new("test".into(), PoolKind::Cgi(path.clone()));
         change(&mut pool);
         let backend = Backend::Cgi(Box::new(Cgi::new(&pool, &path, None)));
+        let site = Box::leak(Box::new(SiteFacts {
+            id: "1".to_owned(),
+            name: "test".into(),
+            root: folder.path().to_owned(),
+            directories: Arc::default(),
+            fixed: Arc::default(),
+        }));
         let target = Target {
             backend: Arc::new(backend),
             handler: HandlerId::default(),
-            site: Arc::new(SiteFacts {
-                id: "1".to_owned(),
-                name: "test".into(),
-                root: folder.path().to_owned(),
-                directories: Arc::default(),
-                fixed: Arc::default(),
-            }),
+            site,
+            root: &site.root,
             script: Script {
-                name: b"/program".to_vec(),
-                path_info: Vec::new(),
-                path_translated: b"/".to_vec(),
-                filename: path.into_os_string().into_encoded_bytes(),
+                name: b"/program".into(),
+                path_info: b"".into(),
+                path_translated: b"/".into(),
+                filename: path.into_os_string().into_encoded_bytes().into(),
             },
             must_exist: false,
         };

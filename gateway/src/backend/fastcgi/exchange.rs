@@ -71,9 +71,6 @@ pub struct Exchange {
 
 impl Exchange {
     /// Begins a request; nothing is sent before it is polled.
-    ///
-    /// # Errors
-    /// [`Error::BadRequest`] when headers collide as variable names.
     pub fn begin(
         connection: Connection,
         place: Place,
@@ -81,37 +78,36 @@ impl Exchange {
         limits: TimeLimits,
         head: &RequestHead,
         body: Body,
-        target: &Target,
-    ) -> Result<Self, Error> {
+        target: &Target<'_>,
+    ) -> Self {
         let mut server = Server::new(1, false);
         let mut out = Vec::with_capacity(4096);
         let keep = origin.kept.is_keeping();
         server.begin(&mut out, Role::Responder, keep);
-        write_params(&mut out, head, target)?;
+        write_params(&mut out, head, target);
         let body = (!body.is_end_stream()).then_some(body);
         if body.is_none() {
             encode::end_stream(&mut out, RecordType::Stdin, ID);
         }
         let shared = Arc::new(Shared::new(Arc::clone(&connection.stream)));
-        Ok(Self {
+        Self {
             upload: Upload::new(Arc::clone(&shared), out, body, connection.is_reused),
             reply: Reply::new(shared, connection, server, place, origin, limits),
-        })
+        }
     }
 }
 
 /// The parameters: the variables of the request, and no more. A program that is called by a web server is trusted with
 /// the client's credentials, as nginx does it; PATH_TRANSLATED has no meaning without PATH_INFO (RFC 3875 §4.1.6).
-fn write_params(out: &mut Vec<u8>, head: &RequestHead, target: &Target) -> Result<(), Error> {
+fn write_params(out: &mut Vec<u8>, head: &RequestHead, target: &Target<'_>) {
     let mut params = ParamsWriter::new(out, ID);
     let has_path_info = !target.script.path_info.is_empty();
     variables::visit(head, target, &mut |name, value| {
         if name != b"PATH_TRANSLATED" || has_path_info {
             params.pair(name, value);
         }
-    })?;
+    });
     params.finish();
-    Ok(())
 }
 
 impl Shared {

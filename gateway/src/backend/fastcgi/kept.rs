@@ -7,6 +7,7 @@ use fastcgi_protocol::RecordBuffer;
 use tokio::time::Instant;
 
 use super::stream::Stream;
+use crate::alarms::sleep_until;
 use crate::runtime;
 
 /// A connection between two requests.
@@ -131,7 +132,7 @@ impl Kept {
                     }
                 }
             };
-            tokio::time::sleep_until(next).await;
+            sleep_until(next).await;
         }
     }
 

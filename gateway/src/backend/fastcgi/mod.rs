@@ -215,7 +215,7 @@ impl FastCgi {
         &self,
         head: &RequestHead,
         mut body: Body,
-        target: &Target,
+        target: &Target<'_>,
     ) -> Result<Answer, Error> {
         if let Some(program) = &self.program {
             program.check()?;
@@ -266,7 +266,7 @@ impl FastCgi {
         mut place: Place,
         head: &RequestHead,
         mut body: Body,
-        target: &Target,
+        target: &Target<'_>,
     ) -> Result<(Reply, Head, usize), Error> {
         let mut tried = Vec::new();
         loop {
@@ -305,11 +305,14 @@ impl FastCgi {
         place: Place,
         head: &RequestHead,
         body: Body,
-        target: &Target,
+        target: &Target<'_>,
     ) -> Result<(Reply, Head), Failed> {
         let origin = self.members[place.member].origin.clone();
         let is_reused = connection.is_reused;
-        let exchange = Exchange::begin(
+        let Exchange {
+            mut upload,
+            mut reply,
+        } = Exchange::begin(
             connection,
             place,
             origin.clone(),
@@ -318,10 +321,6 @@ impl FastCgi {
             body,
             target,
         );
-        let Exchange {
-            mut upload,
-            mut reply,
-        } = exchange.map_err(Failed::ForGood)?;
         let fault = match reply.head(&mut upload).await {
             Ok((answer, is_uploaded)) => {
                 if !is_uploaded {

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
-use tokio::time::timeout;
 
 use super::balance::{Balance, Limits};
+use crate::alarms::timeout;
 use crate::error::Error;
 
 /// Hands out places.

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{self, sleep, sleep_until};
+use tokio::time;
 
+use crate::alarms::{sleep, sleep_until};
 use crate::config::{self, Endpoint};
 use crate::error::Error;
 use crate::os::Group;

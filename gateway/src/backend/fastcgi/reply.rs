@@ -8,12 +8,13 @@ use bytes::Bytes;
 use fastcgi_protocol::{ProtocolStatus, Record, Server, ServerEvent};
 use http_body::{Body, Frame};
 use tokio::task::JoinSet;
-use tokio::time::{Sleep, sleep};
+use tokio::time::Sleep;
 
 use super::exchange::{Fault, ID, Shared, TimeLimits};
 use super::kept::{Connection, Kept};
 use super::places::Place;
 use super::upload::Upload;
+use crate::alarms::sleep;
 use crate::backend::head::{Head, HeadParser};
 use crate::body::BodyError;
 use crate::error::Error;

@@ -10,8 +10,8 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-use tokio::time::timeout;
 
+use crate::alarms::timeout;
 use crate::config::Endpoint;
 
 /// A connection to a FastCGI application.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::gateway::BACKEND_GRACE;
 use super::pools;
+use crate::alarms::{sleep, sleep_until};
 use crate::backend::Backend;
 use crate::config;
 use crate::dispatch::Released;

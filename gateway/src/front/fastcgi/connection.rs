@@ -11,13 +11,14 @@ use anyhow::anyhow;
 use fastcgi_protocol::{ProtocolError, RecordBuffer};
 use tokio::sync::watch::{self, error::RecvError};
 use tokio::task::coop;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::Sleep;
 
 use super::FastCgi;
 use super::answering::{Ending, Work};
 use super::requests::Requests;
 use super::traffic::Traffic;
 use super::wire::{Moved, Wire};
+use crate::alarms::{sleep, timeout};
 use crate::os::Stream;
 use crate::request::Connection;
 use crate::shutdown::Stage;

@@ -100,6 +100,7 @@ pub fn head(
         } else {
             socket
         },
+        connection_variables: None,
         front,
     })
 }

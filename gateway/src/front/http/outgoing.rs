@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -26,6 +27,8 @@ pub struct Outgoing {
     pub bodiless: bool,
     /// Nothing but the end of the connection marks the end of the answer.
     pub ends_connection: bool,
+    /// The connection has no other answer at the same time.
+    pub has_own_connection: bool,
     /// Of the connection.
     pub condition: Arc<Condition>,
     /// What is answered, where that is not done by the front itself.
@@ -74,6 +77,11 @@ impl Body for Outgoing {
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
+        let now = Instant::now();
+        self.inner.end(now);
         self.condition.waits.store(false, Ordering::Relaxed);
+        if self.has_own_connection {
+            self.condition.answer(now);
+        }
     }
 }

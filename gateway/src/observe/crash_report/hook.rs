@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
 
+use crate::alarms::{sleep, timeout};
 use crate::os::Group;
 use crate::process::leader::Leader;
 use crate::process::{environment, exit, stderr};

@@ -15,8 +15,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
 
+use crate::alarms::timeout;
 use crate::config;
 use content::Report;
 use folder::Folder;
