@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use fastcgi_protocol::{ProtocolError, RecordBuffer};
 use tokio::sync::watch::{self, error::RecvError};
-use tokio::task::coop;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::FastCgi;
@@ -18,6 +17,7 @@ use super::answering::{Ending, Work};
 use super::requests::Requests;
 use super::traffic::Traffic;
 use super::wire::{Moved, Wire};
+use crate::front::seldom::Seldom;
 use crate::os::Stream;
 use crate::request::Connection;
 use crate::shutdown::Stage;
@@ -43,11 +43,11 @@ pub async fn serve(
     socket: Connection,
     stage: watch::Receiver<Stage>,
 ) -> anyhow::Result<()> {
-    let mut stages = Stages::new(stage);
+    let mut stages = Seldom::new(Box::pin(another(stage)));
     let mut here = pin!(None);
     let mut open = Open::new(front, stream, socket);
     let over = poll_fn(|context| {
-        let mut anew = open.traffic.awake(context);
+        open.traffic.awake(context);
         loop {
             if let Poll::Ready(step) = open.poll_traffic(context, here.as_mut(), Work::run) {
                 match step? {
@@ -55,16 +55,17 @@ pub async fn serve(
                     Step::Over(over) => return Poll::Ready(anyhow::Ok(over)),
                 }
             }
-            if let Poll::Ready(stage) = stages.poll(context, anew) {
-                match stage? {
+            if let Poll::Ready(changed) = stages.poll(context) {
+                let (now, stage) = changed?;
+                match now {
                     Stage::Running => {}
                     Stage::Draining => open.requests.stop(),
                     Stage::Cut => return Poll::Ready(Ok(Over::Stopped)),
                 }
-                anew = true;
+                stages.change().set(another(stage));
                 continue;
             }
-            if let Poll::Ready(idle) = open.clock.poll(context, anew, &mut open.requests) {
+            if let Poll::Ready(idle) = open.clock.poll(context, &mut open.requests) {
                 match idle? {
                     true => return Poll::Ready(Ok(Over::Answered)),
                     false => continue,
@@ -100,41 +101,13 @@ pub async fn serve(
     Ok(())
 }
 
-/// The stages of the gateway, as they come.
-struct Stages {
-    stage: watch::Receiver<Stage>,
-    /// Ends when there is another one.
-    changed: Pin<Box<dyn Future<Output = ()> + Send>>,
-}
-
-impl Stages {
-    fn new(stage: watch::Receiver<Stage>) -> Self {
-        let mut receiver = stage.clone();
-        let changed = Box::pin(async move {
-            // An error shows in the other receiver.
-            let _ = receiver.changed().await;
-        });
-        Self { stage, changed }
-    }
-
-    /// Waits for the next one. `anew`: what waits already is to be woken in another way.
-    fn poll(&mut self, context: &mut Context<'_>, anew: bool) -> Poll<Result<Stage, RecvError>> {
-        while !self.stage.has_changed()? {
-            if !anew {
-                return Poll::Pending;
-            }
-            ready!(poll_wait(self.changed.as_mut(), context));
-        }
-        let stage = *self.stage.borrow_and_update();
-        *self = Self::new(self.stage.clone());
-        Poll::Ready(Ok(stage))
-    }
-}
-
-/// Polls what is not polled again before it is over: that it is pending means that it waits, and not that the task has done
-/// enough for now.
-fn poll_wait<F: Future + ?Sized>(wait: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
-    pin!(coop::unconstrained(wait)).poll(context)
+/// Waits for another stage of the gateway.
+async fn another(
+    mut stage: watch::Receiver<Stage>,
+) -> Result<(Stage, watch::Receiver<Stage>), RecvError> {
+    stage.changed().await?;
+    let now = *stage.borrow_and_update();
+    Ok((now, stage))
 }
 
 /// How a connection comes to its end.
@@ -267,9 +240,7 @@ struct Clock {
     header_timeout: Duration,
     idle_timeout: Duration,
     /// When to look at them again: no later than the first may be over. It is not moved for each request.
-    alarm: Pin<Box<Sleep>>,
-    /// The alarm wakes the task.
-    is_set: bool,
+    alarm: Seldom<Pin<Box<Sleep>>>,
 }
 
 impl Clock {
@@ -278,34 +249,26 @@ impl Clock {
         Self {
             header_timeout,
             idle_timeout,
-            alarm: Box::pin(sleep(header_timeout.min(idle_timeout))),
-            is_set: false,
+            alarm: Seldom::new(Box::pin(sleep(header_timeout.min(idle_timeout)))),
         }
     }
 
-    /// Waits until a limit may be over; returns whether the connection is to end for having no request. `anew`: the task is
-    /// to be woken in another way than before.
+    /// Waits until a limit may be over; returns whether the connection is to end for having no request.
     ///
     /// # Errors
     /// When a request has not come in time.
     fn poll(
         &mut self,
-        context: &mut Context<'_>,
-        anew: bool,
+        context: &Context<'_>,
         requests: &mut Requests,
     ) -> Poll<anyhow::Result<bool>> {
-        if let Some(end) = requests.retires_at()
-            && end < self.alarm.deadline().into_std()
-        {
-            self.alarm.as_mut().reset(end.into());
-            self.is_set = false;
+        if let Some(end) = requests.retires_at() {
+            let alarm = self.alarm.change();
+            if end < alarm.deadline().into_std() {
+                alarm.as_mut().reset(end.into());
+            }
         }
-        if self.is_set && !anew && !self.alarm.is_elapsed() {
-            return Poll::Pending;
-        }
-        self.is_set = true;
-        ready!(poll_wait(self.alarm.as_mut(), context));
-        self.is_set = false;
+        ready!(self.alarm.poll(context));
         let (now, limit) = (Instant::now(), self.header_timeout);
         let soon = now + limit.min(self.idle_timeout);
         let next = if let Some(since) = requests.idle_since() {
@@ -322,7 +285,7 @@ impl Clock {
         if next <= now {
             return Poll::Ready(Ok(true));
         }
-        self.alarm.as_mut().reset(next.min(soon).into());
+        self.alarm.change().as_mut().reset(next.min(soon).into());
         Poll::Ready(Ok(false))
     }
 }

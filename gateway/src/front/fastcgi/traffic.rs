@@ -53,17 +53,15 @@ impl State {
 }
 
 impl Traffic {
-    /// The connection's task runs. Returns whether it is to be woken in another way than before.
-    pub fn awake(&self, context: &Context<'_>) -> bool {
+    /// The connection's task runs.
+    pub fn awake(&self, context: &Context<'_>) {
         let mut state = self.lock();
         state.waits = false;
         let waker = context.waker();
         let known = state.connection.as_ref();
-        let is_new = !known.is_some_and(|known| known.will_wake(waker));
-        if is_new {
+        if !known.is_some_and(|known| known.will_wake(waker)) {
             state.connection = Some(waker.clone());
         }
-        is_new
     }
 
     /// The connection's task is about to wait. `false` if there is something to write, or room to read, since it has
