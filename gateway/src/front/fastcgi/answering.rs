@@ -8,9 +8,9 @@ use http_body_util::BodyExt as _;
 use super::answer;
 use super::traffic::{Stdin, Traffic};
 use crate::body::{Body, BodyError};
-use crate::dispatch::Dispatch;
+use crate::dispatch::Origin;
 use crate::front::log_broken;
-use crate::request::Request;
+use crate::observe::Sent;
 use crate::response::Response;
 
 /// The most of an answer that waits for the end of its request's body, bytes.
@@ -34,38 +34,28 @@ pub struct Work {
 }
 
 /// Where an answer comes from.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "refusals are rare, and none is kept"
-)]
 pub enum Source {
-    /// A backend.
-    Request(Arc<Dispatch>, Request),
+    /// What answers requests.
+    Request(Arc<Origin>, Body),
     /// Here: the request cannot be run.
-    Refusal(Response),
+    Refusal(Box<Response>),
 }
 
 impl Work {
     /// Answers the request.
     pub async fn run(self) -> Ending {
         let Self { answer, out } = self;
-        match answer {
-            Source::Refusal(response) => match out.send(response).await {
-                Ok(()) => Ending::Complete,
-                Err(_) => Ending::Cut,
-            },
-            Source::Request(dispatch, request) => {
-                let (method, uri) = (request.head.method.clone(), request.head.uri.clone());
-                let response = dispatch.run(request).await;
-                match out.send(response).await {
-                    Ok(()) => Ending::Complete,
-                    Err(error) => {
-                        log_broken(&error, &method, &uri);
-                        Ending::Cut
-                    }
-                }
-            }
+        let (origin, response) = match answer {
+            Source::Request(origin, body) => (Some(Arc::clone(&origin)), origin.run(body).await),
+            Source::Refusal(response) => (None, response.map(Sent::from)),
+        };
+        let Err(error) = out.send(response).await else {
+            return Ending::Complete;
+        };
+        if let Some(origin) = origin {
+            log_broken(&error, &origin.head.method, &origin.head.uri);
         }
+        Ending::Cut
     }
 }
 
@@ -82,7 +72,7 @@ pub struct Out {
 
 impl Out {
     /// Sends a response as the bytes of STDOUT, as fast as the web server takes them.
-    async fn send(mut self, response: Response) -> Result<(), BodyError> {
+    async fn send(mut self, response: Response<Sent>) -> Result<(), BodyError> {
         let mut held = Vec::with_capacity(512);
         answer::write_head(&mut held, &response);
         let mut body = response.body;
@@ -106,7 +96,7 @@ impl Out {
     async fn hold_back(
         &self,
         rest: &Stdin,
-        body: &mut Body,
+        body: &mut Sent,
         held: &mut Vec<u8>,
     ) -> Result<bool, BodyError> {
         loop {

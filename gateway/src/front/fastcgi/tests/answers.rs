@@ -136,7 +136,7 @@ async fn only_an_answer_that_may_not_wait_is_let_go_by_a_full_body() {
         rest: Some(Arc::clone(&stdin)),
     };
     let work = Work {
-        answer: Source::Refusal(response),
+        answer: Source::Refusal(Box::new(response)),
         out,
     };
     let mut running = pin!(work.run());
