@@ -73,19 +73,25 @@ pub struct Out {
 impl Out {
     /// Sends a response as the bytes of STDOUT, as fast as the web server takes them.
     async fn send(mut self, response: Response<Sent>) -> Result<(), BodyError> {
-        let mut held = Vec::with_capacity(512);
-        answer::write_head(&mut held, &response);
-        let mut body = response.body;
+        let (head, mut body) = response.apart();
         let is_over = match self.rest.take() {
-            Some(rest) => self.hold_back(&rest, &mut body, &mut held).await?,
-            None => false,
+            Some(rest) => {
+                let mut held = Vec::new();
+                answer::write_head(&mut held, &head);
+                let is_over = self.hold_back(&rest, &mut body, &mut held).await?;
+                self.traffic.send(self.id, held.into()).await;
+                is_over
+            }
+            None => {
+                let write = |out: &mut Vec<u8>| answer::write_head(out, &head);
+                self.traffic.send_head(self.id, write).await;
+                false
+            }
         };
-        self.traffic.send(self.id, &held).await;
-        drop(held);
         while !is_over && let Some(frame) = body.frame().await {
             // Trailers have no place in FastCGI.
             if let Ok(data) = frame?.into_data() {
-                self.traffic.send(self.id, &data).await;
+                self.traffic.send(self.id, data).await;
             }
         }
         Ok(())
@@ -113,9 +119,10 @@ impl Out {
             };
             if held.len() + data.len() > HELD_BACK {
                 poll_fn(|context| rest.poll_settled(context)).await;
-                self.traffic.send(self.id, held).await;
-                self.traffic.send(self.id, &data).await;
-                held.clear();
+                self.traffic
+                    .send(self.id, std::mem::take(held).into())
+                    .await;
+                self.traffic.send(self.id, data).await;
                 return Ok(false);
             }
             held.extend_from_slice(&data);

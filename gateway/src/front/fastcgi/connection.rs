@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
@@ -19,6 +19,7 @@ use super::traffic::Traffic;
 use super::wire::{Moved, Wire};
 use crate::front::seldom::Seldom;
 use crate::os::Stream;
+use crate::outbox::Outbox;
 use crate::request::Connection;
 use crate::shutdown::Stage;
 
@@ -47,7 +48,7 @@ pub async fn serve(
     let mut here = pin!(None);
     let mut open = Open::new(front, stream, socket);
     let over = poll_fn(|context| {
-        open.traffic.awake(context);
+        open.awake(context);
         loop {
             if let Poll::Ready(step) = open.poll_traffic(context, here.as_mut(), Work::run) {
                 match step? {
@@ -77,7 +78,7 @@ pub async fn serve(
     .await?;
     let Open {
         mut wire,
-        output,
+        mut output,
         requests,
         ..
     } = open;
@@ -86,15 +87,16 @@ pub async fn serve(
         Over::Gone => return Ok(()),
         Over::Stopped => {
             // A web server that does not read is not waited for.
-            let end = [output.rest(), requests.cut_mark()].concat();
-            let _ = timeout(CUT_PATIENCE, wire.write(&end)).await;
+            output.records().extend_from_slice(requests.cut_mark());
+            let _ = timeout(CUT_PATIENCE, wire.write(&mut output)).await;
             return Err(anyhow!("cut by the stop of the gateway"));
         }
     }
     // The stop of the gateway need not wait for what follows.
     drop(stages);
     if requests.are_cut() {
-        wire.write(requests.cut_mark()).await?;
+        output.records().extend_from_slice(requests.cut_mark());
+        wire.write(&mut output).await?;
     }
     // A web server that does not end by itself is not waited for any longer.
     let _ = timeout(LINGER, wire.finish()).await;
@@ -132,8 +134,11 @@ struct Open<S> {
     requests: Requests,
     wire: Wire<S>,
     input: RecordBuffer,
-    output: Output,
+    /// What is being written.
+    output: Outbox,
     clock: Clock,
+    /// What wakes the task.
+    waker: Option<Waker>,
 }
 
 impl<S: Stream> Open<S> {
@@ -145,9 +150,24 @@ impl<S: Stream> Open<S> {
             traffic,
             wire: Wire::new(stream),
             input: RecordBuffer::new(),
-            output: Output::default(),
+            output: Outbox::default(),
             clock,
+            waker: None,
         }
+    }
+
+    /// The task runs.
+    fn awake(&mut self, context: &Context<'_>) {
+        let waker = context.waker();
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            self.traffic.wake_by(waker.clone());
+            self.waker = Some(waker.clone());
+        }
+        self.traffic.awake();
     }
 
     /// Takes what has come, goes on with the answers, and reads or writes once. `here` is the request that is answered
@@ -170,17 +190,19 @@ impl<S: Stream> Open<S> {
                 self.requests.ended_here(ending);
             }
             self.requests.poll_elsewhere(context);
-            self.output.refill(&mut self.requests);
-            if self.requests.are_over() && self.output.rest().is_empty() {
+            if self.output.is_empty() {
+                self.requests.take_output(&mut self.output);
+            }
+            if self.requests.are_over() && self.output.is_empty() {
                 return Poll::Ready(Ok(Step::Over(Over::Answered)));
             }
             let space = has_room.then(|| self.input.space());
-            match self.wire.poll_exchange(context, space, self.output.rest()) {
+            match self.wire.poll_exchange(context, space, &mut self.output) {
                 Poll::Ready(moved) => {
                     match moved? {
                         Moved::In(0) => return Poll::Ready(Ok(Step::Over(Over::Gone))),
                         Moved::In(count) => self.input.advance(count),
-                        Moved::Out(count) => self.output.written += count,
+                        Moved::Out => {}
                     }
                     return Poll::Ready(Ok(Step::Moved));
                 }
@@ -211,28 +233,6 @@ fn take_records(input: &mut RecordBuffer, requests: &mut Requests) -> Result<boo
         requests.receive(record)?;
     }
     Ok(false)
-}
-
-/// What is being written.
-#[derive(Default)]
-struct Output {
-    bytes: Vec<u8>,
-    written: usize,
-}
-
-impl Output {
-    fn rest(&self) -> &[u8] {
-        &self.bytes[self.written..]
-    }
-
-    /// Takes more, once everything has been written.
-    fn refill(&mut self, requests: &mut Requests) {
-        if self.rest().is_empty() {
-            self.bytes.clear();
-            self.written = 0;
-            requests.take_output(&mut self.bytes);
-        }
-    }
 }
 
 /// The time limits of a connection.

@@ -19,6 +19,7 @@ use super::{FastCgi, params};
 use crate::body;
 use crate::dispatch::Origin;
 use crate::error::Error;
+use crate::outbox::Outbox;
 use crate::request::Connection;
 
 /// Answers of the protocol itself (GET_VALUES, UNKNOWN_TYPE, refusals) that may wait to be written before no more
@@ -196,9 +197,9 @@ impl Requests {
     }
 
     /// Takes what is to be written now into `writing`, which is empty.
-    pub fn take_output(&mut self, writing: &mut Vec<u8>) {
+    pub fn take_output(&mut self, writing: &mut Outbox) {
         self.traffic.take(writing);
-        writing.append(&mut self.replies);
+        writing.records().append(&mut self.replies);
     }
 
     /// Carries out what a record says.

@@ -8,6 +8,7 @@ use fastcgi_protocol::parse;
 use super::requests::Requests;
 use super::traffic::Traffic;
 use super::*;
+use crate::outbox::Outbox;
 
 /// The requests of a connection that neither reads nor writes.
 fn requests() -> Requests {
@@ -133,7 +134,7 @@ fn ends_that_nobody_reads_are_not_gathered() {
         rounds += 1;
         assert!(rounds < 1_000_000, "it takes them without end");
     }
-    let mut written = Vec::new();
+    let mut written = Outbox::default();
     requests.take_output(&mut written);
     assert!(!written.is_empty());
     assert!(requests.have_room());
