@@ -1,6 +1,7 @@
 //! Answering one request of a connection: what runs it, and how the answer goes out.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 
 use http_body_util::BodyExt as _;
@@ -45,17 +46,23 @@ impl Work {
     /// Answers the request.
     pub async fn run(self) -> Ending {
         let Self { answer, out } = self;
-        let (origin, response) = match answer {
-            Source::Request(origin, body) => (Some(Arc::clone(&origin)), origin.run(body).await),
-            Source::Refusal(response) => (None, response.map(Sent::from)),
+        let sent = match answer {
+            Source::Request(origin, body) => {
+                // Where they stay: both are large.
+                let answering = pin!(Arc::clone(&origin).run(body));
+                let sending = pin!(out.send(answering.await));
+                let sent = sending.await;
+                if let Err(error) = &sent {
+                    log_broken(error, &origin.head.method, &origin.head.uri);
+                }
+                sent
+            }
+            Source::Refusal(response) => out.send(response.map(Sent::from)).await,
         };
-        let Err(error) = out.send(response).await else {
-            return Ending::Complete;
-        };
-        if let Some(origin) = origin {
-            log_broken(&error, &origin.head.method, &origin.head.uri);
+        match sent {
+            Ok(()) => Ending::Complete,
+            Err(_) => Ending::Cut,
         }
-        Ending::Cut
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::FastCgi;
 use super::answering::{Ending, Work};
-use super::requests::Requests;
+use super::requests::{Here, Requests};
 use super::traffic::Traffic;
 use super::wire::{Moved, Wire};
 use crate::front::seldom::Seldom;
@@ -180,13 +180,14 @@ impl<S: Stream> Open<S> {
     ) -> Poll<anyhow::Result<Step>> {
         loop {
             let has_room = take_records(&mut self.input, &mut self.requests)?;
-            if let Some(next) = self.requests.next_here() {
-                here.set(next.map(&run));
+            match self.requests.next_here() {
+                Some(Here::Begin(work)) => here.set(Some(run(work))),
+                Some(Here::Drop) => here.set(None),
+                None => {}
             }
             if let Some(answer) = here.as_mut().as_pin_mut()
                 && let Poll::Ready(ending) = poll_whole(answer, context)
             {
-                here.set(None);
                 self.requests.ended_here(ending);
             }
             self.requests.poll_elsewhere(context);

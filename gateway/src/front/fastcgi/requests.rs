@@ -77,7 +77,7 @@ struct Running {
 }
 
 /// What the connection's task is to do.
-enum Here {
+pub enum Here {
     /// To answer this request.
     Begin(Work),
     /// To drop the one that it answers.
@@ -228,15 +228,12 @@ impl Requests {
         Ok(())
     }
 
-    /// What the connection's task answers from now on, if that changes: another request or none.
-    pub fn next_here(&mut self) -> Option<Option<Work>> {
-        Some(match self.next_here.take()? {
-            Here::Begin(work) => Some(work),
-            Here::Drop => None,
-        })
+    /// What the connection's task is to do other than before.
+    pub fn next_here(&mut self) -> Option<Here> {
+        self.next_here.take()
     }
 
-    /// The connection's task has answered its request.
+    /// The connection's task has answered its request, and is to drop it next.
     pub fn ended_here(&mut self, ending: Ending) {
         if let Some(id) = self.here {
             self.ended(id, ending);

@@ -5,7 +5,7 @@ use std::task::{Context, Wake, Waker};
 
 use fastcgi_protocol::parse;
 
-use super::requests::Requests;
+use super::requests::{Here, Requests};
 use super::traffic::Traffic;
 use super::*;
 use crate::outbox::Outbox;
@@ -154,7 +154,9 @@ impl Wake for Bell {
 async fn bodies_that_fill_the_room_together_let_every_answer_go() {
     let mut requests = requests();
     receive(&mut requests, &begun(1, "1000000000"));
-    let work = requests.next_here().flatten().unwrap();
+    let Some(Here::Begin(work)) = requests.next_here() else {
+        panic!("it does not begin");
+    };
     let first = work.out.rest.as_ref().unwrap();
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
