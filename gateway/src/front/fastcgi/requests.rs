@@ -211,7 +211,7 @@ impl Requests {
         match self.application.receive(record, &mut self.replies)? {
             Some(Event::Request {
                 id, role, params, ..
-            }) => self.decide(id, role, &params),
+            }) => self.decide(id, role, params),
             Some(Event::Stdin { id, data }) => self.stdin(id, data),
             Some(Event::StdinEnd { id }) => self.stdin_end(id),
             Some(Event::Abort { id }) => self.abort(id),
@@ -260,7 +260,7 @@ impl Requests {
     }
 
     /// A request has all its parameters.
-    fn decide(&mut self, id: u16, role: Role, params: &Params) {
+    fn decide(&mut self, id: u16, role: Role, params: Params) {
         let front = &self.front;
         let (mount, takes) = match role {
             // Its answer is no page.
