@@ -197,14 +197,27 @@ fn ip(bytes: &[u8]) -> Option<IpAddr> {
 /// An address in its usual form: every request has two.
 fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0; 4];
-    let mut parts = bytes.split(|byte| *byte == b'.');
-    for octet in &mut octets {
-        // Not those that some take for octal numbers.
-        let part = parts.next()?;
-        let is_usual = matches!(part, [_] | [b'1'..=b'9', ..]);
-        *octet = number(part).filter(|_| is_usual)?.try_into().ok()?;
+    let mut rest = bytes;
+    for (place, octet) in octets.iter_mut().enumerate() {
+        if place > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        (*octet, rest) = split_octet(rest)?;
     }
-    parts.next().is_none().then(|| octets.into())
+    rest.is_empty().then(|| octets.into())
+}
+
+/// The number at the start of `bytes`, and what is behind it. A zero stands alone: some would take more for an octal number.
+fn split_octet(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (hundreds, tens, ones, rest) = match bytes {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => (*a, *b, *c, rest),
+        [b @ b'1'..=b'9', c @ b'0'..=b'9', rest @ ..] => (b'0', *b, *c, rest),
+        [c @ b'0'..=b'9', rest @ ..] => (b'0', b'0', *c, rest),
+        _ => return None,
+    };
+    let value = |digit: u8| u16::from(digit - b'0');
+    let number = 100 * value(hundreds) + 10 * value(tens) + value(ones);
+    Some((number.try_into().ok()?, rest))
 }
 
 /// A number of nothing but digits.
