@@ -13,7 +13,6 @@ use std::task::Poll;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 use tracing::Level;
 
@@ -25,7 +24,7 @@ use crate::error::{self, Error};
 use crate::front_takes::X_ACCEL_REDIRECT;
 use crate::observe::{Journal, Ledger, Sent};
 use crate::os::os_str;
-use crate::request::{Request, RequestHead};
+use crate::request::RequestHead;
 use crate::response::{Answer, Response};
 use crate::site::{HandlerId, Resolved, Sites, Target};
 
@@ -81,12 +80,6 @@ impl Dispatch {
             ledger,
             used: watch::Sender::new(()),
         }
-    }
-
-    /// Answers a request of a client, as [`Origin::run`] does.
-    pub async fn run(self: Arc<Self>, request: Request) -> Response {
-        let response = Arc::new(Origin::new(request.head, self)).run(request.body);
-        response.await.map(|body| body.boxed_unsync())
     }
 
     async fn answer(&self, mut origin: Arc<Origin>, mut body: Body) -> Result<Response, Failure> {

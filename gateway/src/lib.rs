@@ -18,6 +18,7 @@ mod front_takes;
 mod library;
 mod observe;
 mod os;
+mod outbox;
 mod pool;
 mod process;
 mod request;

@@ -8,18 +8,10 @@ use bytes::Bytes;
 use fastcgi_protocol::{EncodedPairs, Params};
 use http::{HeaderMap, Method, Uri, Version};
 
-use crate::body::Body;
 use crate::front_takes::{FrontTakes, NOTHING};
 
-/// One request. Fronts build it from HTTP bytes or FastCGI records; backends know nothing of either.
-pub struct Request {
-    /// Everything but the body.
-    pub head: RequestHead,
-    /// The body, streamed. Reading it is what grants the client credit to send more.
-    pub body: Body,
-}
-
-/// Method, URL, headers and connection facts of a request.
+/// Method, URL, headers and connection facts of a request. Fronts build it from HTTP bytes or FastCGI records; backends know
+/// nothing of either.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RequestHead {
     /// Method as sent; extension methods are allowed.

@@ -29,6 +29,17 @@ impl<B> Response<B> {
             body: change(self.body),
         }
     }
+
+    /// Its head, and its body.
+    pub fn apart(self) -> (Response<()>, B) {
+        let head = Response {
+            status: self.status,
+            reason: self.reason,
+            headers: self.headers,
+            body: (),
+        };
+        (head, self.body)
+    }
 }
 
 /// What a backend has to say to a request.

@@ -40,6 +40,30 @@ pub fn stream(out: &mut Vec<u8>, kind: RecordType, id: u16, bytes: &[u8]) {
     }
 }
 
+/// Appends what `write` appends, as bytes of a stream in as many records as they need.
+#[inline]
+pub fn stream_of(out: &mut Vec<u8>, kind: RecordType, id: u16, write: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(&[0; HEADER_LEN]);
+    let content = out.len();
+    write(out);
+    complete(out, content, kind, id);
+}
+
+/// Makes records of a stream's bytes, which run from `content` to the end. In front of them there is room for a header.
+fn complete(out: &mut Vec<u8>, content: usize, kind: RecordType, id: u16) {
+    let length = out.len() - content;
+    if length > CHUNK {
+        let bytes = out.split_off(content);
+        out.truncate(content - HEADER_LEN);
+        stream(out, kind, id, &bytes);
+    } else if length > 0 {
+        patch(out, content, kind, id);
+        pad(out, length);
+    } else {
+        out.truncate(content - HEADER_LEN);
+    }
+}
+
 /// Appends bytes to a stream's record that begins at `start`, with nothing behind it, if there is room for them in it.
 ///
 /// # Panics
@@ -279,18 +303,13 @@ impl<'a> ParamsWriter<'a> {
             patch(out, content, RecordType::Request, id);
             return pad(out, length);
         }
-        if length > CHUNK {
+        if whole {
             let pairs = out.split_off(content);
             out.truncate(content - HEADER_LEN);
-            if whole {
-                begin_request(out, id, Role::Responder, true);
-            }
+            begin_request(out, id, Role::Responder, true);
             stream(out, RecordType::Params, id, &pairs);
-        } else if length > 0 {
-            patch(out, content, RecordType::Params, id);
-            pad(out, length);
         } else {
-            out.truncate(content - HEADER_LEN);
+            complete(out, content, RecordType::Params, id);
         }
         end_stream(out, RecordType::Params, id);
         if whole {

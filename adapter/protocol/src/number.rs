@@ -84,9 +84,16 @@ impl<T> ByNumber<T> {
         self.len == 0
     }
 
+    /// All values with their numbers, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &T)> {
+        let few = (0..).zip(&self.few);
+        let few = few.filter_map(|(number, value)| Some((number, value.as_ref()?)));
+        few.chain(self.others.iter().map(|(number, value)| (*number, value)))
+    }
+
     /// All values, in no order.
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.few.iter().flatten().chain(self.others.values())
+        self.iter().map(|(_, value)| value)
     }
 }
 
@@ -112,11 +119,10 @@ mod tests {
                 prop_assert_eq!(map.get(number), expected.get(&number));
                 prop_assert_eq!(map.get_mut(number), expected.get_mut(&number));
                 prop_assert_eq!((map.len(), map.is_empty()), (expected.len(), expected.is_empty()));
-                let mut values: Vec<_> = map.values().collect();
-                values.sort_unstable();
-                let mut others: Vec<_> = expected.values().collect();
-                others.sort_unstable();
-                prop_assert_eq!(values, others);
+                let mut pairs: Vec<_> = map.iter().collect();
+                pairs.sort_unstable();
+                let others: Vec<_> = expected.iter().map(|(number, step)| (*number, step)).collect();
+                prop_assert_eq!(pairs, others);
             }
         }
     }

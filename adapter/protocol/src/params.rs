@@ -176,6 +176,13 @@ impl Params {
     }
 }
 
+/// The pairs as they are sent.
+impl From<Params> for Vec<u8> {
+    fn from(params: Params) -> Self {
+        params.bytes
+    }
+}
+
 impl PartialEq for Params {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
@@ -183,6 +190,11 @@ impl PartialEq for Params {
 }
 
 impl Eq for Params {}
+
+/// The pairs in bytes as they are sent, name and value, as long as they are whole.
+pub fn pairs(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    Pairs(bytes)
+}
 
 /// Takes pairs apart, as long as they are whole.
 #[derive(Clone)]

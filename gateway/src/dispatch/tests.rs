@@ -8,18 +8,15 @@ use crate::config::{Access, HandlerPath, VirtualDirectory};
 use crate::request::RequestHead;
 use crate::sample::Site;
 
-async fn ask(site: &Site, method: Method, target: &str) -> Response {
+async fn ask(site: &Site, method: Method, target: &str) -> Response<Sent> {
     let mut head = RequestHead::sample(method, target);
     head.headers
         .insert("host", HeaderValue::from_static("localhost"));
-    let request = Request {
-        head,
-        body: body::full("form=data"),
-    };
-    Arc::clone(&site.dispatch).run(request).await
+    let origin = Origin::new(head, Arc::clone(&site.dispatch));
+    Arc::new(origin).run(body::full("form=data")).await
 }
 
-async fn text(response: Response) -> String {
+async fn text(response: Response<Sent>) -> String {
     String::from_utf8(response.body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
@@ -94,7 +91,10 @@ async fn error_pages_tell_nothing_of_the_inside() {
         Error::Stopping.page(&Method::GET).headers["retry-after"],
         "5"
     );
-    assert_eq!(text(Error::Stopping.page(&Method::HEAD)).await, "");
+    assert_eq!(
+        text(Error::Stopping.page(&Method::HEAD).map(Sent::from)).await,
+        ""
+    );
 }
 
 #[tokio::test]

@@ -35,6 +35,14 @@ impl<F: Future + Unpin> Seldom<F> {
         Self { future, bell: None }
     }
 
+    /// The future, to be changed: it is polled then as if it had been woken.
+    pub fn change(&mut self) -> &mut F {
+        if let Some((bell, _)) = &self.bell {
+            bell.rung.store(true, Ordering::Relaxed);
+        }
+        &mut self.future
+    }
+
     /// As [`Future::poll`].
     pub fn poll(&mut self, context: &Context<'_>) -> Poll<F::Output> {
         let knows = |(bell, _): &(Arc<Bell>, _)| bell.task.will_wake(context.waker());
@@ -69,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_polled_when_it_has_been_woken_or_has_another_task() {
+    fn it_is_polled_when_it_has_been_woken_or_changed_or_has_another_task() {
         let wakers = Mutex::new(Vec::new());
         let mut seldom = Seldom::new(poll_fn(|context| {
             wakers.lock().unwrap().push(context.waker().clone());
@@ -94,5 +102,10 @@ mod tests {
         assert_eq!(polls(), 2);
         assert!(poll(&other).is_pending());
         assert_eq!(polls(), 3);
+        seldom.change();
+        for _ in 0..3 {
+            assert!(seldom.poll(&Context::from_waker(&other)).is_pending());
+        }
+        assert_eq!(polls(), 4);
     }
 }

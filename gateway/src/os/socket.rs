@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use rustix::io::{Result as Written, writev};
@@ -21,7 +22,13 @@ const CALM: u32 = 32;
 pub struct Socket {
     /// What tokio has for one direction alone is called a pipe, and does for any descriptor.
     input: Receiver,
-    /// Told of room, while that may be short.
+    room: Mutex<Room>,
+}
+
+/// What is known of the room for what is written.
+#[derive(Default)]
+struct Room {
+    /// Told of it, while it may be short.
     output: Option<Sender>,
     /// Writes since the last one that had to wait.
     calm: u32,
@@ -35,19 +42,57 @@ impl Socket {
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         Ok(Self {
             input: Receiver::from_owned_fd_unchecked(stream.into())?,
-            output: None,
-            calm: 0,
+            room: Mutex::default(),
         })
     }
 
+    /// Reads what there is, for who shares it with a writer; 0 at the end.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn poll_receive(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.input.poll_read_ready(context))?;
+            match self.input.try_read(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Writes what fits, for who shares it with a reader.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn poll_send(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        room.poll_put(&self.input, context, |socket| put(socket, bytes))
+    }
+
+    fn room(&mut self) -> (&mut Room, &Receiver) {
+        let room = self.room.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (room, &self.input)
+    }
+}
+
+fn put(socket: BorrowedFd<'_>, bytes: &[u8]) -> Written<usize> {
+    send(socket, bytes, SendFlags::NOSIGNAL)
+}
+
+impl Room {
     fn poll_put(
         &mut self,
+        socket: &Receiver,
         context: &mut Context<'_>,
         write: impl Fn(BorrowedFd<'_>) -> Written<usize>,
     ) -> Poll<io::Result<usize>> {
         let turn = ready!(coop::poll_proceed(context));
         loop {
-            let write = || write(self.input.as_fd()).map_err(io::Error::from);
+            let write = || write(socket.as_fd()).map_err(io::Error::from);
             let written = match &self.output {
                 None => write(),
                 Some(output) => {
@@ -65,7 +110,7 @@ impl Socket {
             }
             self.calm = 0;
             if self.output.is_none() {
-                let handle = self.input.as_fd().try_clone_to_owned()?;
+                let handle = socket.as_fd().try_clone_to_owned()?;
                 self.output = Some(Sender::from_owned_fd_unchecked(handle)?);
             }
         }
@@ -88,7 +133,8 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_put(context, |socket| send(socket, bytes, SendFlags::NOSIGNAL))
+        let (room, socket) = self.room();
+        room.poll_put(socket, context, |socket| put(socket, bytes))
     }
 
     fn poll_write_vectored(
@@ -96,7 +142,8 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_put(context, |socket| writev(socket, slices))
+        let (room, socket) = self.room();
+        room.poll_put(socket, context, |socket| writev(socket, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -162,7 +209,7 @@ mod tests {
         let (mut one, mut other) = pair();
         let context = &mut Context::from_waker(std::task::Waker::noop());
         one.write_all(b"x").await.unwrap();
-        assert!(one.output.is_none());
+        assert!(one.room().0.output.is_none());
         let pieces = [IoSlice::new(&[0; 4096]), IoSlice::new(&[1; 4096])];
         while Pin::new(&mut one)
             .poll_write_vectored(context, &pieces)
@@ -170,7 +217,7 @@ mod tests {
         {
             tokio::task::yield_now().await;
         }
-        assert!(one.output.is_some());
+        assert!(one.room().0.output.is_some());
         let reading = tokio::spawn(async move {
             let mut all = Vec::new();
             other.read_to_end(&mut all).await.unwrap();
@@ -178,7 +225,7 @@ mod tests {
         for _ in 0..=CALM {
             one.write_all(b"x").await.unwrap();
         }
-        assert!(one.output.is_none());
+        assert!(one.room().0.output.is_none());
         drop(one);
         reading.await.unwrap();
     }

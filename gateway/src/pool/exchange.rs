@@ -18,8 +18,6 @@ use crate::error::Error;
 use crate::observe::Journal;
 use crate::observe::crash_report::content::Outcome;
 
-pub use arrived::SHARED;
-
 /// How the worker's part of a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {

@@ -5,7 +5,6 @@
 //! ever contended, and what many requests have appended in one turn of the runtime leaves in one write.
 
 mod incoming;
-mod outbox;
 mod receive;
 
 use std::io::{self, IoSlice};
@@ -18,7 +17,6 @@ use bytes::Bytes;
 use fastcgi_protocol::{
     ExecStatus, HELLO_VERSION, Hello, ParamsWriter, RecordType, Role, Server, encode,
 };
-use outbox::Outbox;
 use tokio::sync::oneshot;
 
 use super::circuits::{Fault, Trial};
@@ -31,6 +29,7 @@ use super::worker::Slot;
 use super::{Pool, Token, lock, variables};
 use crate::error::Error;
 use crate::observe::status::RequestStatus;
+use crate::outbox::Outbox;
 use crate::request::RequestHead;
 use crate::site::Target;
 
@@ -296,7 +295,7 @@ impl Lane {
     pub fn poll_write(
         &self,
         context: &mut Context<'_>,
-        write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+        mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> bool {
         let mut table = lock(&self.table);
         if !table
@@ -306,7 +305,14 @@ impl Lane {
         {
             table.driver = Some(context.waker().clone());
         }
-        table.out.poll_write(context, write);
+        while !table.out.is_empty() {
+            match table.out.poll_write(context, &mut write) {
+                Poll::Ready(Ok(())) => {}
+                // The worker does not read any more: it is dying, and the reading side will say so.
+                Poll::Ready(Err(_)) => table.out.clear(),
+                Poll::Pending => break,
+            }
+        }
         let relieved = table.out.len() < CONGESTED && self.congested.swap(false, SeqCst);
         if relieved {
             for entry in table.entries.iter() {

@@ -22,7 +22,7 @@ use crate::backend::isapi::Isapi;
 use crate::body::{self, Body, BodyError};
 use crate::config::PoolKind;
 use crate::dispatch::Origin;
-use crate::request::{Connection, Front, Request};
+use crate::request::{Connection, Front};
 use crate::response::{Answer, Response};
 use crate::sample;
 use crate::site::{self, Directories, HandlerId, Script, SiteFacts};
@@ -125,6 +125,12 @@ impl Bench {
     fn get(&self, path: &'static str) -> JoinHandle<Result<Answer, Error>> {
         self.call(request(Method::GET, path, body::empty()))
     }
+}
+
+/// What a client sends.
+struct Request {
+    head: RequestHead,
+    body: Body,
 }
 
 fn request(method: Method, path: &'static str, body: Body) -> Request {

@@ -150,10 +150,15 @@ mod tests {
     use tokio::net::UnixStream;
 
     use super::*;
+    use crate::os::Socket;
 
     fn connection() -> (Connection, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (Connection::new(Stream::Unix(ours)), theirs)
+        (Connection::new(watched(ours)), theirs)
+    }
+
+    fn watched(stream: UnixStream) -> Stream {
+        Stream::Unix(Socket::new(stream.into_std().unwrap()).unwrap())
     }
 
     #[tokio::test]
@@ -168,7 +173,7 @@ mod tests {
         // The first had to go. The last speaks out of turn, the third is closed.
         theirs[3].write_all(b"x").await.unwrap();
         drop(theirs.remove(2));
-        assert!(!Stream::Unix(theirs.remove(0)).is_quiet());
+        assert!(!watched(theirs.remove(0)).is_quiet());
         let taken = kept.take().unwrap();
         assert!(taken.is_reused);
         taken.stream.shutdown();
@@ -185,7 +190,7 @@ mod tests {
         let (second, their_second) = connection();
         kept.park(second);
         tokio::time::sleep(Duration::from_secs(20)).await;
-        let is_open = |stream: UnixStream| Stream::Unix(stream).is_quiet();
+        let is_open = |stream| watched(stream).is_quiet();
         assert!(!is_open(their_first));
         assert!(is_open(their_second));
         kept.close();

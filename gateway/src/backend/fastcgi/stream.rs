@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
-#[cfg(unix)]
-use tokio::net::UnixStream;
 
 use crate::alarms::timeout;
 use crate::config::Endpoint;
+#[cfg(unix)]
+use crate::os::{Socket, connect_file};
 
 /// A connection to a FastCGI application.
 pub enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
-    Unix(UnixStream),
+    Unix(Socket),
 }
 
 impl Stream {
@@ -30,7 +30,10 @@ impl Stream {
         let connecting = async {
             match address {
                 #[cfg(unix)]
-                Endpoint::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
+                Endpoint::Unix(path) => {
+                    let stream = connect_file(path).await?.into_std()?;
+                    Socket::new(stream).map(Self::Unix)
+                }
                 #[cfg(windows)]
                 Endpoint::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
                 Endpoint::Tcp(host, port) => {
@@ -51,19 +54,14 @@ impl Stream {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            #[cfg(unix)]
+            Self::Unix(socket) => return socket.poll_receive(context, buffer),
+        };
         loop {
-            let result = match self {
-                Self::Tcp(stream) => {
-                    ready!(stream.poll_read_ready(context))?;
-                    stream.try_read(buffer)
-                }
-                #[cfg(unix)]
-                Self::Unix(stream) => {
-                    ready!(stream.poll_read_ready(context))?;
-                    stream.try_read(buffer)
-                }
-            };
-            match result {
+            ready!(stream.poll_read_ready(context))?;
+            match stream.try_read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
@@ -72,19 +70,14 @@ impl Stream {
 
     /// Writes what fits.
     pub fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            #[cfg(unix)]
+            Self::Unix(socket) => return socket.poll_send(context, bytes),
+        };
         loop {
-            let result = match self {
-                Self::Tcp(stream) => {
-                    ready!(stream.poll_write_ready(context))?;
-                    stream.try_write(bytes)
-                }
-                #[cfg(unix)]
-                Self::Unix(stream) => {
-                    ready!(stream.poll_write_ready(context))?;
-                    stream.try_write(bytes)
-                }
-            };
-            match result {
+            ready!(stream.poll_write_ready(context))?;
+            match stream.try_write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }

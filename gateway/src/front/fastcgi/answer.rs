@@ -7,7 +7,7 @@ use crate::response::Response;
 
 /// Appends `Status`, the headers and the empty line behind them. `Status` is always there: without it nginx would make
 /// 302 of an answer with a Location (ISAPI.md §9.8). HAProxy does so too unless `Status` comes behind the Location.
-pub fn write_head(out: &mut Vec<u8>, response: &Response) {
+pub fn write_head(out: &mut Vec<u8>, response: &Response<()>) {
     write_lines(out, response, |name| *name == LOCATION);
     let own = response.reason.as_deref();
     let own = own.filter(|reason| ReasonPhrase::try_from(*reason).is_ok());
@@ -29,7 +29,7 @@ pub fn write_head(out: &mut Vec<u8>, response: &Response) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_lines(out: &mut Vec<u8>, response: &Response, are_due: impl Fn(&HeaderName) -> bool) {
+fn write_lines(out: &mut Vec<u8>, response: &Response<()>, are_due: impl Fn(&HeaderName) -> bool) {
     for (name, value) in response.headers.iter().filter(|(name, _)| are_due(name)) {
         out.extend_from_slice(name.as_str().as_bytes());
         out.extend_from_slice(b": ");
@@ -45,7 +45,6 @@ mod tests {
     use http::{HeaderMap, HeaderValue, StatusCode};
 
     use super::*;
-    use crate::body;
 
     fn head(
         status: u16,
@@ -60,7 +59,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             reason: reason.map(Bytes::from_static),
             headers: HeaderMap::from_iter(headers),
-            body: body::empty(),
+            body: (),
         };
         let mut out = Vec::new();
         write_head(&mut out, &response);

@@ -1,6 +1,7 @@
 //! Answering one request of a connection: what runs it, and how the answer goes out.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 
 use http_body_util::BodyExt as _;
@@ -8,9 +9,9 @@ use http_body_util::BodyExt as _;
 use super::answer;
 use super::traffic::{Stdin, Traffic};
 use crate::body::{Body, BodyError};
-use crate::dispatch::Dispatch;
+use crate::dispatch::Origin;
 use crate::front::log_broken;
-use crate::request::Request;
+use crate::observe::Sent;
 use crate::response::Response;
 
 /// The most of an answer that waits for the end of its request's body, bytes.
@@ -34,37 +35,33 @@ pub struct Work {
 }
 
 /// Where an answer comes from.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "refusals are rare, and none is kept"
-)]
 pub enum Source {
-    /// A backend.
-    Request(Arc<Dispatch>, Request),
+    /// What answers requests.
+    Request(Arc<Origin>, Body),
     /// Here: the request cannot be run.
-    Refusal(Response),
+    Refusal(Box<Response>),
 }
 
 impl Work {
     /// Answers the request.
     pub async fn run(self) -> Ending {
         let Self { answer, out } = self;
-        match answer {
-            Source::Refusal(response) => match out.send(response).await {
-                Ok(()) => Ending::Complete,
-                Err(_) => Ending::Cut,
-            },
-            Source::Request(dispatch, request) => {
-                let (method, uri) = (request.head.method.clone(), request.head.uri.clone());
-                let response = dispatch.run(request).await;
-                match out.send(response).await {
-                    Ok(()) => Ending::Complete,
-                    Err(error) => {
-                        log_broken(&error, &method, &uri);
-                        Ending::Cut
-                    }
+        let sent = match answer {
+            Source::Request(origin, body) => {
+                // Where they stay: both are large.
+                let answering = pin!(Arc::clone(&origin).run(body));
+                let sending = pin!(out.send(answering.await));
+                let sent = sending.await;
+                if let Err(error) = &sent {
+                    log_broken(error, &origin.head.method, &origin.head.uri);
                 }
+                sent
             }
+            Source::Refusal(response) => out.send(response.map(Sent::from)).await,
+        };
+        match sent {
+            Ok(()) => Ending::Complete,
+            Err(_) => Ending::Cut,
         }
     }
 }
@@ -82,20 +79,26 @@ pub struct Out {
 
 impl Out {
     /// Sends a response as the bytes of STDOUT, as fast as the web server takes them.
-    async fn send(mut self, response: Response) -> Result<(), BodyError> {
-        let mut held = Vec::with_capacity(512);
-        answer::write_head(&mut held, &response);
-        let mut body = response.body;
+    async fn send(mut self, response: Response<Sent>) -> Result<(), BodyError> {
+        let (head, mut body) = response.apart();
         let is_over = match self.rest.take() {
-            Some(rest) => self.hold_back(&rest, &mut body, &mut held).await?,
-            None => false,
+            Some(rest) => {
+                let mut held = Vec::new();
+                answer::write_head(&mut held, &head);
+                let is_over = self.hold_back(&rest, &mut body, &mut held).await?;
+                self.traffic.send(self.id, held.into()).await;
+                is_over
+            }
+            None => {
+                let write = |out: &mut Vec<u8>| answer::write_head(out, &head);
+                self.traffic.send_head(self.id, write).await;
+                false
+            }
         };
-        self.traffic.send(self.id, &held).await;
-        drop(held);
         while !is_over && let Some(frame) = body.frame().await {
             // Trailers have no place in FastCGI.
             if let Ok(data) = frame?.into_data() {
-                self.traffic.send(self.id, &data).await;
+                self.traffic.send(self.id, data).await;
             }
         }
         Ok(())
@@ -106,7 +109,7 @@ impl Out {
     async fn hold_back(
         &self,
         rest: &Stdin,
-        body: &mut Body,
+        body: &mut Sent,
         held: &mut Vec<u8>,
     ) -> Result<bool, BodyError> {
         loop {
@@ -123,9 +126,10 @@ impl Out {
             };
             if held.len() + data.len() > HELD_BACK {
                 poll_fn(|context| rest.poll_settled(context)).await;
-                self.traffic.send(self.id, held).await;
-                self.traffic.send(self.id, &data).await;
-                held.clear();
+                self.traffic
+                    .send(self.id, std::mem::take(held).into())
+                    .await;
+                self.traffic.send(self.id, data).await;
                 return Ok(false);
             }
             held.extend_from_slice(&data);

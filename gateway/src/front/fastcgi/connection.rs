@@ -4,22 +4,23 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use fastcgi_protocol::{ProtocolError, RecordBuffer};
 use tokio::sync::watch::{self, error::RecvError};
-use tokio::task::coop;
 use tokio::time::Sleep;
 
 use super::FastCgi;
 use super::answering::{Ending, Work};
-use super::requests::Requests;
+use super::requests::{Here, Requests};
 use super::traffic::Traffic;
 use super::wire::{Moved, Wire};
 use crate::alarms::{sleep, timeout};
+use crate::front::seldom::Seldom;
 use crate::os::Stream;
+use crate::outbox::Outbox;
 use crate::request::Connection;
 use crate::shutdown::Stage;
 
@@ -44,11 +45,11 @@ pub async fn serve(
     socket: Connection,
     stage: watch::Receiver<Stage>,
 ) -> anyhow::Result<()> {
-    let mut stages = Stages::new(stage);
+    let mut stages = Seldom::new(Box::pin(another(stage)));
     let mut here = pin!(None);
     let mut open = Open::new(front, stream, socket);
     let over = poll_fn(|context| {
-        let mut anew = open.traffic.awake(context);
+        open.awake(context);
         loop {
             if let Poll::Ready(step) = open.poll_traffic(context, here.as_mut(), Work::run) {
                 match step? {
@@ -56,16 +57,17 @@ pub async fn serve(
                     Step::Over(over) => return Poll::Ready(anyhow::Ok(over)),
                 }
             }
-            if let Poll::Ready(stage) = stages.poll(context, anew) {
-                match stage? {
+            if let Poll::Ready(changed) = stages.poll(context) {
+                let (now, stage) = changed?;
+                match now {
                     Stage::Running => {}
                     Stage::Draining => open.requests.stop(),
                     Stage::Cut => return Poll::Ready(Ok(Over::Stopped)),
                 }
-                anew = true;
+                stages.change().set(another(stage));
                 continue;
             }
-            if let Poll::Ready(idle) = open.clock.poll(context, anew, &mut open.requests) {
+            if let Poll::Ready(idle) = open.clock.poll(context, &mut open.requests) {
                 match idle? {
                     true => return Poll::Ready(Ok(Over::Answered)),
                     false => continue,
@@ -77,7 +79,7 @@ pub async fn serve(
     .await?;
     let Open {
         mut wire,
-        output,
+        mut output,
         requests,
         ..
     } = open;
@@ -86,56 +88,29 @@ pub async fn serve(
         Over::Gone => return Ok(()),
         Over::Stopped => {
             // A web server that does not read is not waited for.
-            let end = [output.rest(), requests.cut_mark()].concat();
-            let _ = timeout(CUT_PATIENCE, wire.write(&end)).await;
+            output.records().extend_from_slice(requests.cut_mark());
+            let _ = timeout(CUT_PATIENCE, wire.write(&mut output)).await;
             return Err(anyhow!("cut by the stop of the gateway"));
         }
     }
     // The stop of the gateway need not wait for what follows.
     drop(stages);
     if requests.are_cut() {
-        wire.write(requests.cut_mark()).await?;
+        output.records().extend_from_slice(requests.cut_mark());
+        wire.write(&mut output).await?;
     }
     // A web server that does not end by itself is not waited for any longer.
     let _ = timeout(LINGER, wire.finish()).await;
     Ok(())
 }
 
-/// The stages of the gateway, as they come.
-struct Stages {
-    stage: watch::Receiver<Stage>,
-    /// Ends when there is another one.
-    changed: Pin<Box<dyn Future<Output = ()> + Send>>,
-}
-
-impl Stages {
-    fn new(stage: watch::Receiver<Stage>) -> Self {
-        let mut receiver = stage.clone();
-        let changed = Box::pin(async move {
-            // An error shows in the other receiver.
-            let _ = receiver.changed().await;
-        });
-        Self { stage, changed }
-    }
-
-    /// Waits for the next one. `anew`: what waits already is to be woken in another way.
-    fn poll(&mut self, context: &mut Context<'_>, anew: bool) -> Poll<Result<Stage, RecvError>> {
-        while !self.stage.has_changed()? {
-            if !anew {
-                return Poll::Pending;
-            }
-            ready!(poll_wait(self.changed.as_mut(), context));
-        }
-        let stage = *self.stage.borrow_and_update();
-        *self = Self::new(self.stage.clone());
-        Poll::Ready(Ok(stage))
-    }
-}
-
-/// Polls what is not polled again before it is over: that it is pending means that it waits, and not that the task has done
-/// enough for now.
-fn poll_wait<F: Future + ?Sized>(wait: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
-    pin!(coop::unconstrained(wait)).poll(context)
+/// Waits for another stage of the gateway.
+async fn another(
+    mut stage: watch::Receiver<Stage>,
+) -> Result<(Stage, watch::Receiver<Stage>), RecvError> {
+    stage.changed().await?;
+    let now = *stage.borrow_and_update();
+    Ok((now, stage))
 }
 
 /// How a connection comes to its end.
@@ -160,8 +135,11 @@ struct Open<S> {
     requests: Requests,
     wire: Wire<S>,
     input: RecordBuffer,
-    output: Output,
+    /// What is being written.
+    output: Outbox,
     clock: Clock,
+    /// What wakes the task.
+    waker: Option<Waker>,
 }
 
 impl<S: Stream> Open<S> {
@@ -173,9 +151,24 @@ impl<S: Stream> Open<S> {
             traffic,
             wire: Wire::new(stream),
             input: RecordBuffer::new(),
-            output: Output::default(),
+            output: Outbox::default(),
             clock,
+            waker: None,
         }
+    }
+
+    /// The task runs.
+    fn awake(&mut self, context: &Context<'_>) {
+        let waker = context.waker();
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            self.traffic.wake_by(waker.clone());
+            self.waker = Some(waker.clone());
+        }
+        self.traffic.awake();
     }
 
     /// Takes what has come, goes on with the answers, and reads or writes once. `here` is the request that is answered
@@ -188,27 +181,30 @@ impl<S: Stream> Open<S> {
     ) -> Poll<anyhow::Result<Step>> {
         loop {
             let has_room = take_records(&mut self.input, &mut self.requests)?;
-            if let Some(next) = self.requests.next_here() {
-                here.set(next.map(&run));
+            match self.requests.next_here() {
+                Some(Here::Begin(work)) => here.set(Some(run(work))),
+                Some(Here::Drop) => here.set(None),
+                None => {}
             }
             if let Some(answer) = here.as_mut().as_pin_mut()
                 && let Poll::Ready(ending) = poll_whole(answer, context)
             {
-                here.set(None);
                 self.requests.ended_here(ending);
             }
             self.requests.poll_elsewhere(context);
-            self.output.refill(&mut self.requests);
-            if self.requests.are_over() && self.output.rest().is_empty() {
+            if self.output.is_empty() {
+                self.requests.take_output(&mut self.output);
+            }
+            if self.requests.are_over() && self.output.is_empty() {
                 return Poll::Ready(Ok(Step::Over(Over::Answered)));
             }
             let space = has_room.then(|| self.input.space());
-            match self.wire.poll_exchange(context, space, self.output.rest()) {
+            match self.wire.poll_exchange(context, space, &mut self.output) {
                 Poll::Ready(moved) => {
                     match moved? {
                         Moved::In(0) => return Poll::Ready(Ok(Step::Over(Over::Gone))),
                         Moved::In(count) => self.input.advance(count),
-                        Moved::Out(count) => self.output.written += count,
+                        Moved::Out => {}
                     }
                     return Poll::Ready(Ok(Step::Moved));
                 }
@@ -241,36 +237,12 @@ fn take_records(input: &mut RecordBuffer, requests: &mut Requests) -> Result<boo
     Ok(false)
 }
 
-/// What is being written.
-#[derive(Default)]
-struct Output {
-    bytes: Vec<u8>,
-    written: usize,
-}
-
-impl Output {
-    fn rest(&self) -> &[u8] {
-        &self.bytes[self.written..]
-    }
-
-    /// Takes more, once everything has been written.
-    fn refill(&mut self, requests: &mut Requests) {
-        if self.rest().is_empty() {
-            self.bytes.clear();
-            self.written = 0;
-            requests.take_output(&mut self.bytes);
-        }
-    }
-}
-
 /// The time limits of a connection.
 struct Clock {
     header_timeout: Duration,
     idle_timeout: Duration,
     /// When to look at them again: no later than the first may be over. It is not moved for each request.
-    alarm: Pin<Box<Sleep>>,
-    /// The alarm wakes the task.
-    is_set: bool,
+    alarm: Seldom<Pin<Box<Sleep>>>,
 }
 
 impl Clock {
@@ -279,34 +251,26 @@ impl Clock {
         Self {
             header_timeout,
             idle_timeout,
-            alarm: Box::pin(sleep(header_timeout.min(idle_timeout))),
-            is_set: false,
+            alarm: Seldom::new(Box::pin(sleep(header_timeout.min(idle_timeout)))),
         }
     }
 
-    /// Waits until a limit may be over; returns whether the connection is to end for having no request. `anew`: the task is
-    /// to be woken in another way than before.
+    /// Waits until a limit may be over; returns whether the connection is to end for having no request.
     ///
     /// # Errors
     /// When a request has not come in time.
     fn poll(
         &mut self,
-        context: &mut Context<'_>,
-        anew: bool,
+        context: &Context<'_>,
         requests: &mut Requests,
     ) -> Poll<anyhow::Result<bool>> {
-        if let Some(end) = requests.retires_at()
-            && end < self.alarm.deadline().into_std()
-        {
-            self.alarm.as_mut().reset(end.into());
-            self.is_set = false;
+        if let Some(end) = requests.retires_at() {
+            let alarm = self.alarm.change();
+            if end < alarm.deadline().into_std() {
+                alarm.as_mut().reset(end.into());
+            }
         }
-        if self.is_set && !anew && !self.alarm.is_elapsed() {
-            return Poll::Pending;
-        }
-        self.is_set = true;
-        ready!(poll_wait(self.alarm.as_mut(), context));
-        self.is_set = false;
+        ready!(self.alarm.poll(context));
         let (now, limit) = (Instant::now(), self.header_timeout);
         let soon = now + limit.min(self.idle_timeout);
         let next = if let Some(since) = requests.idle_since() {
@@ -323,7 +287,7 @@ impl Clock {
         if next <= now {
             return Poll::Ready(Ok(true));
         }
-        self.alarm.as_mut().reset(next.min(soon).into());
+        self.alarm.change().as_mut().reset(next.min(soon).into());
         Poll::Ready(Ok(false))
     }
 }

@@ -4,10 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use fastcgi_protocol::Params;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
-    Entry, HOST, REFERER, USER_AGENT,
+    HOST, REFERER, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
@@ -34,17 +35,19 @@ pub struct Trust {
 /// # Errors
 /// [`Error::BadRequest`] and [`Error::VerbNotAllowed`] for what is no request of HTTP.
 pub fn head(
-    params: &Params,
+    params: Params,
     mount: &str,
     socket: Connection,
     trust: Trust,
     takes: Option<Arc<FrontTakes>>,
 ) -> Result<RequestHead, Error> {
+    // Values stay where they are.
+    let params = Bytes::from(Vec::from(params));
     let mut headers = HeaderMap::new();
     let mut variables = Params::new();
-    let told = Told::by(params, |name, value| {
+    let told = Told::by(&params, |name, value| {
         if let Some(name) = name.strip_prefix(b"HTTP_") {
-            add_header(&mut headers, name, value)?;
+            add_header(&mut headers, name, params.slice_ref(value))?;
         } else if trust.client && is_of_client(name) {
             add_variable(&mut variables, name, value);
         }
@@ -62,13 +65,15 @@ pub fn head(
     ] {
         // Caddy says -1 where it does not know the length.
         if !matches!(value, b"" | b"-1") {
-            let value = header_value(&name, value)?;
+            let value = header_value(&name, params.slice_ref(value))?;
             headers.insert(name, value);
         }
     }
-    if let Entry::Vacant(place) = headers.entry(HOST) {
-        place.insert(host(told.server_name));
-    }
+    let host = match told.host {
+        Some(host) => header_value(&HOST, params.slice_ref(host))?,
+        None => own_host(params.slice_ref(told.server_name)),
+    };
+    headers.insert(HOST, host);
     let Target { uri, original } = target(&told, mount)?;
     let front = if trust.client {
         if trust.users && !told.auth_type.is_empty() {
@@ -116,14 +121,10 @@ fn version(protocol: &[u8]) -> Version {
 }
 
 /// Adds the header of a parameter. One whose name no header could have is no header.
-fn add_header(headers: &mut HeaderMap, variable: &[u8], value: &[u8]) -> Result<(), Error> {
+fn add_header(headers: &mut HeaderMap, variable: &[u8], value: Bytes) -> Result<(), Error> {
     let name = match variable {
         // Their own variables say what counts.
         b"CONTENT_TYPE" | b"CONTENT_LENGTH" => return Ok(()),
-        b"HOST" => {
-            headers.insert(HOST, header_value(&HOST, value)?);
-            return Ok(());
-        }
         b"ACCEPT" => ACCEPT,
         b"ACCEPT_ENCODING" => ACCEPT_ENCODING,
         b"ACCEPT_LANGUAGE" => ACCEPT_LANGUAGE,
@@ -157,14 +158,14 @@ fn header_name(variable: &[u8]) -> Option<HeaderName> {
     HeaderName::from_bytes(name).ok()
 }
 
-fn header_value(name: &HeaderName, bytes: &[u8]) -> Result<HeaderValue, Error> {
-    HeaderValue::from_bytes(bytes)
+fn header_value(name: &HeaderName, bytes: Bytes) -> Result<HeaderValue, Error> {
+    HeaderValue::from_maybe_shared(bytes)
         .map_err(|_| Error::BadRequest(format!("the header {name} has a control character")))
 }
 
 /// The host of a client that named none: the server's own name; empty if it has none (RFC 9110 §7.2).
-fn host(name: &[u8]) -> HeaderValue {
-    HeaderValue::from_bytes(name).unwrap_or_else(|_| HeaderValue::from_static(""))
+fn own_host(name: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(name).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// The client's connection to the web server. What it does not say is as on its connection to us.
@@ -197,14 +198,27 @@ fn ip(bytes: &[u8]) -> Option<IpAddr> {
 /// An address in its usual form: every request has two.
 fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0; 4];
-    let mut parts = bytes.split(|byte| *byte == b'.');
-    for octet in &mut octets {
-        // Not those that some take for octal numbers.
-        let part = parts.next()?;
-        let is_usual = matches!(part, [_] | [b'1'..=b'9', ..]);
-        *octet = number(part).filter(|_| is_usual)?.try_into().ok()?;
+    let mut rest = bytes;
+    for (place, octet) in octets.iter_mut().enumerate() {
+        if place > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        (*octet, rest) = split_octet(rest)?;
     }
-    parts.next().is_none().then(|| octets.into())
+    rest.is_empty().then(|| octets.into())
+}
+
+/// The number at the start of `bytes`, and what is behind it. A zero stands alone: some would take more for an octal number.
+fn split_octet(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (hundreds, tens, ones, rest) = match bytes {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => (*a, *b, *c, rest),
+        [b @ b'1'..=b'9', c @ b'0'..=b'9', rest @ ..] => (b'0', *b, *c, rest),
+        [c @ b'0'..=b'9', rest @ ..] => (b'0', b'0', *c, rest),
+        _ => return None,
+    };
+    let value = |digit: u8| u16::from(digit - b'0');
+    let number = 100 * value(hundreds) + 10 * value(tens) + value(ones);
+    Some((number.try_into().ok()?, rest))
 }
 
 /// A number of nothing but digits.

@@ -50,7 +50,7 @@ const YES: Trust = Trust {
 
 fn read(pairs: &[(&str, &str)], trusted: bool) -> Result<RequestHead, Error> {
     head(
-        &Params::from_iter(pairs.iter().copied()),
+        Params::from_iter(pairs.iter().copied()),
         "",
         SOCKET,
         if trusted { YES } else { NO },
@@ -94,7 +94,7 @@ fn a_user_that_nobody_has_authenticated_is_none() {
         users: false,
         ..YES
     };
-    let head = super::head(&params, "", SOCKET, trust, None).unwrap();
+    let head = super::head(params, "", SOCKET, trust, None).unwrap();
     let told: Vec<_> = head.front.variables.iter().map(|(name, _)| name).collect();
     assert_eq!(told, [b"SSL_CLIENT_S_DN"]);
 }
@@ -207,7 +207,7 @@ proptest! {
     ), trusted: bool) {
         let params = Params::from_iter(pairs);
         // Whatever it says of them, it does not panic.
-        let _ = head(&params, "", SOCKET, if trusted { YES } else { NO }, None);
+        let _ = head(params, "", SOCKET, if trusted { YES } else { NO }, None);
     }
 
     #[test]

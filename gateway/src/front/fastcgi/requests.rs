@@ -1,12 +1,13 @@
 //! The requests of one connection: what each record means to them, and what answers each that runs. The connection's own
 //! task answers one of them; those that come meanwhile get tasks of their own.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use fastcgi_protocol::{Application, Event, Params, ProtocolError, Record, RecordType, Role};
+use fastcgi_protocol::{
+    Application, ByNumber, Event, Params, ProtocolError, Record, RecordType, Role,
+};
 use http::Method;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
@@ -16,8 +17,10 @@ use super::answering::{Ending, Out, Source, Work};
 use super::traffic::{Stdin, StdinReader, Traffic};
 use super::{FastCgi, params};
 use crate::body;
+use crate::dispatch::Origin;
 use crate::error::Error;
-use crate::request::{Connection, Request, RequestHead};
+use crate::outbox::Outbox;
+use crate::request::Connection;
 
 /// Answers of the protocol itself (GET_VALUES, UNKNOWN_TYPE, refusals) that may wait to be written before no more
 /// records are taken, bytes.
@@ -33,7 +36,7 @@ pub struct Requests {
     front: Arc<FastCgi>,
     socket: Connection,
     application: Application,
-    open: BTreeMap<u16, Open>,
+    open: ByNumber<Open>,
     /// Since when none is open.
     idle_since: Option<Instant>,
     /// The one that the connection's task answers, and what that has to do other than before.
@@ -61,8 +64,8 @@ enum Last {
 enum Open {
     /// Its parameters are coming, since then.
     Head(Instant),
-    /// It says nothing of its body: the first record of STDIN, awaited since then, tells whether there is one.
-    Undecided(Instant, Box<RequestHead>),
+    /// It says nothing of its body: the first record of STDIN tells whether there is one. It began then.
+    Undecided(Instant, Arc<Origin>),
     Running(Running),
 }
 
@@ -74,11 +77,7 @@ struct Running {
 }
 
 /// What the connection's task is to do.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "there is one for each connection, moved at once"
-)]
-enum Here {
+pub enum Here {
     /// To answer this request.
     Begin(Work),
     /// To drop the one that it answers.
@@ -122,7 +121,7 @@ impl Requests {
             application: Application::new(front.options.clone()),
             front,
             socket,
-            open: BTreeMap::new(),
+            open: ByNumber::default(),
             idle_since: Some(Instant::now()),
             here: None,
             next_here: None,
@@ -189,18 +188,18 @@ impl Requests {
     pub fn overdue(&mut self, since: Instant) -> bool {
         let is_late = |open: &Open| matches!(open, Open::Undecided(begun, _) if *begun <= since);
         let late = self.open.iter().filter(|(_, open)| is_late(open));
-        for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
-            if let Some(head) = self.take_undecided(id) {
-                self.start(id, head, None);
+        for id in late.map(|(id, _)| id).collect::<Vec<_>>() {
+            if let Some(origin) = self.take_undecided(id) {
+                self.start(id, origin, None);
             }
         }
         self.oldest().is_some_and(|begun| begun <= since)
     }
 
     /// Takes what is to be written now into `writing`, which is empty.
-    pub fn take_output(&mut self, writing: &mut Vec<u8>) {
+    pub fn take_output(&mut self, writing: &mut Outbox) {
         self.traffic.take(writing);
-        writing.append(&mut self.replies);
+        writing.records().append(&mut self.replies);
     }
 
     /// Carries out what a record says.
@@ -212,7 +211,7 @@ impl Requests {
         match self.application.receive(record, &mut self.replies)? {
             Some(Event::Request {
                 id, role, params, ..
-            }) => self.decide(id, role, &params),
+            }) => self.decide(id, role, params),
             Some(Event::Stdin { id, data }) => self.stdin(id, data),
             Some(Event::StdinEnd { id }) => self.stdin_end(id),
             Some(Event::Abort { id }) => self.abort(id),
@@ -234,15 +233,12 @@ impl Requests {
         Ok(())
     }
 
-    /// What the connection's task answers from now on, if that changes: another request or none.
-    pub fn next_here(&mut self) -> Option<Option<Work>> {
-        Some(match self.next_here.take()? {
-            Here::Begin(work) => Some(work),
-            Here::Drop => None,
-        })
+    /// What the connection's task is to do other than before.
+    pub fn next_here(&mut self) -> Option<Here> {
+        self.next_here.take()
     }
 
-    /// The connection's task has answered its request.
+    /// The connection's task has answered its request, and is to drop it next.
     pub fn ended_here(&mut self, ending: Ending) {
         if let Some(id) = self.here {
             self.ended(id, ending);
@@ -263,13 +259,13 @@ impl Requests {
             };
             let found = self.open.iter().find(|(_, open)| open.task() == Some(task));
             if let Some((id, _)) = found {
-                self.ended(*id, ending);
+                self.ended(id, ending);
             }
         }
     }
 
     /// A request has all its parameters.
-    fn decide(&mut self, id: u16, role: Role, params: &Params) {
+    fn decide(&mut self, id: u16, role: Role, params: Params) {
         let front = &self.front;
         let (mount, takes) = match role {
             // Its answer is no page.
@@ -286,11 +282,7 @@ impl Requests {
         let length = match head.headers.get(CONTENT_LENGTH) {
             // Authorizers get no body (FastCGI 1.0 §6.3).
             _ if role == Role::Authorizer => Some(0),
-            None => {
-                let undecided = Open::Undecided(Instant::now(), Box::new(head));
-                self.open.insert(id, undecided);
-                return;
-            }
+            None => None,
             Some(value) => match params::number(value.as_bytes()) {
                 Some(length) => Some(length),
                 None => {
@@ -299,14 +291,21 @@ impl Requests {
                 }
             },
         };
-        self.start(id, head, length);
+        // What can be done at once is: what the future of an answer holds is moved several times.
+        let origin = Arc::new(Origin::new(head, front.table.current()));
+        match self.open.get_mut(id) {
+            Some(open) if let (None, &Open::Head(since)) = (length, &*open) => {
+                *open = Open::Undecided(since, origin);
+            }
+            _ => self.start(id, origin, length),
+        }
     }
 
     fn stdin(&mut self, id: u16, data: &[u8]) {
-        if let Some(head) = self.take_undecided(id) {
-            self.start(id, head, None);
+        if let Some(origin) = self.take_undecided(id) {
+            self.start(id, origin, None);
         }
-        if let Some(stdin) = self.open.get(&id).and_then(Open::stdin) {
+        if let Some(stdin) = self.open.get(id).and_then(Open::stdin) {
             stdin.push(data);
         }
         if !self.traffic.has_room() {
@@ -316,22 +315,22 @@ impl Requests {
     }
 
     fn stdin_end(&mut self, id: u16) {
-        if let Some(head) = self.take_undecided(id) {
-            self.start(id, head, Some(0));
+        if let Some(origin) = self.take_undecided(id) {
+            self.start(id, origin, Some(0));
         }
-        if let Some(stdin) = self.open.get(&id).and_then(Open::stdin) {
+        if let Some(stdin) = self.open.get(id).and_then(Open::stdin) {
             stdin.end();
         }
     }
 
-    fn take_undecided(&mut self, id: u16) -> Option<RequestHead> {
-        let open = self.open.get_mut(&id)?;
+    fn take_undecided(&mut self, id: u16) -> Option<Arc<Origin>> {
+        let open = self.open.get_mut(id)?;
         let Open::Undecided(since, _) = open else {
             return None;
         };
         let since = *since;
         match std::mem::replace(open, Open::Head(since)) {
-            Open::Undecided(_, head) => Some(*head),
+            Open::Undecided(_, origin) => Some(origin),
             _ => None,
         }
     }
@@ -344,15 +343,13 @@ impl Requests {
     }
 
     /// Starts to answer a request with a body of that length, or of any.
-    fn start(&mut self, id: u16, head: RequestHead, length: Option<u64>) {
+    fn start(&mut self, id: u16, origin: Arc<Origin>, length: Option<u64>) {
         let stdin = (length != Some(0)).then(|| Stdin::new(Arc::clone(&self.traffic), length));
         let body = match &stdin {
             Some(stdin) => StdinReader(Arc::clone(stdin)).boxed_unsync(),
             None => body::empty(),
         };
-        let request = Request { head, body };
-        let dispatch = self.front.table.current();
-        self.run(id, stdin, Source::Request(dispatch, request));
+        self.run(id, stdin, Source::Request(origin, body));
     }
 
     /// What shows the web server that an answer is not whole, at the end of the connection.
@@ -363,7 +360,8 @@ impl Requests {
     /// Answers a request with the page of an error.
     fn refuse(&mut self, id: u16, error: &Error) {
         tracing::info!(label = error.outcome().label, "{error}");
-        self.run(id, None, Source::Refusal(error.page(&Method::GET)));
+        let page = Box::new(error.page(&Method::GET));
+        self.run(id, None, Source::Refusal(page));
     }
 
     fn run(&mut self, id: u16, stdin: Option<Arc<Stdin>>, answer: Source) {
@@ -403,7 +401,7 @@ impl Requests {
 
     /// A request is over, or nobody wants its answer.
     fn remove(&mut self, id: u16) -> Option<Open> {
-        let open = self.open.remove(&id)?;
+        let open = self.open.remove(id)?;
         if self.here == Some(id) {
             self.here = None;
             self.next_here = Some(Here::Drop);

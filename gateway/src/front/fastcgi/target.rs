@@ -41,13 +41,13 @@ pub struct Target {
 /// [`Error::BadRequest`] when they mean none.
 pub fn target(told: &Told<'_>, mount: &str) -> Result<Target, Error> {
     let Told {
-        request_uri,
+        ref request_uri,
         script_name: script,
         path_info: info,
         query,
         ..
     } = *told;
-    let sent = PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(request_uri)).ok();
+    let sent = PathAndQuery::from_maybe_shared(request_uri.clone()).ok();
     let sent = sent.filter(|sent| sent.path().starts_with('/'));
     let whole = match info {
         b"" => Cow::Borrowed(script),
@@ -97,7 +97,7 @@ pub fn target(told: &Told<'_>, mount: &str) -> Result<Target, Error> {
     let mark = if query.is_empty() { "" } else { "?" };
     let uri = Uri::from_maybe_shared(Bytes::from(format!("{mount}{path}{mark}{query}")))
         .map_err(|error| Error::BadRequest(format!("the URL is not valid: {error}")))?;
-    let original = (!request_uri.is_empty()).then(|| Bytes::copy_from_slice(request_uri));
+    let original = (!request_uri.is_empty()).then(|| request_uri.clone());
     Ok(Target { uri, original })
 }
 
@@ -121,13 +121,14 @@ mod tests {
 
     use super::*;
 
-    fn told(params: &Params) -> Told<'_> {
-        Told::by(params, |_, _| Ok(())).unwrap()
+    fn meant(params: Params, mount: &str) -> Result<Target, Error> {
+        let params = Vec::from(params).into();
+        target(&Told::by(&params, |_, _| Ok(()))?, mount)
     }
 
     fn uri(pairs: &[(&str, &str)]) -> String {
         let params = Params::from_iter(pairs.iter().copied());
-        target(&told(&params), "").unwrap().uri.to_string()
+        meant(params, "").unwrap().uri.to_string()
     }
 
     #[test]
@@ -159,7 +160,7 @@ mod tests {
             ("QUERY_STRING", "a=\"b\"&é"),
             ("REQUEST_URI", "/old?q"),
         ]);
-        let target = target(&told(&params), "").unwrap();
+        let target = meant(params, "").unwrap();
         assert_eq!(target.uri, "/new%201%25.dll/%C3%A9?a=%22b%22&%C3%A9");
         assert_eq!(target.original.unwrap(), "/old?q");
         let further = [
@@ -195,7 +196,7 @@ mod tests {
     fn what_is_no_path_of_a_url_stays_so() {
         for script in ["a", "*", "/a\\b", "/a/../b", "/a\0", "/a::$DATA"] {
             let params = Params::from_iter([("SCRIPT_NAME", script)]);
-            let refused = match target(&told(&params), "") {
+            let refused = match meant(params, "") {
                 Ok(target) => path::decode(target.uri.path()).is_err(),
                 Err(_) => true,
             };
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn the_authorizer_stands_before_the_path() {
         let params = Params::from_iter([("REQUEST_URI", "/private/x?y")]);
-        let target = target(&told(&params), "/auth.dll").unwrap();
+        let target = meant(params, "/auth.dll").unwrap();
         assert_eq!(target.uri, "/auth.dll/private/x?y");
         assert_eq!(target.original.unwrap(), "/private/x?y");
     }
@@ -225,7 +226,7 @@ mod tests {
             params.push(b"PATH_INFO", &info);
             params.push(b"QUERY_STRING", &query);
             params.push(b"REQUEST_URI", &sent);
-            if let Ok(target) = target(&told(&params), "")
+            if let Ok(target) = meant(params, "")
                 && let Ok(found) = path::decode(target.uri.path())
                 && !(script.is_empty() && info.is_empty())
             {

@@ -1,6 +1,7 @@
 //! What a web server says of a request, found in its parameters in one pass. Pure.
 
-use fastcgi_protocol::Params;
+use bytes::Bytes;
+use fastcgi_protocol::pairs;
 
 use crate::error::Error;
 
@@ -10,11 +11,13 @@ use crate::error::Error;
 pub struct Told<'a> {
     pub method: &'a [u8],
     pub protocol: &'a [u8],
-    pub request_uri: &'a [u8],
+    pub request_uri: Bytes,
     pub script_name: &'a [u8],
     pub path_info: &'a [u8],
     /// `None` where there is none.
     pub query: Option<&'a [u8]>,
+    /// The header, `None` where there is none.
+    pub host: Option<&'a [u8]>,
     pub content_type: &'a [u8],
     pub content_length: &'a [u8],
     pub server_name: &'a [u8],
@@ -30,23 +33,27 @@ pub struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    /// What these say. `further` gets those that are none of these.
+    /// What these parameters say. `further` gets those that are none of these.
     ///
     /// # Errors
     /// Those of `further`.
     pub fn by(
-        params: &'a Params,
+        params: &'a Bytes,
         mut further: impl FnMut(&'a [u8], &'a [u8]) -> Result<(), Error>,
     ) -> Result<Self, Error> {
         let mut told = Self::default();
-        for (name, value) in params.iter() {
+        for (name, value) in pairs(params) {
             *match name {
                 b"REQUEST_METHOD" => &mut told.method,
                 b"SERVER_PROTOCOL" => &mut told.protocol,
-                b"REQUEST_URI" => &mut told.request_uri,
+                b"REQUEST_URI" => {
+                    told.request_uri = params.slice_ref(value);
+                    continue;
+                }
                 b"SCRIPT_NAME" => &mut told.script_name,
                 b"PATH_INFO" => &mut told.path_info,
                 b"QUERY_STRING" => told.query.insert(value),
+                b"HTTP_HOST" => told.host.insert(value),
                 b"CONTENT_TYPE" => &mut told.content_type,
                 b"CONTENT_LENGTH" => &mut told.content_length,
                 b"SERVER_NAME" => &mut told.server_name,

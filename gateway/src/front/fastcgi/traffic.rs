@@ -4,14 +4,17 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use fastcgi_protocol::{ProtocolStatus, RecordType, encode};
 use http_body::{Body, Frame};
 
 use crate::body::BodyError;
+use crate::outbox::{Outbox, SHARED};
 
 /// Records that may gather while others are being written, bytes.
 const OUT_LIMIT: usize = 128 * 1024;
@@ -19,65 +22,81 @@ const OUT_LIMIT: usize = 128 * 1024;
 /// Bytes of bodies that may wait for their backends before the connection reads no more.
 const UNREAD_LIMIT: usize = 256 * 1024;
 
-/// The most bytes of an answer in one record: as many as need no padding.
-const PIECE: usize = 65_528;
+/// What is known of the connection's task: it runs, or will, and has looked at everything.
+const RUNS: u8 = 0;
+
+/// There is something to write, or room to read, that it may not have looked at.
+const NEWS: u8 = 1;
+
+/// It has nothing to do, and is to be woken when that changes.
+const WAITS: u8 = 2;
 
 /// Both directions of one connection.
 #[derive(Default)]
-pub struct Traffic(Mutex<State>);
+pub struct Traffic {
+    state: Mutex<State>,
+    /// Bytes in `out` of the state.
+    gathered: AtomicUsize,
+    /// Bytes of bodies that wait for their backends.
+    unread: AtomicUsize,
+    /// [`RUNS`], [`NEWS`] or [`WAITS`]. What the task does itself does not wake it.
+    task: AtomicU8,
+}
 
 #[derive(Default)]
 struct State {
-    out: Vec<u8>,
+    out: Outbox,
     /// The last record in `out`, where it carries an answer: whose, and where it begins.
     last: Option<(u16, usize)>,
     /// Requests that wait until `out` has been taken.
     writers: Vec<Waker>,
-    unread: usize,
-    /// There is something to write, or room to read, that the connection may not know of.
-    changed: bool,
-    /// The connection's own task, and whether it waits: what it does itself shall not wake it.
-    connection: Option<Waker>,
-    waits: bool,
+    /// The connection's task.
+    waker: Option<Waker>,
 }
 
 impl State {
-    fn change(&mut self) {
-        self.changed = true;
-        if std::mem::take(&mut self.waits)
-            && let Some(connection) = &self.connection
-        {
-            connection.wake_by_ref();
+    fn poll_room(&mut self, context: &Context<'_>) -> Poll<()> {
+        if self.out.len() < OUT_LIMIT {
+            return Poll::Ready(());
         }
+        let waker = context.waker();
+        if !self.writers.iter().any(|known| known.will_wake(waker)) {
+            self.writers.push(waker.clone());
+        }
+        Poll::Pending
     }
 }
 
 impl Traffic {
-    /// The connection's task runs. Returns whether it is to be woken in another way than before.
-    pub fn awake(&self, context: &Context<'_>) -> bool {
-        let mut state = self.lock();
-        state.waits = false;
-        let waker = context.waker();
-        let known = state.connection.as_ref();
-        let is_new = !known.is_some_and(|known| known.will_wake(waker));
-        if is_new {
-            state.connection = Some(waker.clone());
-        }
-        is_new
+    /// Has the connection's task woken in that way.
+    pub fn wake_by(&self, waker: Waker) {
+        self.lock().waker = Some(waker);
+    }
+
+    /// The connection's task runs.
+    pub fn awake(&self) {
+        // News stay news until it looks at them.
+        let _ = self.task.compare_exchange(WAITS, RUNS, AcqRel, Relaxed);
     }
 
     /// The connection's task is about to wait. `false` if there is something to write, or room to read, since it has
     /// looked last; else it is woken when there is.
     pub fn may_wait(&self) -> bool {
-        let mut state = self.lock();
-        state.waits = !std::mem::take(&mut state.changed);
-        state.waits
+        let waits = self.task.compare_exchange(RUNS, WAITS, AcqRel, Relaxed);
+        if waits.is_err() {
+            self.task.swap(RUNS, AcqRel);
+        }
+        waits.is_ok()
     }
 
     /// Takes the records that have gathered into `writing`, which is empty.
-    pub fn take(&self, writing: &mut Vec<u8>) {
+    pub fn take(&self, writing: &mut Outbox) {
+        if self.gathered.load(Relaxed) == 0 {
+            return;
+        }
+        self.task.swap(RUNS, AcqRel);
         let mut state = self.lock();
-        state.changed = false;
+        self.gathered.store(0, Relaxed);
         state.last = None;
         std::mem::swap(&mut state.out, writing);
         for writer in state.writers.drain(..) {
@@ -87,65 +106,98 @@ impl Traffic {
 
     /// Whether more of bodies may be read.
     pub fn has_room(&self) -> bool {
-        self.lock().unread < UNREAD_LIMIT
+        self.unread.load(Relaxed) < UNREAD_LIMIT
     }
 
     /// Whether a record may be taken: there is room for bodies, and for the ends of requests, which wait for none. Those of
     /// aborts come as fast as these do.
     pub fn takes_records(&self) -> bool {
-        let state = self.lock();
-        state.unread < UNREAD_LIMIT && state.out.len() < 2 * OUT_LIMIT
+        self.has_room() && self.gathered.load(Relaxed) < 2 * OUT_LIMIT
     }
 
-    /// Sends a part of an answer, as room for it becomes free.
-    pub async fn send(&self, id: u16, bytes: &[u8]) {
-        for piece in bytes.chunks(PIECE) {
-            poll_fn(|context| self.poll_send(id, piece, context)).await;
+    /// Sends the head of an answer, which `write` appends, when there is room for it.
+    pub async fn send_head(&self, id: u16, write: impl Fn(&mut Vec<u8>)) {
+        poll_fn(|context| {
+            let mut state = self.lock();
+            ready!(state.poll_room(context));
+            let records = state.out.records();
+            let start = records.len();
+            encode::stream_of(records, RecordType::Stdout, id, &write);
+            // What is longer than this may be several records.
+            let is_short = records.len() - start < SHARED;
+            state.last = is_short.then_some((id, start));
+            self.gathered(&state);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Sends a part of an answer, when there is room for it.
+    pub async fn send(&self, id: u16, bytes: Bytes) {
+        // No bytes are no record, and none begins there.
+        if !bytes.is_empty() {
+            poll_fn(|context| self.poll_send(id, &bytes, context)).await;
         }
     }
 
     /// Sends the end of an answer.
     pub fn end(&self, id: u16) {
-        let State { out, last, .. } = &mut *self.lock();
-        *last = None;
-        encode::end_stream(out, RecordType::Stdout, id);
-        encode::end_request(out, id, 0, ProtocolStatus::RequestComplete);
+        let mut state = self.lock();
+        state.last = None;
+        let records = state.out.records();
+        encode::end_stream(records, RecordType::Stdout, id);
+        encode::end_request(records, id, 0, ProtocolStatus::RequestComplete);
+        self.gathered.store(state.out.len(), Relaxed);
     }
 
-    fn poll_send(&self, id: u16, piece: &[u8], context: &mut Context<'_>) -> Poll<()> {
+    fn poll_send(&self, id: u16, bytes: &Bytes, context: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if state.out.len() >= OUT_LIMIT {
-            let waker = context.waker();
-            if !state.writers.iter().any(|known| known.will_wake(waker)) {
-                state.writers.push(waker.clone());
-            }
-            return Poll::Pending;
-        }
+        ready!(state.poll_room(context));
         let State { out, last, .. } = &mut *state;
-        // A short answer's head and body are one record.
-        if !last.is_some_and(|(of, start)| of == id && encode::lengthen(out, start, piece)) {
-            *last = Some((id, out.len()));
-            encode::record(out, RecordType::Stdout, id, piece);
+        if bytes.len() >= SHARED {
+            out.stream(RecordType::Stdout, id, bytes);
+            *last = None;
+        } else {
+            let records = out.records();
+            // A short answer's head and body are one record.
+            let lengthened =
+                last.is_some_and(|(of, start)| of == id && encode::lengthen(records, start, bytes));
+            if !lengthened {
+                *last = Some((id, records.len()));
+                encode::stream(records, RecordType::Stdout, id, bytes);
+            }
         }
-        state.change();
+        self.gathered(&state);
         Poll::Ready(())
     }
 
+    fn gathered(&self, state: &State) {
+        self.gathered.store(state.out.len(), Relaxed);
+        self.change(state);
+    }
+
     fn arrived(&self, bytes: usize) {
-        self.lock().unread += bytes;
+        self.unread.fetch_add(bytes, Relaxed);
     }
 
     fn consumed(&self, bytes: usize) {
-        let mut state = self.lock();
-        let was_full = state.unread >= UNREAD_LIMIT;
-        state.unread -= bytes;
-        if was_full {
-            state.change();
+        let before = self.unread.fetch_sub(bytes, Relaxed);
+        if before >= UNREAD_LIMIT {
+            self.change(&self.lock());
+        }
+    }
+
+    /// There is something to write, or room to read.
+    fn change(&self, state: &State) {
+        if self.task.swap(NEWS, AcqRel) == WAITS
+            && let Some(waker) = &state.waker
+        {
+            waker.wake_by_ref();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.0)
+        lock(&self.state)
     }
 }
 
@@ -328,7 +380,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
     use super::*;
@@ -339,7 +390,7 @@ mod tests {
 
     impl Wake for Bell {
         fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            self.0.fetch_add(1, Relaxed);
         }
     }
 
@@ -372,7 +423,7 @@ mod tests {
         let context = &mut Context::from_waker(&waker);
         assert!(stdin.poll_ended(context).is_pending());
         drop(reader);
-        assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+        assert_eq!(bell.0.load(Relaxed), 1);
         assert!(stdin.poll_ended(context).is_ready());
         assert!(stdin.poll_settled(context).is_ready());
     }
@@ -382,10 +433,11 @@ mod tests {
         let traffic = Traffic::default();
         let (bell, waker) = bell();
         let context = &mut Context::from_waker(&waker);
-        while traffic.poll_send(1, &[0; PIECE], context).is_ready() {}
-        assert!(traffic.poll_send(1, &[0], context).is_pending());
-        traffic.take(&mut Vec::new());
-        assert_eq!(bell.0.load(Ordering::Relaxed), 1);
-        assert!(traffic.poll_send(1, &[0], context).is_ready());
+        let (long, short) = (Bytes::from(vec![0; SHARED]), Bytes::from_static(&[0]));
+        while traffic.poll_send(1, &long, context).is_ready() {}
+        assert!(traffic.poll_send(1, &short, context).is_pending());
+        traffic.take(&mut Outbox::default());
+        assert_eq!(bell.0.load(Relaxed), 1);
+        assert!(traffic.poll_send(1, &short, context).is_ready());
     }
 }

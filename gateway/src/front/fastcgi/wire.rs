@@ -1,5 +1,6 @@
 //! The socket of a connection: reads and writes as either is possible, and notices its end while nothing is read.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,14 +8,15 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 
 use crate::os::{Closing, Stream};
+use crate::outbox::Outbox;
 
 /// What has been done.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Moved {
     /// So many bytes have been read; 0: the other end has closed the connection.
     In(usize),
-    /// So many bytes have been written.
-    Out(usize),
+    /// Something has been written.
+    Out,
 }
 
 /// The socket.
@@ -33,7 +35,7 @@ impl<S: Stream> Wire<S> {
         }
     }
 
-    /// Writes some of `rest`, if there is anything, or reads some bytes into `space`. Without space it only waits for
+    /// Writes some of `output`, if there is anything, or reads some bytes into `space`. Without space it only waits for
     /// the other end to close.
     ///
     /// # Errors
@@ -42,12 +44,12 @@ impl<S: Stream> Wire<S> {
         &mut self,
         context: &mut Context<'_>,
         space: Option<&mut [u8]>,
-        rest: &[u8],
+        output: &mut Outbox,
     ) -> Poll<io::Result<Moved>> {
-        if !rest.is_empty()
-            && let Poll::Ready(count) = Pin::new(&mut self.stream).poll_write(context, rest)
+        if !output.is_empty()
+            && let Poll::Ready(written) = self.poll_write(context, output)
         {
-            return Poll::Ready(count.map(Moved::Out));
+            return Poll::Ready(written.map(|()| Moved::Out));
         }
         let Some(space) = space else {
             return self.poll_closed(context).map_ok(|()| Moved::In(0));
@@ -58,12 +60,15 @@ impl<S: Stream> Wire<S> {
         Poll::Ready(Ok(Moved::In(buffer.filled().len())))
     }
 
-    /// Writes all of the bytes.
+    /// Writes all of `output`.
     ///
     /// # Errors
     /// When the connection is broken.
-    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+    pub async fn write(&mut self, output: &mut Outbox) -> io::Result<()> {
+        while !output.is_empty() {
+            poll_fn(|context| self.poll_write(context, output)).await?;
+        }
+        Ok(())
     }
 
     /// Closes our end and reads what still comes, until the other end has closed too.
@@ -75,6 +80,18 @@ impl<S: Stream> Wire<S> {
         let mut thrown = [0; 4096];
         while self.stream.read(&mut thrown).await? > 0 {}
         Ok(())
+    }
+
+    fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        output: &mut Outbox,
+    ) -> Poll<io::Result<()>> {
+        let stream = Pin::new(&mut self.stream);
+        output.poll_write(context, |context, slices| match slices {
+            [bytes] => stream.poll_write(context, bytes),
+            slices => stream.poll_write_vectored(context, slices),
+        })
     }
 
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

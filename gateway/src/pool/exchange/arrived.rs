@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-/// Bytes from which on a piece stays where it has been read. With fewer, many small pieces could hold many buffers.
-pub const SHARED: usize = 16 * 1024;
+use crate::outbox::SHARED;
 
 /// Room that is made for short pieces: a head and the first bytes behind it mostly come apart.
 const LEAST: usize = 512;

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use fastcgi_protocol::{Header, Record, RecordType, parse};
 
-use crate::pool::exchange::SHARED;
+use crate::outbox::SHARED;
 
 /// Bytes that one read may take: as many as a worker sends at once, with the headers of their records and the answer's head.
 const SPACE: usize = 65 * 1024;

@@ -11,6 +11,7 @@ use super::answering::{Out, Source, Work};
 use super::traffic::{Stdin, Traffic};
 use super::*;
 use crate::body::BodyError;
+use crate::outbox::Outbox;
 use crate::response::Response;
 
 #[tokio::test]
@@ -136,13 +137,13 @@ async fn only_an_answer_that_may_not_wait_is_let_go_by_a_full_body() {
         rest: Some(Arc::clone(&stdin)),
     };
     let work = Work {
-        answer: Source::Refusal(response),
+        answer: Source::Refusal(Box::new(response)),
         out,
     };
     let mut running = pin!(work.run());
     let context = &mut task::Context::from_waker(Waker::noop());
     stdin.push(&[0; 256 * 1024]);
-    let mut sent = Vec::new();
+    let mut sent = Outbox::default();
     for (data, is_sent) in [(&[0; 60_000][..], false), (&[0; 6_000], true)] {
         answer.send_data(Bytes::from_static(data)).await.unwrap();
         assert!(running.as_mut().poll(context).is_pending());

@@ -5,9 +5,10 @@ use std::task::{Context, Wake, Waker};
 
 use fastcgi_protocol::parse;
 
-use super::requests::Requests;
+use super::requests::{Here, Requests};
 use super::traffic::Traffic;
 use super::*;
+use crate::outbox::Outbox;
 
 /// The requests of a connection that neither reads nor writes.
 fn requests() -> Requests {
@@ -133,7 +134,7 @@ fn ends_that_nobody_reads_are_not_gathered() {
         rounds += 1;
         assert!(rounds < 1_000_000, "it takes them without end");
     }
-    let mut written = Vec::new();
+    let mut written = Outbox::default();
     requests.take_output(&mut written);
     assert!(!written.is_empty());
     assert!(requests.have_room());
@@ -153,7 +154,9 @@ impl Wake for Bell {
 async fn bodies_that_fill_the_room_together_let_every_answer_go() {
     let mut requests = requests();
     receive(&mut requests, &begun(1, "1000000000"));
-    let work = requests.next_here().flatten().unwrap();
+    let Some(Here::Begin(work)) = requests.next_here() else {
+        panic!("it does not begin");
+    };
     let first = work.out.rest.as_ref().unwrap();
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));

@@ -15,7 +15,7 @@ use super::*;
 
 /// Leaves the body until `may_take`, takes all of it that has come, and never answers.
 async fn take(work: Work, may_take: &Cell<bool>) -> Ending {
-    let Source::Request(_, mut request) = work.answer else {
+    let Source::Request(_, mut body) = work.answer else {
         panic!("it is refused");
     };
     poll_fn(|_| match may_take.get() {
@@ -23,7 +23,7 @@ async fn take(work: Work, may_take: &Cell<bool>) -> Ending {
         false => Poll::Pending,
     })
     .await;
-    request.body.frame().await.unwrap().unwrap();
+    body.frame().await.unwrap().unwrap();
     pending().await
 }
 

@@ -1,13 +1,14 @@
-//! What waits to be written to a worker. Long pieces of bodies are written from where they are.
+//! Records that wait to be written to a worker or a web server. Long pieces of bodies are written from where they are.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::task::{Context, Poll};
+use std::io::{self, ErrorKind, IoSlice};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use fastcgi_protocol::{RecordType, encode};
 
-use crate::pool::exchange::SHARED;
+/// Bytes from which on a piece of a body stays where it has been read. With fewer, many small pieces could hold many buffers.
+pub const SHARED: usize = 16 * 1024;
 
 /// Buffers for one write, at most.
 const SLICES: usize = 32;
@@ -64,31 +65,33 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Has everything written that the connection takes. One that takes nothing any more gets nothing more.
+    /// Has written what the connection takes at once. There is something to be written.
+    ///
+    /// # Errors
+    /// Those of `write`, and that it takes nothing any more.
     pub fn poll_write(
         &mut self,
         context: &mut Context<'_>,
-        mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
-    ) {
-        while !self.is_empty() {
-            let rest = &self.records[self.written..];
-            let result = if self.front.is_empty() {
-                write(context, &[IoSlice::new(rest)])
-            } else {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let bytes = self.front.iter().map(|bytes| &bytes[..]).chain([rest]);
-                let mut count = 0;
-                for (slice, bytes) in slices.iter_mut().zip(bytes) {
-                    *slice = IoSlice::new(bytes);
-                    count += 1;
-                }
-                write(context, &slices[..count])
-            };
-            match result {
-                Poll::Ready(Ok(written)) if written > 0 => self.advance(written),
-                // The worker does not read any more: it is dying, and the reading side will say so.
-                Poll::Ready(_) => self.clear(),
-                Poll::Pending => break,
+        write: impl FnOnce(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<()>> {
+        let records = IoSlice::new(&self.records[self.written..]);
+        let written = if self.front.is_empty() {
+            write(context, &[records])
+        } else {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let front = self.front.iter().map(|bytes| IoSlice::new(bytes));
+            let mut count = 0;
+            for (slice, bytes) in slices.iter_mut().zip(front.chain([records])) {
+                *slice = bytes;
+                count += 1;
+            }
+            write(context, &slices[..count])
+        };
+        match ready!(written)? {
+            0 => Poll::Ready(Err(ErrorKind::WriteZero.into())),
+            written => {
+                self.advance(written);
+                Poll::Ready(Ok(()))
             }
         }
     }
@@ -139,7 +142,7 @@ mod tests {
             let (mut outbox, mut expected, mut written) = (Outbox::default(), Vec::new(), Vec::new());
             let (mut takes, mut context) = (takes.iter().cycle(), Context::from_waker(Waker::noop()));
             let mut write = |outbox: &mut Outbox, last: bool| {
-                outbox.poll_write(&mut context, |_, slices| {
+                let mut take = |_: &mut Context<'_>, slices: &[IoSlice<'_>]| {
                     let room = takes.next().copied().unwrap_or(0);
                     if room == 0 && !last {
                         return Poll::Pending;
@@ -148,7 +151,8 @@ mod tests {
                     let before = written.len();
                     written.extend(bytes.take(room.max(1)));
                     Poll::Ready(Ok(written.len() - before))
-                });
+                };
+                while !outbox.is_empty() && outbox.poll_write(&mut context, &mut take).is_ready() {}
             };
             for (number, length) in pieces.into_iter().enumerate() {
                 let id = u16::try_from(number).unwrap_or(0);
@@ -173,11 +177,9 @@ mod tests {
         let left = outbox.len();
         for _ in 0..10_000 {
             outbox.stream(RecordType::Stdin, 1, &piece);
-            let mut room = outbox.len() - left;
-            outbox.poll_write(&mut context, |_, _| match std::mem::take(&mut room) {
-                0 => Poll::Pending,
-                room => Poll::Ready(Ok(room)),
-            });
+            let room = outbox.len() - left;
+            let written = outbox.poll_write(&mut context, |_, _| Poll::Ready(Ok(room)));
+            assert!(written.is_ready());
             assert_eq!(outbox.len(), left);
         }
         let capacity = outbox.records.capacity();
@@ -185,14 +187,11 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_nothing_any_more_gets_nothing_more() {
+    fn who_takes_nothing_any_more_fails() {
         let mut outbox = Outbox::default();
         outbox.stream(RecordType::Stdin, 1, &Bytes::from(vec![0; 2 * SHARED]));
-        let mut asked = 0;
-        outbox.poll_write(&mut Context::from_waker(Waker::noop()), |_, _| {
-            asked += 1;
-            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
-        });
-        assert!(asked == 1 && outbox.is_empty());
+        let context = &mut Context::from_waker(Waker::noop());
+        let written = outbox.poll_write(context, |_, _| Poll::Ready(Ok(0)));
+        assert!(matches!(written, Poll::Ready(Err(_))));
     }
 }
