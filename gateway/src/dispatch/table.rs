@@ -47,9 +47,9 @@ mod tests {
 
     use http::HeaderValue;
     use http::header::HOST;
-    use tokio::time::timeout;
 
     use super::*;
+    use crate::alarms::timeout;
     use crate::dispatch::Origin;
     use crate::request::RequestHead;
     use crate::sample::Site;

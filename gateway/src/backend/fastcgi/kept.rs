@@ -186,10 +186,10 @@ mod tests {
         let kept = Kept::new(3, Duration::from_secs(60));
         let (first, their_first) = connection();
         kept.park(first);
-        tokio::time::sleep(Duration::from_secs(50)).await;
+        crate::alarms::sleep(Duration::from_secs(50)).await;
         let (second, their_second) = connection();
         kept.park(second);
-        tokio::time::sleep(Duration::from_secs(20)).await;
+        crate::alarms::sleep(Duration::from_secs(20)).await;
         let is_open = |stream| watched(stream).is_quiet();
         assert!(!is_open(their_first));
         assert!(is_open(their_second));
