@@ -49,7 +49,7 @@ support: deps build windows
 
 bench: bench-build
 	mkdir -p $(REPORT)/runs
-	$(BENCH) --duration 400ms --connections 1,8,32,128,256 --json $(REPORT)/runs/$(TODAY).json \
+	$(BENCH) --duration 400ms --close-rounds 6 --connections 1,8,32,128,256 --json $(REPORT)/runs/$(TODAY).json \
 		--html $(REPORT)/index.html >$(REPORT)/result.txt
 	cat $(REPORT)/result.txt
 	$(BENCH_PROGRAM) bench --compare $(REPORT)/runs/*.json >$(REPORT)/runs/README.md

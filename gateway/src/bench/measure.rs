@@ -13,6 +13,7 @@ use super::models::{Model, Place, Running, reap_orphans};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::result::{Cell, Figures, Metric, Shape};
+use super::targets;
 use super::usage::{Group, Reading};
 
 /// Time between two looks at the memory of the servers.
@@ -61,20 +62,29 @@ impl Bench<'_> {
         progress: &Progress,
     ) -> anyhow::Result<(Vec<Cell>, Option<String>)> {
         let mut cells = Vec::new();
-        for round in 0..self.plan.rounds {
+        let rounds = self.plan.rounds + self.plan.close_rounds;
+        for round in 0..rounds {
             for model in models {
+                let todo = cells_of(self.plan, *model, round);
+                if todo.is_empty() {
+                    continue;
+                }
                 progress.model(round, &model.id());
                 let begun = progress.done();
-                let turn = self.turn(*model, round, &mut cells, progress)?;
+                let most = match self.plan.is_close(round) {
+                    true => todo.len(),
+                    false => self.plan.most_cells(model.extent()),
+                };
+                let turn = self.turn(*model, round, todo, &mut cells, progress)?;
                 reap_orphans();
                 if turn == Turn::Cut {
-                    let (round, rounds, id) = (round + 1, self.plan.rounds, model.id());
+                    let (round, id) = (round + 1, model.id());
                     return Ok((
                         cells,
                         Some(format!("in round {round} of {rounds}, at {id}")),
                     ));
                 }
-                progress.skip_to(begun + self.plan.most_cells(model.extent()));
+                progress.skip_to(begun + most);
             }
         }
         Ok((cells, None))
@@ -85,11 +95,11 @@ impl Bench<'_> {
         &self,
         model: &dyn Model,
         round: usize,
+        mut todo: Vec<(Load, Shape)>,
         cells: &mut Vec<Cell>,
         progress: &Progress,
     ) -> anyhow::Result<Turn> {
         let id = model.id();
-        let mut todo = self.plan.cells(model.extent());
         todo.retain(|(load, _)| model.refusal(*load).is_none());
         if Instant::now() >= self.deadline {
             return Ok(Turn::Cut);
@@ -120,6 +130,9 @@ impl Bench<'_> {
         };
         if work(todo, cells)? == Turn::Cut {
             return Ok(Turn::Cut);
+        }
+        if self.plan.is_close(round) {
+            return Ok(Turn::Done);
         }
         let highest = self.highest(cells, &id, round);
         work(self.plan.open(model.extent(), highest), cells)
@@ -216,6 +229,15 @@ impl Bench<'_> {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
+}
+
+/// What is measured of a model in a round, before its open loops.
+pub fn cells_of(plan: &Plan, model: &dyn Model, round: usize) -> Vec<(Load, Shape)> {
+    let mut cells = plan.cells(model.extent());
+    if plan.is_close(round) {
+        cells.retain(|(load, shape)| targets::is_compared(&model.id(), *load, *shape));
+    }
+    cells
 }
 
 fn enter(

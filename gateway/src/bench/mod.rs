@@ -120,15 +120,20 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let (begun, started) = (Instant::now(), SystemTime::now());
     let plan = &settings.plan;
     let extents: Vec<Extent> = ready.iter().map(|model| model.extent()).collect();
+    let close = |model: &&dyn Model| measure::cells_of(plan, *model, plan.rounds);
+    let close: Vec<_> = ready.iter().flat_map(close).collect();
     eprintln!(
-        "{} models, {} rounds: at most {:.0} s and the time that servers take to start; after {} none begins any more",
+        "{} models, {}: at most {:.0} s and the time that servers take to start; after {} none begins any more",
         ready.len(),
-        plan.rounds,
-        plan.longest(&extents).as_secs_f64(),
+        report::words::rounds(plan.rounds, plan.close_rounds),
+        plan.longest(&extents, &close).as_secs_f64(),
         humantime::format_duration(settings.limit)
     );
     let steps: usize = extents.iter().map(|it| plan.most_cells(*it)).sum();
-    let progress = Progress::new(plan.rounds * steps, plan.rounds);
+    let progress = Progress::new(
+        plan.rounds * steps + plan.close_rounds * close.len(),
+        plan.rounds + plan.close_rounds,
+    );
     let own = settings.own.as_ref().map_or("", |(_, url)| url.as_str());
     let bench = Bench {
         plan,
@@ -159,6 +164,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         machine,
         method: Method {
             rounds: plan.rounds,
+            close_rounds: plan.close_rounds,
             duration: plan.duration.as_secs_f64(),
             accounting: match &group {
                 Ok(_) => "control group".to_owned(),

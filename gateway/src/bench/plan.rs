@@ -38,6 +38,8 @@ pub struct Plan {
     pub warm_up: Duration,
     /// How often everything is measured.
     pub rounds: usize,
+    /// How often what targets compare is measured again after that, by itself: what is compared then is seconds apart.
+    pub close_rounds: usize,
 }
 
 impl Plan {
@@ -51,6 +53,11 @@ impl Plan {
     /// The load that is looked at in detail: the first that is repeated.
     pub fn main(&self) -> Option<Load> {
         self.loads.iter().copied().find(|it| it.study().is_none())
+    }
+
+    /// Whether a round is one of the last, in which only what targets compare is measured.
+    pub fn is_close(&self, round: usize) -> bool {
+        round >= self.rounds
     }
 
     /// What is measured of a model before its open loops.
@@ -110,18 +117,22 @@ impl Plan {
         self.cells(extent).len() + open
     }
 
-    /// How long such models take at most, without starting servers.
-    pub fn longest(&self, models: &[Extent]) -> Duration {
-        let one = |extent: &Extent| {
-            let studies = self.cells(*extent);
-            let studies = studies.iter().filter_map(|(load, _)| load.study());
-            let repeated = self.most_cells(*extent) - studies.clone().count();
-            let repeated = u32::try_from(repeated).unwrap_or(u32::MAX);
-            (self.duration + self.warm_up).saturating_mul(repeated)
-                + studies.map(study::longest).sum::<Duration>()
+    /// How long such models take at most, without starting servers. `close` is what is measured in each of the close rounds.
+    pub fn longest(&self, models: &[Extent], close: &[(Load, Shape)]) -> Duration {
+        let times = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let one = |(load, _): &(Load, Shape)| match load.study() {
+            Some(shape) => study::longest(shape),
+            None => self.duration + self.warm_up,
         };
-        let round: Duration = models.iter().map(one).sum();
-        round.saturating_mul(u32::try_from(self.rounds).unwrap_or(u32::MAX))
+        let whole = |extent: &Extent| {
+            let cells = self.cells(*extent);
+            let open = times(self.most_cells(*extent) - cells.len());
+            (self.duration + self.warm_up).saturating_mul(open)
+                + cells.iter().map(one).sum::<Duration>()
+        };
+        let round: Duration = models.iter().map(whole).sum();
+        let close: Duration = close.iter().map(one).sum();
+        round.saturating_mul(times(self.rounds)) + close.saturating_mul(times(self.close_rounds))
     }
 }
 
@@ -138,6 +149,7 @@ mod tests {
             duration: Duration::from_secs(1),
             warm_up: Duration::from_millis(500),
             rounds: 3,
+            close_rounds: 2,
         }
     }
 
@@ -157,7 +169,9 @@ mod tests {
         ];
         assert_eq!(plan.cells(Extent::Whole), expected);
         assert_eq!(plan.most_cells(Extent::Whole), 7);
-        assert_eq!(plan.longest(&[Extent::Whole; 2]), Duration::from_secs(63));
+        let close = [(Load::Hello, closed(32)); 3];
+        let longest = |close| plan.longest(&[Extent::Whole; 2], close).as_secs();
+        assert_eq!((longest(&[]), longest(&close)), (63, 72));
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub struct Report {
 pub struct Method {
     /// Rounds; in each, every model has its turn.
     pub rounds: usize,
+    /// Further rounds of what targets compare alone.
+    #[serde(default)]
+    pub close_rounds: usize,
     /// Seconds that count, of each measurement.
     pub duration: f64,
     /// Seconds before them that do not.

@@ -64,6 +64,10 @@ pub struct Bench {
     #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=99))]
     rounds: u8,
+    /// How often what the project's targets compare is measured again after that, by itself, up to 99: it is seconds apart then
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u8).range(0..=99))]
+    close_rounds: u8,
     /// When no further measurement begins, 1 s to 24 h
     #[arg(long, value_name = "TIME", default_value = "15min", value_parser = limit)]
     limit: Duration,
@@ -122,6 +126,7 @@ impl Bench {
                 duration: self.duration,
                 warm_up: self.duration / 4,
                 rounds: usize::from(self.rounds),
+                close_rounds: usize::from(self.close_rounds),
             },
             models: self.models,
             limit: self.limit,

@@ -47,7 +47,10 @@ fn described(runs: &[Report]) -> String {
             format!("{} × {}", machine.processors, machine.processor),
             machine.kernel.clone(),
             format!("{before}, {after}"),
-            format!("{} × {} s", method.rounds, method.duration),
+            match method.close_rounds {
+                0 => format!("{} × {} s", method.rounds, method.duration),
+                close => format!("{} + {close} × {} s", method.rounds, method.duration),
+            },
             format!("{}, {}", method.load, words::shape(shape)),
             run.baseline.clone(),
         ]

@@ -43,10 +43,10 @@ fn head(page: &mut String, report: &Report) {
         page,
         "<h1>CGI and ISAPI side by side</h1>\n<p>The same handler under each model: as a CGI program, as a FastCGI \
          application, as an ISAPI extension in a worker of its own, and inside the server. Load <b>{}</b>, {} connections, \
-         medians of {} rounds.</p>\n<p class=\"soft\">",
+         medians of {}.</p>\n<p class=\"soft\">",
         escaped(&method.load),
         method.connections,
-        method.rounds
+        words::rounds(method.rounds, method.close_rounds)
     );
     let kinds = [Kind::Isolated, Kind::Process, Kind::InProcess, Kind::Front];
     for (index, kind) in kinds.into_iter().enumerate() {
@@ -281,7 +281,9 @@ fn method(page: &mut String, report: &Report) {
             "Rounds",
             format!(
                 "{}, every model once in each; {} s count of each measurement, after {} s that do not",
-                method.rounds, method.duration, method.warm_up
+                words::rounds(method.rounds, method.close_rounds),
+                method.duration,
+                method.warm_up
             ),
         ),
         ("Processor time", format!("from {}", method.accounting)),

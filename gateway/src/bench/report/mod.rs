@@ -6,4 +6,4 @@ mod figure;
 pub mod html;
 mod plot;
 pub mod table;
-mod words;
+pub mod words;

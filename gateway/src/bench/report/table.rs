@@ -52,8 +52,9 @@ pub fn render(report: &Report) -> String {
         out += &format!("the time limit ended the run {place}\n");
     }
     out += &format!(
-        "medians of {} rounds (lowest to highest); ratios (×) to {}, of neighbours in the same round\n",
-        report.method.rounds, report.baseline
+        "medians of {} (lowest to highest); ratios (×) to {}, of neighbours in the same round\n",
+        words::rounds(report.method.rounds, report.method.close_rounds),
+        report.baseline
     );
     out
 }

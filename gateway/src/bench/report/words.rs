@@ -5,6 +5,14 @@ use crate::bench::models::Kind;
 use crate::bench::result::{Metric, Shape};
 use crate::bench::targets::{Bound, Outcome};
 
+/// How many rounds there are, and how many of what targets compare.
+pub fn rounds(whole: usize, close: usize) -> String {
+    match close {
+        0 => format!("{whole} rounds"),
+        _ => format!("{whole} rounds, and {close} of what targets compare"),
+    }
+}
+
 /// A figure with three digits that count, and its unit.
 pub fn figure(metric: Metric, value: f64) -> String {
     match metric {

@@ -92,6 +92,15 @@ enum Growing {
 /// The reference of most of them.
 pub const REFERENCE: &str = "nginx-libfcgi";
 
+/// Whether a target compares this with a figure of another model.
+pub fn is_compared(model: &str, load: Load, shape: Shape) -> bool {
+    let is = |spot: &Spot| spot.model == model && spot.load == load && spot.shape == shape;
+    table::all().iter().any(|target| match &target.measure {
+        Measure::Ratio(spot, base) => spot.model != base.model && (is(spot) || is(base)),
+        Measure::Itself(_) | Measure::Kept(_) => false,
+    })
+}
+
 /// Holds a run against the targets.
 pub fn outcomes(report: &Report) -> Vec<Outcome> {
     table::all()
@@ -243,6 +252,7 @@ mod tests {
             duration: std::time::Duration::ZERO,
             warm_up: std::time::Duration::ZERO,
             rounds: 1,
+            close_rounds: 0,
         };
         let check = |spot: &Spot| {
             let model = models.iter().find(|it| it.id() == spot.model).unwrap();
