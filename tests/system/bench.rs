@@ -200,6 +200,32 @@ fn rounds_ratios_and_the_page_belong_together() {
 }
 
 /// The same but for the last digit, which reading JSON may change.
+#[test]
+fn what_targets_compare_is_measured_close_together() {
+    let folder = TempDir::new().unwrap();
+    let arguments = "--models isapi,in-process --load hello,echo-1k --rounds 1 --close-rounds 2 --duration 50ms --connections 1,32 \
+                     --rates 20";
+    let output = bench(
+        folder.path(),
+        &arguments.split_whitespace().collect::<Vec<_>>(),
+    );
+    assert!(output.status.success(), "{}", output.error);
+    let told = "medians of 1 rounds, and 2 of what targets compare";
+    assert!(output.out.contains(told), "{}", output.out);
+    let report = report(folder.path());
+    for cell in report["cells"].as_array().unwrap() {
+        let connections = cell["shape"]["closed"]["connections"].as_u64();
+        let is_compared = match (cell["model"].as_str().unwrap(), connections) {
+            _ if cell["load"] != "hello" => false,
+            // One connection is compared with the reference, which is not here.
+            ("isapi", Some(1 | 32)) | ("in-process", Some(32)) => true,
+            _ => false,
+        };
+        let rounds = cell["rounds"].as_object().unwrap().len();
+        assert_eq!(rounds, if is_compared { 3 } else { 1 }, "{cell}");
+    }
+}
+
 fn is_same(left: f64, right: f64) -> bool {
     (left - right).abs() <= right.abs() * 1e-12
 }
