@@ -135,7 +135,7 @@ fn every_kind_of_error_is_counted() {
 fn a_server_may_close_between_answers() {
     let closing = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
     let address = server(move |_| (Duration::ZERO, closing));
-    let tally = run(&job(address, 1, Pace::Closed, 50), &threads(1)).unwrap();
+    let tally = run(&job(address, 1, Pace::Closed, 500), &threads(1)).unwrap();
     assert_eq!(tally.errors, 0);
     assert!(tally.completed > 0);
 }
