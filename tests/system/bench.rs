@@ -199,7 +199,6 @@ fn rounds_ratios_and_the_page_belong_together() {
     assert!(!output.status.success());
 }
 
-/// The same but for the last digit, which reading JSON may change.
 #[test]
 fn what_targets_compare_is_measured_close_together() {
     let folder = TempDir::new().unwrap();
@@ -226,6 +225,7 @@ fn what_targets_compare_is_measured_close_together() {
     }
 }
 
+/// The same but for the last digit, which reading JSON may change.
 fn is_same(left: f64, right: f64) -> bool {
     (left - right).abs() <= right.abs() * 1e-12
 }

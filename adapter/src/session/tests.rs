@@ -31,11 +31,22 @@ enum Call {
     Resume,
 }
 
-struct Recorder(Mutex<Sender<Call>>);
+struct Recorder {
+    calls: Mutex<Sender<Call>>,
+    /// Who wants to know that a thread is about to wait.
+    waits: Option<Mutex<Sender<()>>>,
+}
 
 impl Recorder {
+    fn new(calls: Sender<Call>) -> Self {
+        Self {
+            calls: Mutex::new(calls),
+            waits: None,
+        }
+    }
+
     fn note(&self, call: Call) {
-        self.0.lock().unwrap().send(call).unwrap();
+        self.calls.lock().unwrap().send(call).unwrap();
     }
 }
 
@@ -76,6 +87,14 @@ impl Link for Recorder {
     fn resume(&self, _: Arc<Session>) {
         self.note(Call::Resume);
     }
+
+    fn expect(&self) -> bool {
+        if let Some(waits) = &self.waits {
+            // Nobody listens any more when the test is over.
+            let _ = waits.lock().unwrap().send(());
+        }
+        false
+    }
 }
 
 /// A request with this declared length and this much credit in both directions.
@@ -87,7 +106,7 @@ fn session(length: Option<u64>, credit: Option<u32>) -> (Arc<Session>, Receiver<
         stdin: Grant::new(bytes),
         stdout: Window::new(bytes),
     });
-    let link = Arc::new(Recorder(Mutex::new(sender)));
+    let link = Arc::new(Recorder::new(sender));
     let session = Session::new(1, link, Variables::new(params), length, credit);
     (Arc::new(session), receiver)
 }

@@ -42,7 +42,7 @@ impl Link for BodyFirst {
 /// A request with a body of this length, of which the read-ahead has come, and whose answer has begun.
 fn begun(length: usize) -> (Arc<Session>, Receiver<Call>) {
     let (sender, calls) = channel();
-    let link = Arc::new(BodyFirst(Recorder(Mutex::new(sender))));
+    let link = Arc::new(BodyFirst(Recorder::new(sender)));
     let mut params = Params::new();
     params.push(b"REQUEST_METHOD", b"POST");
     let variables = Variables::new(params);

@@ -267,7 +267,7 @@ fn a_page_of_the_front_is_the_whole_answer() {
             stdin: Grant::new(10),
             stdout: Window::new(10),
         };
-        let link = Arc::new(Recorder(Mutex::new(sender)));
+        let link = Arc::new(Recorder::new(sender));
         let session = Session::new(1, link, Variables::new(params), Some(0), Some(credit));
         let session = Arc::new(session);
         session.becomes_ready();

@@ -2,53 +2,12 @@
 
 use super::*;
 
-/// A connection on which threads tell that they are about to wait.
-struct Told {
-    calls: Mutex<Sender<Call>>,
-    waits: Mutex<Sender<()>>,
-}
-
-impl Told {
-    fn note(&self, call: Call) {
-        self.calls.lock().unwrap().send(call).unwrap();
-    }
-}
-
-impl Link for Told {
-    fn send(&self, _: u16, _: Stream, bytes: &[u8]) -> Result<(), Gone> {
-        self.note(Call::Stdout(bytes.to_vec()));
-        Ok(())
-    }
-
-    fn is_ready(&self) -> bool {
-        true
-    }
-
-    fn finish(&self, _: u16, last: &[u8], ending: Ending, log: &[u8]) {
-        self.note(Call::Finish(last.to_vec(), ending, log.to_vec()));
-    }
-
-    fn report(&self, _: u16, _: &str) {}
-
-    fn grant(&self, _: u16, bytes: u32) {
-        self.note(Call::Grant(bytes));
-    }
-
-    fn resume(&self, _: Arc<Session>) {}
-
-    fn expect(&self) -> bool {
-        // Nobody listens any more when the test is over.
-        let _ = self.waits.lock().unwrap().send(());
-        false
-    }
-}
-
 /// A request inside the extension, and how it tells that a thread is about to wait.
 fn inside(length: u64, credit: u32) -> (Arc<Session>, Receiver<Call>, Receiver<()>) {
     let ((sender, calls), (told, waits)) = (channel(), channel());
-    let link = Arc::new(Told {
-        calls: Mutex::new(sender),
-        waits: Mutex::new(told),
+    let link = Arc::new(Recorder {
+        waits: Some(Mutex::new(told)),
+        ..Recorder::new(sender)
     });
     let credit = Credit {
         stdin: Grant::new(credit),
