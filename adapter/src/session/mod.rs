@@ -3,6 +3,7 @@
 
 mod exec;
 mod front;
+mod input;
 mod operation;
 mod output;
 mod pieces;
@@ -11,13 +12,13 @@ mod tests;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use fastcgi_protocol::{ExecStatus, Grant, Window, is_idempotent};
-use isapi_abi::error::{ERROR_INVALID_PARAMETER, ERROR_SEM_TIMEOUT, WSAECONNRESET};
+use isapi_abi::error::{ERROR_INVALID_PARAMETER, WSAECONNRESET};
 
 use crate::bell::Bell;
-use crate::body::{Body, Read};
+use crate::body::Body;
 use crate::ecb::{Output, Room};
 use crate::life::{Action, Event, Life};
 use crate::link::Link;
@@ -35,9 +36,6 @@ pub use pieces::{Piece, ReadAt, Sending};
 const GATHER: usize = 16 * 1024;
 /// The most of an answer that waits in memory for the end of its request's body, bytes.
 const HELD_BACK: usize = 64 * 1024;
-
-/// A read that gets nothing fails after this time (ISAPI.md §3.3).
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Text for the access log that is kept for one request, bytes.
 const LOG_LIMIT: usize = 4_096;
@@ -263,64 +261,6 @@ impl Session {
         (data, total)
     }
 
-    /// ReadClient: fills the buffer, or as much of it as the body still has (ISAPI.md §3.3).
-    ///
-    /// # Errors
-    /// 10054 when the body was cut short, 121 when nothing came in time, 87 after the end of the session and while an
-    /// asynchronous read is outstanding.
-    pub fn read(self: &Arc<Self>, buffer: &mut [u8]) -> Result<usize, Win32> {
-        self.flush()?;
-        let mut state = self.open()?;
-        if state.operation.as_ref().is_some_and(|it| it.is_receive()) {
-            return Err(Win32(ERROR_INVALID_PARAMETER));
-        }
-        state.body_read = true;
-        let (mut filled, mut tried_out) = (0, 0);
-        while filled < buffer.len() {
-            match state.body.read(&mut buffer[filled..]) {
-                Read::Bytes(count) => {
-                    filled += count;
-                    self.changed.ring();
-                    state = self.consumed(state, count);
-                }
-                Read::End => break,
-                Read::Wait if !state.life.is_open() => return Err(Win32(ERROR_INVALID_PARAMETER)),
-                Read::Wait => {
-                    let mut timed_out = false;
-                    if tried_out <= filled {
-                        // A buffer may be smaller than is said, if only the body fits.
-                        let left = state.body.remaining().map(usize::try_from);
-                        let left = left.and_then(Result::ok).unwrap_or(usize::MAX);
-                        let end = buffer.len().min(filled.saturating_add(left));
-                        tried_out = filled + Room::try_out(&mut buffer[filled..end]);
-                    }
-                    let room = &mut buffer[filled..tried_out];
-                    let (next, count) = self.room.lend(room, || {
-                        if self.link.is_read_here() {
-                            return self.read_on(state);
-                        }
-                        self.expect(&mut state);
-                        (state, timed_out) = self.changed.wait_timeout(state, READ_TIMEOUT);
-                        state.expected = None;
-                        state
-                    });
-                    state = next;
-                    filled += count;
-                    if timed_out && count == 0 && !state.body.has_news() {
-                        return if filled > 0 {
-                            Ok(filled)
-                        } else {
-                            Err(Win32(ERROR_SEM_TIMEOUT))
-                        };
-                    }
-                }
-                Read::Short if filled > 0 => break,
-                Read::Short => return Err(Win32(WSAECONNRESET)),
-            }
-        }
-        Ok(filled)
-    }
-
     /// WriteClient: gathers small writes, sends large ones at once. An empty one sends what has gathered.
     ///
     /// # Errors
@@ -407,25 +347,6 @@ impl Session {
             drop(self.carry_on(state));
         }
         action
-    }
-
-    /// The extension took bytes of the body: the front may send as many again. It is told without the lock: whoever
-    /// sends may have to wait for a peer that does not read, and the connection's reader must not wait for us then. An
-    /// end that comes meanwhile is told behind it, or the credit might be taken for the next request of that number.
-    fn consumed<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        count: usize,
-    ) -> MutexGuard<'a, State> {
-        let over = state.answer == Answer::Over;
-        let credit = state.credit.as_mut().filter(|_| !over);
-        let Some(bytes) = credit.and_then(|credit| credit.stdin.consumed(count)) else {
-            return state;
-        };
-        state.telling += 1;
-        drop(state);
-        self.link.grant(self.id, bytes);
-        self.told()
     }
 
     /// The calling thread has told the front something of this request. The last one that does tells an end that has come
