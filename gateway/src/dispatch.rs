@@ -193,15 +193,15 @@ async fn existing(target: Target<'_>) -> Result<Target<'_>, Error> {
 
 impl Origin {
     /// A request of a client.
-    pub fn new(head: RequestHead, dispatch: Arc<Dispatch>) -> Self {
-        Self {
+    pub fn new(head: RequestHead, dispatch: Arc<Dispatch>) -> Arc<Self> {
+        Arc::new(Self {
             journal: Journal::new(&head, &dispatch.ledger),
             head,
             dispatch,
             caller: None,
             skip: Vec::new(),
             plain_errors: false,
-        }
+        })
     }
 
     /// Answers a request. Every failure is logged once, here, and becomes the error page of its row in the error table,

@@ -12,6 +12,7 @@ mod command;
 mod config;
 mod dispatch;
 mod error;
+mod fields;
 mod file;
 mod front;
 mod front_takes;

@@ -1,14 +1,17 @@
 //! The request as it crosses the middle: every front makes one, every backend takes one.
 
+pub mod headers;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fastcgi_protocol::{EncodedPairs, Params};
-use http::{HeaderMap, Method, Uri, Version};
+use http::{Method, Uri, Version};
 
 use crate::front_takes::{FrontTakes, NOTHING};
+use headers::Headers;
 
 /// Method, URL, headers and connection facts of a request. Fronts build it from HTTP bytes or FastCGI records; backends know
 /// nothing of either.
@@ -21,7 +24,7 @@ pub struct RequestHead {
     /// Protocol version of the request line.
     pub version: Version,
     /// Request headers, names in lower case, hop-by-hop headers included.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// Facts about the connection that the request came on.
     pub connection: Connection,
     /// What workers are told of the connection, encoded, where it has more requests than this one.
@@ -70,7 +73,7 @@ impl RequestHead {
             method,
             uri: target.parse().unwrap(),
             version: Version::HTTP_11,
-            headers: HeaderMap::new(),
+            headers: Headers::default(),
             connection: Connection {
                 remote: anywhere,
                 local: anywhere,

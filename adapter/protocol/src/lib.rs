@@ -48,7 +48,8 @@ pub use method::is_idempotent;
 pub use number::ByNumber;
 pub use order::{Order, Ordered};
 pub use params::{
-    EncodedPairs, IndexedParams, Limits, PAIR_OVERHEAD, Params, ParamsDecoder, encode_pair, pairs,
+    EncodedPairs, IndexedParams, Limits, PAIR_OVERHEAD, Pair, Params, ParamsDecoder, encode_pair,
+    pairs,
 };
 pub use record::{HEADER_LEN, Header, MAX_CONTENT, Record, RecordType, VERSION, parse};
 pub use server::{Server, ServerEvent};

@@ -1,8 +1,10 @@
 //! Name-value pairs (FastCGI 1.0 §3.4) and the parameters of a request.
 
+mod encoded;
 mod indexed;
 
 use crate::ProtocolError;
+pub use encoded::{EncodedPairs, Pair, pairs};
 pub use indexed::IndexedParams;
 
 /// What each pair counts against [`Limits::total`] beside its own bytes: a peer that sends nothing but empty pairs
@@ -46,39 +48,6 @@ fn encode_lengths(name: usize, value: usize) -> ([u8; 8], usize) {
         }
     }
     (bytes, used)
-}
-
-/// Pairs that are encoded once and sent with many requests.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct EncodedPairs {
-    bytes: Vec<u8>,
-    cost: usize,
-}
-
-impl EncodedPairs {
-    /// Appends a pair.
-    ///
-    /// # Panics
-    ///
-    /// As [`encode_pair`].
-    pub fn push(&mut self, name: &[u8], value: &[u8]) {
-        encode_pair(&mut self.bytes, name, value);
-        self.cost += name.len() + value.len() + PAIR_OVERHEAD;
-    }
-
-    /// The pairs as they are sent.
-    #[must_use]
-    #[inline]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// What they count against [`Limits::total`].
-    #[must_use]
-    #[inline]
-    pub fn cost(&self) -> usize {
-        self.cost
-    }
 }
 
 /// Name-value pairs in the order in which they came. A name may occur more than once.
@@ -193,11 +162,6 @@ impl PartialEq for Params {
 }
 
 impl Eq for Params {}
-
-/// The pairs in bytes as they are sent, name and value, as long as they are whole.
-pub fn pairs(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    Pairs(bytes)
-}
 
 /// Takes pairs apart, as long as they are whole.
 #[derive(Clone)]

@@ -215,7 +215,7 @@ fn is_public_name(path: &Path) -> bool {
 pub async fn send_file(head: &RequestHead, file: &Path) -> Result<Response, Error> {
     let mut request = http::Request::new(body::empty());
     *request.method_mut() = head.method.clone();
-    *request.headers_mut() = head.headers.clone();
+    *request.headers_mut() = HeaderMap::clone(&head.headers);
     let sent = ServeFile::new(file).oneshot(request).await;
     let (parts, body) = sent.map_err(|never| match never {})?.into_parts();
     if parts.status == StatusCode::NOT_FOUND {

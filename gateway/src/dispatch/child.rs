@@ -161,7 +161,7 @@ fn child_head(parent: &RequestHead, child: &ChildRequest) -> Result<RequestHead,
         head.method = Method::from_bytes(method).map_err(|_| bad("its method is not one"))?;
     }
     if let Some(lines) = &child.headers {
-        head.headers = child_headers(lines)?;
+        head.headers = child_headers(lines)?.into();
         // It stays in the site of its parent.
         if let Some(host) = parent.headers.get(HOST) {
             head.headers.insert(HOST, host.clone());

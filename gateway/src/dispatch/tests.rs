@@ -13,7 +13,7 @@ async fn ask(site: &Site, method: Method, target: &str) -> Response<Sent> {
     head.headers
         .insert("host", HeaderValue::from_static("localhost"));
     let origin = Origin::new(head, Arc::clone(&site.dispatch));
-    Arc::new(origin).run(body::full("form=data")).await
+    origin.run(body::full("form=data")).await
 }
 
 async fn text(response: Response<Sent>) -> String {

@@ -250,12 +250,12 @@ impl Asked {
                     method: parts.method,
                     uri: parts.uri,
                     version,
-                    headers: parts.headers,
+                    headers: parts.headers.into(),
                     connection: client.connection,
                     connection_variables: Some(Arc::clone(&client.variables)),
                     front: Front::default(),
                 };
-                Source::Origin(Arc::new(Origin::new(head, table.current())), body)
+                Source::Origin(Origin::new(head, table.current()), body)
             }
             Err(error) => {
                 let Parts { method, uri, .. } = &parts;

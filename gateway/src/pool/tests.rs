@@ -117,7 +117,7 @@ impl Bench {
         let isapi = Isapi::new(pool.clone());
         let dispatch = Arc::clone(&self.site.dispatch);
         tokio::spawn(async move {
-            let origin = Arc::new(Origin::new(request.head, dispatch));
+            let origin = Origin::new(request.head, dispatch);
             isapi.call(&origin, request.body, &target(&pool)).await
         })
     }
@@ -140,7 +140,8 @@ fn request(method: Method, path: &'static str, body: Body) -> Request {
             method,
             uri: path.parse().unwrap(),
             version: Version::HTTP_11,
-            headers: HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("bench"))]),
+            headers: HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("bench"))])
+                .into(),
             connection: Connection {
                 remote: address,
                 local: address,

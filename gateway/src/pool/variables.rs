@@ -6,6 +6,7 @@ use super::Pool;
 use crate::config;
 use crate::error::Error;
 use crate::request::RequestHead;
+use crate::request::headers::Sent;
 use crate::site::{self, Target};
 
 /// Most bytes of the list of error pages, less than what a value of the greeting can hold.
@@ -48,7 +49,18 @@ pub fn write(
     let limits = Limits::default();
     let site = target.site;
     let mut total = site.fixed.cost();
-    if let Some(pairs) = &head.connection_variables {
+    let trace = pool.trace_header.as_ref();
+    let sent = head.headers.unread();
+    // The secret is not the extension's business; a variable of the same name is no header then.
+    let mut made = Vec::new();
+    let secret =
+        trace.and_then(|header| site::variables::variable(header.name().as_str(), &mut made));
+    let passed_on = sent.filter(|_| secret.is_none());
+    let encoded = [
+        head.connection_variables.as_deref(),
+        passed_on.map(Sent::variables),
+    ];
+    for pairs in encoded.into_iter().flatten() {
         total += pairs.cost();
         params.encoded(pairs);
     }
@@ -58,19 +70,19 @@ pub fn write(
         long_name |= name.len() > limits.name;
         params.pair(name, value);
     };
-    let trace = pool.trace_header.as_ref();
-    // The secret is not the extension's business; a variable of the same name is no header then.
-    let mut made = Vec::new();
-    let secret =
-        trace.and_then(|header| site::variables::variable(header.name().as_str(), &mut made));
-    if head.connection_variables.is_none() {
+    if head.connection_variables.is_none() && !sent.is_some_and(Sent::has_connection) {
         site::variables::visit_connection(&head.connection, &mut pair);
     }
-    site::variables::visit_changing(head, target, &mut |name, value| {
+    let mut unless_secret = |name: &[u8], value: &[u8]| {
         if secret.is_none_or(|secret| secret != name) {
             pair(name, value);
         }
-    });
+    };
+    site::variables::visit_changing(head, target, &mut unless_secret);
+    if let (Some(sent), None) = (sent, passed_on) {
+        let variables = sent.variables().iter();
+        variables.for_each(|(name, value)| unless_secret(name, value));
+    }
     let script = &target.script;
     let url = match &*script.name {
         [] => &script.path_info,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use http::{Version, header};
+use http::{HeaderValue, Version, header};
 
 use crate::config;
 use crate::error::Error;
@@ -71,11 +71,17 @@ impl Hosts {
 /// [`Error::BadRequest`] for HTTP/1.1 without Host, and for more than one (RFC 9112 §3.2).
 pub fn field(head: &RequestHead) -> Result<Option<&[u8]>, Error> {
     let refused = |why: &str| Err(Error::BadRequest(why.to_owned()));
-    let mut fields = head.headers.get_all(header::HOST).iter();
-    let header = fields.next();
-    if fields.next().is_some() {
-        return refused("more than one Host header");
-    }
+    let header = match head.headers.unread() {
+        Some(sent) => Some(sent.host()),
+        None => {
+            let mut fields = head.headers.get_all(header::HOST).iter();
+            let header = fields.next().map(HeaderValue::as_bytes);
+            if fields.next().is_some() {
+                return refused("more than one Host header");
+            }
+            header
+        }
+    };
     if header.is_none() && head.version == Version::HTTP_11 {
         return refused("HTTP/1.1 without a Host header");
     }
@@ -83,7 +89,7 @@ pub fn field(head: &RequestHead) -> Result<Option<&[u8]>, Error> {
         .uri
         .authority()
         .map(|authority| authority.as_str().as_bytes());
-    Ok(authority.or_else(|| header.map(|value| value.as_bytes())))
+    Ok(authority.or(header))
 }
 
 /// The host that the client asked for, in its own spelling, without port and final dot; `None` when it named none.

@@ -20,7 +20,7 @@ pub fn head(method: &str, uri: &str, headers: &[(&str, &str)]) -> RequestHead {
         method: parts.method,
         uri: parts.uri,
         version: Version::HTTP_11,
-        headers: parts.headers,
+        headers: parts.headers.into(),
         connection: Connection {
             remote: "192.0.2.7:5000".parse().unwrap(),
             local: "[2001:db8::1]:80".parse().unwrap(),

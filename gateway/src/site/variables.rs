@@ -7,9 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use fastcgi_protocol::EncodedPairs;
-use http::{Version, header};
+use http::{HeaderMap, Version, header};
 
 use super::{Directories, Script, Target, host};
+use crate::request::headers::Sent;
 use crate::request::{Connection, RequestHead};
 
 /// SERVER_SOFTWARE (RFC 3875 §4.1.17).
@@ -28,9 +29,25 @@ pub const SERVER_SOFTWARE: &str = concat!("isapi-gateway/", env!("CARGO_PKG_VERS
 ///
 /// The site has been chosen by the host: there is one that is valid, or none.
 pub fn visit(head: &RequestHead, target: &Target<'_>, each: &mut impl FnMut(&[u8], &[u8])) {
+    visit_all(head, &target.script, target.root, each);
+}
+
+fn visit_all(
+    head: &RequestHead,
+    script: &Script,
+    root: &Path,
+    each: &mut impl FnMut(&[u8], &[u8]),
+) {
     visit_always(each);
-    visit_connection(&head.connection, each);
-    visit_changing(head, target, each);
+    let sent = head.headers.unread();
+    if !sent.is_some_and(Sent::has_connection) {
+        visit_connection(&head.connection, each);
+    }
+    visit_parts(head, script, root, each);
+    if let Some(sent) = sent {
+        let variables = sent.variables().iter();
+        variables.for_each(|(name, value)| each(name, value));
+    }
 }
 
 /// Those of [`visit`] that are the same for every request.
@@ -66,14 +83,18 @@ pub fn of_connection(connection: &Connection) -> EncodedPairs {
 pub fn visit_connection(connection: &Connection, each: &mut impl FnMut(&[u8], &[u8])) {
     visit_address(b"SERVER_ADDR", b"SERVER_PORT", connection.local, each);
     visit_address(b"REMOTE_ADDR", b"REMOTE_PORT", connection.remote, each);
-    let scheme: &[u8] = if connection.secure { b"https" } else { b"http" };
-    each(b"REQUEST_SCHEME", scheme);
-    if connection.secure {
+    visit_scheme(connection.secure, each);
+}
+
+/// Those of them that tell whether it is secure.
+pub fn visit_scheme(secure: bool, each: &mut impl FnMut(&[u8], &[u8])) {
+    each(b"REQUEST_SCHEME", if secure { b"https" } else { b"http" });
+    if secure {
         each(b"HTTPS", b"on");
     }
 }
 
-/// Those of [`visit`] that differ from request to request.
+/// Those of [`visit`] that differ from request to request, but for headers that are variables still.
 pub fn visit_changing(
     head: &RequestHead,
     target: &Target<'_>,
@@ -95,13 +116,15 @@ fn visit_parts(
     for (name, value) in head.front.variables.iter() {
         each(name, value);
     }
-    if let Some(host) = known.host {
-        each(b"HTTP_HOST", host);
+    if head.headers.unread().is_none() {
+        if let Some(host) = known.host {
+            each(b"HTTP_HOST", host);
+        }
+        visit_headers(&head.headers, each);
     }
-    visit_headers(head, each);
 }
 
-/// What variables of other names are made of, too. To go through the headers takes less than to look for each.
+/// What variables of other names are made of, too, unless it is a variable still. To go through the headers takes less than to look for each.
 struct Known<'a> {
     host: Option<&'a [u8]>,
     content_type: Option<&'a [u8]>,
@@ -116,7 +139,11 @@ impl<'a> Known<'a> {
             content_type: None,
             content_length: None,
         };
-        for (name, value) in &head.headers {
+        if let Some(sent) = head.headers.unread() {
+            known.host.get_or_insert(sent.host());
+            return known;
+        }
+        for (name, value) in head.headers.iter() {
             let place = if name == header::HOST {
                 &mut known.host
             } else if name == header::CONTENT_TYPE {
@@ -169,10 +196,10 @@ fn visit_request(
     }
 }
 
-fn visit_headers(head: &RequestHead, each: &mut impl FnMut(&[u8], &[u8])) {
+fn visit_headers(headers: &HeaderMap, each: &mut impl FnMut(&[u8], &[u8])) {
     let mut made = Vec::new();
     // The values of one name follow each other.
-    let mut fields = head.headers.iter().peekable();
+    let mut fields = headers.iter().peekable();
     while let Some((name, value)) = fields.next() {
         let mut joined = Cow::Borrowed(value.as_bytes());
         while let Some((_, value)) = fields.next_if(|(next, _)| std::ptr::eq(*next, name)) {

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use fastcgi_protocol::{Params, pairs};
+use proptest::prelude::*;
+
 use super::*;
 use crate::site::tests::head;
 
@@ -18,9 +21,7 @@ fn visited(head: &RequestHead) -> BTreeMap<String, Vec<u8>> {
         let twice = variables.insert(name, value.to_vec());
         assert_eq!(twice, None, "visited twice");
     };
-    visit_always(&mut each);
-    visit_connection(&head.connection, &mut each);
-    visit_parts(head, &script, Path::new("/www"), &mut each);
+    visit_all(head, &script, Path::new("/www"), &mut each);
     variables
 }
 
@@ -143,5 +144,33 @@ fn headers_with_an_underscore_are_left_out() {
         let variables = visited_text(&head("GET", "/", &headers));
         assert_eq!(variables["HTTP_X_A"], "1", "{other}");
         assert!(!variables.values().any(|value| value == "2"), "{other}");
+    }
+}
+
+proptest! {
+    /// Variables that a web server has sent go on as those that would be made of the headers that they mean.
+    #[test]
+    fn variables_are_the_same_as_sent_and_as_headers(
+        sent in prop::collection::vec(
+            ("HTTP_(HOST|ACCEPT|COOKIE|PROXY|CONTENT_TYPE|[A-C_]{0,2}|[A-z0-9 -]{0,9})", "[ -~\u{e9}\t]{0,20}|\\PC{0,3}"),
+            0..8,
+        ),
+        length in "[0-9]{0,2}",
+    ) {
+        let params = Params::from_iter([("HTTP_HOST", "www")]);
+        let bytes: Vec<u8> = [params, Params::from_iter(sent)].into_iter().flat_map(Vec::from).collect();
+        let mut taken = Sent::with_room(0);
+        let mut head = head("GET", "/", &[]);
+        for pair in pairs(&bytes) {
+            // Those that cannot be taken are left out.
+            let _ = taken.take(pair);
+        }
+        head.headers = taken.into_headers(b"text/plain", length.as_bytes()).unwrap();
+        prop_assert!(head.headers.unread().is_some());
+        let as_sent = visited(&head);
+        // Who changes headers has a map of them.
+        head.headers.remove("none");
+        prop_assert!(head.headers.unread().is_none());
+        prop_assert_eq!(visited(&head), as_sent);
     }
 }

@@ -62,7 +62,8 @@ fn head(uri: &Uri, host: Option<&String>) -> RequestHead {
         headers: HeaderMap::from_iter([
             (HOST, host),
             (USER_AGENT, HeaderValue::from_static("isapi-gateway warmup")),
-        ]),
+        ])
+        .into(),
         connection: Connection {
             remote: here,
             local: here,

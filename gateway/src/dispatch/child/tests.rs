@@ -96,7 +96,7 @@ fn caller(site: &Site, url: &str) -> Caller {
     let mut head = RequestHead::sample(Method::GET, url);
     head.headers
         .insert(HOST, HeaderValue::from_static("localhost"));
-    let origin = Arc::new(Origin::new(head, Arc::clone(&site.dispatch)));
+    let origin = Origin::new(head, Arc::clone(&site.dispatch));
     of(origin)
 }
 

@@ -5,18 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fastcgi_protocol::Params;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
-    HOST, REFERER, USER_AGENT,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use fastcgi_protocol::{Pair, Params, pairs};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderValue, Method, Version};
 
 use super::target::{Target, target};
 use super::told::Told;
 use crate::error::Error;
 use crate::front_takes::FrontTakes;
 use crate::os;
+use crate::request::headers::{Sent, header_name, header_value};
 use crate::request::{Connection, Front, RequestHead};
 
 /// What the word of a web server counts for.
@@ -43,37 +41,38 @@ pub fn head(
 ) -> Result<RequestHead, Error> {
     // Values stay where they are.
     let params = Bytes::from(Vec::from(params));
-    let mut headers = HeaderMap::new();
+    let mut sent = Some(Sent::with_room(params.len()));
     let mut variables = Params::new();
-    let told = Told::by(&params, |name, value| {
-        if let Some(name) = name.strip_prefix(b"HTTP_") {
-            add_header(&mut headers, name, params.slice_ref(value))?;
-        } else if trust.client && is_of_client(name) {
-            add_variable(&mut variables, name, value);
+    let mut told = Told::default();
+    told.read(&params, |pair| {
+        if pair.name.starts_with(b"HTTP_") {
+            if sent.as_mut().is_some_and(|sent| !sent.take(pair)) {
+                sent = None;
+            }
+        } else if trust.client && is_of_client(pair.name) {
+            add_variable(&mut variables, pair.name, pair.value);
         }
-        Ok(())
-    })?;
+    });
     let method = Method::from_bytes(told.method)
         .map_err(|_| Error::BadRequest("REQUEST_METHOD is not a method".into()))?;
     if method == Method::CONNECT {
         // This is no proxy.
         return Err(Error::VerbNotAllowed { allow: Vec::new() });
     }
-    for (name, value) in [
-        (CONTENT_TYPE, told.content_type),
-        (CONTENT_LENGTH, told.content_length),
-    ] {
-        // Caddy says -1 where it does not know the length.
-        if !matches!(value, b"" | b"-1") {
-            let value = header_value(&name, params.slice_ref(value))?;
-            headers.insert(name, value);
-        }
-    }
-    let host = match told.host {
-        Some(host) => header_value(&HOST, params.slice_ref(host))?,
-        None => own_host(params.slice_ref(told.server_name)),
+    let (connection, is_usual) = match trust.client {
+        true => connection(&told, socket),
+        false => (socket, false),
     };
-    headers.insert(HOST, host);
+    if let Some(sent) = &mut sent
+        && is_usual
+    {
+        sent.take_connection(told.addresses, connection.secure);
+    }
+    let sent = sent.and_then(|sent| sent.into_headers(told.content_type, told.content_length));
+    let headers = match sent {
+        Some(headers) => headers,
+        None => headers(&params, &told)?.into(),
+    };
     let Target { uri, original } = target(&told, mount)?;
     let front = if trust.client {
         if trust.users && !told.auth_type.is_empty() {
@@ -100,11 +99,7 @@ pub fn head(
         uri,
         version: version(told.protocol),
         headers,
-        connection: if trust.client {
-            connection(&told, socket)
-        } else {
-            socket
-        },
+        connection,
         connection_variables: None,
         front,
     })
@@ -120,47 +115,35 @@ fn version(protocol: &[u8]) -> Version {
     }
 }
 
-/// Adds the header of a parameter. One whose name no header could have is no header.
-fn add_header(headers: &mut HeaderMap, variable: &[u8], value: Bytes) -> Result<(), Error> {
-    let name = match variable {
-        // Their own variables say what counts.
-        b"CONTENT_TYPE" | b"CONTENT_LENGTH" => return Ok(()),
-        b"ACCEPT" => ACCEPT,
-        b"ACCEPT_ENCODING" => ACCEPT_ENCODING,
-        b"ACCEPT_LANGUAGE" => ACCEPT_LANGUAGE,
-        b"CONNECTION" => CONNECTION,
-        b"COOKIE" => COOKIE,
-        b"REFERER" => REFERER,
-        b"USER_AGENT" => USER_AGENT,
-        other => match header_name(other) {
+/// The headers of parameters of any kind. One whose name no header could have is no header.
+fn headers(params: &Bytes, told: &Told<'_>) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    for Pair { name, value, .. } in pairs(params) {
+        let name = match name.strip_prefix(b"HTTP_") {
+            // Their own variables say what counts.
+            None | Some(b"CONTENT_TYPE" | b"CONTENT_LENGTH" | b"HOST") => continue,
             Some(name) => name,
-            None => return Ok(()),
-        },
-    };
-    let value = header_value(&name, value)?;
-    headers.append(name, value);
-    Ok(())
-}
-
-/// `USER_AGENT` → `user-agent`
-fn header_name(variable: &[u8]) -> Option<HeaderName> {
-    /// Longer ones are rare.
-    const USUAL: usize = 64;
-    let dashed = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
-    let mut usual = [0; USUAL];
-    let Some(name) = usual.get_mut(..variable.len()) else {
-        let name: Vec<u8> = variable.iter().map(dashed).collect();
-        return HeaderName::from_bytes(&name).ok();
-    };
-    for (place, byte) in name.iter_mut().zip(variable) {
-        *place = dashed(byte);
+        };
+        if let Some(name) = header_name(name) {
+            let value = header_value(&name, params.slice_ref(value))?;
+            headers.append(name, value);
+        }
     }
-    HeaderName::from_bytes(name).ok()
-}
-
-fn header_value(name: &HeaderName, bytes: Bytes) -> Result<HeaderValue, Error> {
-    HeaderValue::from_maybe_shared(bytes)
-        .map_err(|_| Error::BadRequest(format!("the header {name} has a control character")))
+    for (name, value) in [
+        (CONTENT_TYPE, told.content_type),
+        (CONTENT_LENGTH, told.content_length),
+    ] {
+        if !value.is_empty() {
+            let value = header_value(&name, params.slice_ref(value))?;
+            headers.insert(name, value);
+        }
+    }
+    let host = match told.host {
+        Some(host) => header_value(&HOST, params.slice_ref(host))?,
+        None => own_host(params.slice_ref(told.server_name)),
+    };
+    headers.insert(HOST, host);
+    Ok(headers)
 }
 
 /// The host of a client that named none: the server's own name; empty if it has none (RFC 9110 §7.2).
@@ -168,22 +151,32 @@ fn own_host(name: Bytes) -> HeaderValue {
     HeaderValue::from_maybe_shared(name).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// The client's connection to the web server. What it does not say is as on its connection to us.
-fn connection(told: &Told<'_>, socket: Connection) -> Connection {
-    let address = |address: &[u8], port: &[u8], otherwise: SocketAddr| {
-        let port = number(port).and_then(|port| u16::try_from(port).ok());
-        SocketAddr::new(
-            ip(address).unwrap_or(otherwise.ip()),
-            port.unwrap_or(otherwise.port()),
-        )
-    };
-    Connection {
-        remote: address(told.client_address, told.client_port, socket.remote),
-        local: address(told.server_address, told.server_port, socket.local),
+/// The client's connection to the web server. What it does not say is as on its connection to us. Also whether its addresses
+/// are told as they would be told to others.
+fn connection(told: &Told<'_>, socket: Connection) -> (Connection, bool) {
+    let [server, server_port, client, client_port] = told.addresses.map(|pair| pair.value);
+    let (remote, is_usual) = address(client, client_port, socket.remote);
+    let (local, too) = address(server, server_port, socket.local);
+    let connection = Connection {
+        remote,
+        local,
         secure: told.https.eq_ignore_ascii_case(b"on")
             || told.https == b"1"
             || told.scheme == b"https",
+    };
+    (connection, is_usual && too)
+}
+
+/// One end of it, and whether both are told in the usual form.
+fn address(address: &[u8], port: &[u8], otherwise: SocketAddr) -> (SocketAddr, bool) {
+    let number = number(port).and_then(|port| u16::try_from(port).ok());
+    if let (Some(address), Some(number)) = (ipv4(address), number) {
+        let is_usual = port.len() == 1 || !port.starts_with(b"0");
+        return (SocketAddr::new(address.into(), number), is_usual);
     }
+    let address = ip(address).unwrap_or(otherwise.ip());
+    let port = number.unwrap_or(otherwise.port());
+    (SocketAddr::new(address, port), false)
 }
 
 fn ip(bytes: &[u8]) -> Option<IpAddr> {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::site::variables;
 
 const SOCKET: Connection = Connection {
     remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5),
@@ -208,6 +209,48 @@ proptest! {
         let params = Params::from_iter(pairs);
         // Whatever it says of them, it does not panic.
         let _ = head(params, "", SOCKET, if trusted { YES } else { NO }, None);
+    }
+
+    /// Whether they are read later or at once.
+    #[test]
+    fn headers_are_the_same_read_in_either_way(further in prop::collection::vec(
+        ("HTTP_(HOST|ACCEPT|COOKIE|CONTENT_TYPE|[A-C_]{0,2}|[A-z0-9 -]{0,9})|CONTENT_(TYPE|LENGTH)", "[ -~\u{e9}\t]{0,20}|\\PC{0,3}"),
+        0..8,
+    )) {
+        let further: Vec<_> = further.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let pairs = [&[("REQUEST_METHOD", "GET"), ("SCRIPT_NAME", "/")], &*further].concat();
+        let params = Bytes::from(Vec::from(Params::from_iter(pairs.iter().copied())));
+        let mut told = Told::default();
+        told.read(&params, |_| {});
+        let expected = headers(&params, &told);
+        match read(&pairs, true) {
+            Ok(head) => prop_assert_eq!(&*head.headers, &expected.unwrap()),
+            Err(_) => prop_assert!(expected.is_err()),
+        }
+    }
+
+    #[test]
+    fn addresses_go_on_as_they_would_be_written(
+        addresses in prop::array::uniform2("((1|0|25)?[0-9]\\.){3}[0-9]{1,3}|::1|"),
+        ports in prop::array::uniform2("[0-9]{0,5}"),
+        secure: bool,
+    ) {
+        let ([server, client], [server_port, client_port]) = (&addresses, &ports);
+        let pairs = [
+            ("REQUEST_METHOD", "GET"),
+            ("SCRIPT_NAME", "/"),
+            ("HTTP_HOST", "www"),
+            ("SERVER_ADDR", server),
+            ("SERVER_PORT", server_port),
+            ("REMOTE_ADDR", client),
+            ("REMOTE_PORT", client_port),
+            ("HTTPS", if secure { "1" } else { "" }),
+        ];
+        let head = read(&pairs, true).unwrap();
+        let sent = head.headers.unread().unwrap();
+        let written = variables::of_connection(&head.connection);
+        let is_same = sent.variables().bytes().ends_with(written.bytes());
+        prop_assert_eq!(sent.has_connection(), is_same);
     }
 
     #[test]

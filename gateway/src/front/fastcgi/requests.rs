@@ -9,7 +9,6 @@ use fastcgi_protocol::{
     Application, ByNumber, Event, Params, ProtocolError, Record, RecordType, Role,
 };
 use http::Method;
-use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
@@ -279,11 +278,11 @@ impl Requests {
         if let Some(Last::Stopping | Last::Cut) = self.last {
             return self.refuse(id, &Error::Stopping);
         }
-        let length = match head.headers.get(CONTENT_LENGTH) {
+        let length = match head.headers.content_length() {
             // Authorizers get no body (FastCGI 1.0 §6.3).
             _ if role == Role::Authorizer => Some(0),
             None => None,
-            Some(value) => match params::number(value.as_bytes()) {
+            Some(value) => match params::number(value) {
                 Some(length) => Some(length),
                 None => {
                     let error = Error::BadRequest("CONTENT_LENGTH is not a length".into());
@@ -292,7 +291,7 @@ impl Requests {
             },
         };
         // What can be done at once is: what the future of an answer holds is moved several times.
-        let origin = Arc::new(Origin::new(head, front.table.current()));
+        let origin = Origin::new(head, front.table.current());
         match self.open.get_mut(id) {
             Some(open) if let (None, &Open::Head(since)) = (length, &*open) => {
                 *open = Open::Undecided(since, origin);

@@ -123,7 +123,9 @@ mod tests {
 
     fn meant(params: Params, mount: &str) -> Result<Target, Error> {
         let params = Vec::from(params).into();
-        target(&Told::by(&params, |_, _| Ok(()))?, mount)
+        let mut told = Told::default();
+        told.read(&params, |_| {});
+        target(&told, mount)
     }
 
     fn uri(pairs: &[(&str, &str)]) -> String {

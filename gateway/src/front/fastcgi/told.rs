@@ -1,9 +1,7 @@
 //! What a web server says of a request, found in its parameters in one pass. Pure.
 
 use bytes::Bytes;
-use fastcgi_protocol::pairs;
-
-use crate::error::Error;
+use fastcgi_protocol::{Pair, pairs};
 
 /// Values of parameters, the last one of those that are there twice: what nginx is told with a second `fastcgi_param`,
 /// as in php-fpm. Empty where there is none.
@@ -21,10 +19,8 @@ pub struct Told<'a> {
     pub content_type: &'a [u8],
     pub content_length: &'a [u8],
     pub server_name: &'a [u8],
-    pub server_address: &'a [u8],
-    pub server_port: &'a [u8],
-    pub client_address: &'a [u8],
-    pub client_port: &'a [u8],
+    /// SERVER_ADDR, SERVER_PORT, REMOTE_ADDR, REMOTE_PORT: no pairs where there are none.
+    pub addresses: [Pair<'a>; 4],
     pub https: &'a [u8],
     pub scheme: &'a [u8],
     pub document_root: &'a [u8],
@@ -33,45 +29,44 @@ pub struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    /// What these parameters say. `further` gets those that are none of these.
-    ///
-    /// # Errors
-    /// Those of `further`.
-    pub fn by(
-        params: &'a Bytes,
-        mut further: impl FnMut(&'a [u8], &'a [u8]) -> Result<(), Error>,
-    ) -> Result<Self, Error> {
-        let mut told = Self::default();
-        for (name, value) in pairs(params) {
-            *match name {
-                b"REQUEST_METHOD" => &mut told.method,
-                b"SERVER_PROTOCOL" => &mut told.protocol,
-                b"REQUEST_URI" => {
-                    told.request_uri = params.slice_ref(value);
-                    continue;
+    /// Adds what these parameters say. `further` gets those that are none of these, and the headers.
+    pub fn read(&mut self, params: &'a Bytes, mut further: impl FnMut(Pair<'a>)) {
+        let [server, server_port, client, client_port] = &mut self.addresses;
+        for pair in pairs(params) {
+            let value = pair.value;
+            match pair.name {
+                b"REQUEST_METHOD" => self.method = value,
+                b"SERVER_PROTOCOL" => self.protocol = value,
+                b"REQUEST_URI" => self.request_uri = params.slice_ref(value),
+                b"SCRIPT_NAME" => self.script_name = value,
+                b"PATH_INFO" => self.path_info = value,
+                b"QUERY_STRING" => self.query = Some(value),
+                b"HTTP_HOST" => {
+                    self.host = Some(value);
+                    further(pair);
                 }
-                b"SCRIPT_NAME" => &mut told.script_name,
-                b"PATH_INFO" => &mut told.path_info,
-                b"QUERY_STRING" => told.query.insert(value),
-                b"HTTP_HOST" => told.host.insert(value),
-                b"CONTENT_TYPE" => &mut told.content_type,
-                b"CONTENT_LENGTH" => &mut told.content_length,
-                b"SERVER_NAME" => &mut told.server_name,
-                b"SERVER_ADDR" => &mut told.server_address,
-                b"SERVER_PORT" => &mut told.server_port,
-                b"REMOTE_ADDR" => &mut told.client_address,
-                b"REMOTE_PORT" => &mut told.client_port,
-                b"HTTPS" => &mut told.https,
-                b"REQUEST_SCHEME" => &mut told.scheme,
-                b"DOCUMENT_ROOT" => &mut told.document_root,
-                b"REMOTE_USER" => &mut told.user,
-                b"AUTH_TYPE" => &mut told.auth_type,
-                _ => {
-                    further(name, value)?;
-                    continue;
-                }
-            } = value;
+                b"CONTENT_TYPE" => self.content_type = known(value),
+                b"CONTENT_LENGTH" => self.content_length = known(value),
+                b"SERVER_NAME" => self.server_name = value,
+                b"SERVER_ADDR" => *server = pair,
+                b"SERVER_PORT" => *server_port = pair,
+                b"REMOTE_ADDR" => *client = pair,
+                b"REMOTE_PORT" => *client_port = pair,
+                b"HTTPS" => self.https = value,
+                b"REQUEST_SCHEME" => self.scheme = value,
+                b"DOCUMENT_ROOT" => self.document_root = value,
+                b"REMOTE_USER" => self.user = value,
+                b"AUTH_TYPE" => self.auth_type = value,
+                _ => further(pair),
+            }
         }
-        Ok(told)
+    }
+}
+
+/// Caddy says -1 where it does not know the length.
+fn known(value: &[u8]) -> &[u8] {
+    match value {
+        b"-1" => b"",
+        value => value,
     }
 }

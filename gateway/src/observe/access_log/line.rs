@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use http::header::{HOST, REFERER, USER_AGENT};
-use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use http::{HeaderValue, Method, StatusCode, Uri, Version};
 use jiff::Timestamp;
 
 use crate::request::{Connection, RequestHead};
@@ -59,7 +59,6 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 impl Asked {
     /// What this request asks for.
     pub fn new(head: &RequestHead) -> Self {
-        let header = |name: HeaderName| head.headers.get(name).cloned();
         let own_uri = head.front.request_uri.clone();
         let own_uri = own_uri.and_then(|uri| Uri::from_maybe_shared(uri).ok());
         let user = head.front.variables.get(b"REMOTE_USER");
@@ -70,9 +69,9 @@ impl Asked {
             version: head.version,
             connection: head.connection,
             user: user.map(<[u8]>::to_vec),
-            host: header(HOST),
-            user_agent: header(USER_AGENT),
-            referer: header(REFERER),
+            host: head.headers.first(&HOST, b"HTTP_HOST"),
+            user_agent: head.headers.first(&USER_AGENT, b"HTTP_USER_AGENT"),
+            referer: head.headers.first(&REFERER, b"HTTP_REFERER"),
         }
     }
 

@@ -63,7 +63,7 @@ async fn call(pool: &Arc<Pool>) -> Error {
     let isapi = Isapi::new(pool.clone());
     let request = request(Method::GET, "/", body::empty());
     let dispatch = Arc::clone(&sample::Site::new(&[]).dispatch);
-    let origin = Arc::new(Origin::new(request.head, dispatch));
+    let origin = Origin::new(request.head, dispatch);
     error(isapi.call(&origin, request.body, &target(pool)).await)
 }
 
