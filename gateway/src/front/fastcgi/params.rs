@@ -126,7 +126,9 @@ fn headers(params: &Bytes, told: &Told<'_>) -> Result<HeaderMap, Error> {
         };
         if let Some(name) = header_name(name) {
             let value = header_value(&name, params.slice_ref(value))?;
-            headers.append(name, value);
+            headers
+                .try_append(name, value)
+                .map_err(|_| Error::BadRequest("it has too many headers".into()))?;
         }
     }
     for (name, value) in [

@@ -188,6 +188,13 @@ fn what_is_no_request_is_refused() {
 }
 
 #[test]
+fn more_headers_than_a_map_can_hold_are_refused() {
+    let params = (0..30_000).map(|number| (format!("HTTP_{number}"), ""));
+    let params = Params::from_iter([("REQUEST_METHOD".into(), "GET")].into_iter().chain(params));
+    assert!(head(params, "", SOCKET, YES, None).is_err());
+}
+
+#[test]
 fn nothing_enters_an_environment_that_has_no_place_there() {
     let pairs = with(&[("SSL_A=B", "x"), ("SSL_C", "\0"), ("SSL_", "")]);
     let head = read(&pairs, true).unwrap();
