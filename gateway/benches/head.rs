@@ -23,6 +23,9 @@ mod body;
 #[allow(dead_code, reason = "what else they offer")]
 #[path = "../src/error.rs"]
 mod error;
+#[allow(dead_code, unused_imports, reason = "what else they offer")]
+#[path = "../src/fields.rs"]
+mod fields;
 #[allow(dead_code, reason = "what else they offer")]
 #[path = "../src/response.rs"]
 mod response;

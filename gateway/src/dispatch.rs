@@ -168,7 +168,7 @@ fn left_to_front(path: Bytes) -> Result<Response, Error> {
     Ok(Response {
         status: StatusCode::OK,
         reason: None,
-        headers: HeaderMap::from_iter([(X_ACCEL_REDIRECT, value)]),
+        headers: HeaderMap::from_iter([(X_ACCEL_REDIRECT, value)]).into(),
         body: body::empty(),
     })
 }

@@ -252,7 +252,7 @@ pub fn page(status: StatusCode, method: &Method) -> Response {
     Response {
         status,
         reason: None,
-        headers,
+        headers: headers.into(),
         body: match *method {
             Method::HEAD => body::empty(),
             _ => body::full(page),

@@ -37,6 +37,19 @@ impl<U> Fields<U> {
     }
 }
 
+impl<U: Readable> Fields<U> {
+    /// The map of them.
+    pub fn into_map(self) -> HeaderMap {
+        match self.unread {
+            Some(unread) => self
+                .read
+                .into_inner()
+                .map_or_else(|| unread.read(), |map| *map),
+            None => self.map,
+        }
+    }
+}
+
 impl<U> Default for Fields<U> {
     fn default() -> Self {
         Self::from(HeaderMap::new())

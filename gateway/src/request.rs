@@ -42,6 +42,8 @@ pub struct Front {
     pub request_uri: Option<Bytes>,
     /// Its DOCUMENT_ROOT; counts for sites that have no root of their own.
     pub document_root: Option<PathBuf>,
+    /// It takes the heads of answers as lines, as CGI programs write them.
+    pub takes_lines: bool,
     /// What it sends or runs by itself, if anything; nothing for child requests, whose answers are parts of others.
     pub takes: Option<Arc<FrontTakes>>,
 }

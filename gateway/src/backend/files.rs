@@ -118,7 +118,7 @@ pub fn redirect(head: &RequestHead, path: &[u8]) -> Result<Response, Error> {
     Ok(Response {
         status: StatusCode::MOVED_PERMANENTLY,
         reason: None,
-        headers: HeaderMap::from_iter([(LOCATION, location)]),
+        headers: HeaderMap::from_iter([(LOCATION, location)]).into(),
         body: body::empty(),
     })
 }
@@ -224,7 +224,7 @@ pub async fn send_file(head: &RequestHead, file: &Path) -> Result<Response, Erro
     Ok(Response {
         status: parts.status,
         reason: None,
-        headers: parts.headers,
+        headers: parts.headers.into(),
         body: readable(body),
     })
 }

@@ -7,6 +7,8 @@
 //! - `Location: /path` beside other fields is a redirect for the client, so that no cookie is lost; only alone it is local.
 //! - Heads with status 1xx are dropped and the next one is awaited; 101 is refused, as there is no way to switch protocols.
 
+mod lines;
+
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, EXPIRES, Entry,
@@ -18,7 +20,7 @@ use memchr::{memchr, memchr_iter};
 
 use crate::body::{BodyError, framed};
 use crate::error::Error;
-use crate::response::Response;
+use crate::response::{Headers, Response};
 
 /// Largest head, bytes. Enough for every cookie a browser takes, small enough to be held for each request.
 pub const HEAD_LIMIT: usize = 64 * 1024;
@@ -40,7 +42,7 @@ pub struct Document {
     /// Reason phrase, where it is not the standard one.
     pub reason: Option<Bytes>,
     /// End-to-end headers; `Status`, `X-CGI-*` and hop-by-hop fields have been removed.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// Value of Content-Length, which is also among `headers`.
     pub content_length: Option<u64>,
     /// `Connection: close`: for the client's connection if a worker says so, as its extension declines to keep it.
@@ -70,12 +72,22 @@ impl Document {
 #[derive(Debug, Default)]
 pub struct HeadParser {
     buffer: Vec<u8>,
+    /// Who gets the answer takes lines as they are.
+    keeps_lines: bool,
 }
 
 impl HeadParser {
     /// A parser for one answer.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A parser for one answer, which leaves the lines of a usual head as they are if whoever gets it takes them so.
+    pub fn keeping_lines(keeps_lines: bool) -> Self {
+        Self {
+            buffer: Vec::new(),
+            keeps_lines,
+        }
     }
 
     /// Takes the next bytes of the answer. When the head is whole, returns it with the offset in `chunk` at which
@@ -85,6 +97,12 @@ impl HeadParser {
     /// # Errors
     /// [`Error::BadAnswer`] when the head is longer than [`HEAD_LIMIT`] or a line is not what RFC 3875 §6.3 allows.
     pub fn push(&mut self, chunk: &Bytes) -> Result<Option<(Head, usize)>, Error> {
+        if self.keeps_lines
+            && self.buffer.is_empty()
+            && let Some((document, end)) = lines::usual_head(&chunk[..chunk.len().min(HEAD_LIMIT)])
+        {
+            return Ok(Some((Head::Document(document), end)));
+        }
         let mut taken = 0;
         loop {
             let kept = self.buffer.len();
@@ -318,7 +336,7 @@ impl Fields {
         Ok(Some(Head::Document(Document {
             status,
             reason,
-            headers: self.headers,
+            headers: self.headers.into(),
             content_length: self.content_length,
             close: self.close,
         })))

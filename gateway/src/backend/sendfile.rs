@@ -212,7 +212,7 @@ fn join(answer: Response, sent: Response) -> Response {
     };
     let mut headers = answer.headers;
     headers.remove(CONTENT_LENGTH);
-    for (name, value) in &sent.headers {
+    for (name, value) in sent.headers.iter() {
         if name != CONTENT_TYPE || !headers.contains_key(CONTENT_TYPE) {
             headers.insert(name, value.clone());
         }
@@ -275,7 +275,7 @@ mod tests {
             let response = Response {
                 status: StatusCode::from_u16(status).unwrap(),
                 reason: None,
-                headers: headers.collect(),
+                headers: HeaderMap::from_iter(headers).into(),
                 body: body::full("own words"),
             };
             match self

@@ -55,6 +55,11 @@ impl Caller {
         }
     }
 
+    /// Whether the head of its answer goes out as lines.
+    pub fn takes_lines(&self) -> bool {
+        self.origin.head.front.takes_lines
+    }
+
     /// Runs a child request.
     pub async fn run(self, child: ChildRequest, entity: Body) -> ChildAnswer {
         if self.origin.callers().count() >= NESTING_LIMIT {

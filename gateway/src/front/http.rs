@@ -290,7 +290,7 @@ impl Asked {
             origin,
         });
         *out.status_mut() = response.status;
-        *out.headers_mut() = response.headers;
+        *out.headers_mut() = response.headers.into_map();
         if let Some(reason) = response
             .reason
             .and_then(|text| ReasonPhrase::try_from(text).ok())
@@ -330,7 +330,7 @@ fn server_options() -> Response {
     Response {
         status: StatusCode::OK,
         reason: None,
-        headers: HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("0"))]),
+        headers: HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("0"))]).into(),
         body: body::empty(),
     }
 }

@@ -158,6 +158,10 @@ impl Journal {
     pub fn answering(self: &Arc<Self>, response: Response) -> Response<Sent> {
         self.notes().status = Some(response.status);
         let declared = || {
+            if response.headers.unread().is_some() {
+                // The body of such an answer knows it if it is declared.
+                return None;
+            }
             let value = response.headers.get(CONTENT_LENGTH)?;
             value.to_str().ok()?.parse().ok()
         };

@@ -6,8 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use fastcgi_protocol::{ChildRequest, ExecStatus};
+use http::StatusCode;
 use http::header::{CONNECTION, CONTENT_LENGTH};
-use http::{HeaderMap, StatusCode};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 
@@ -16,6 +16,7 @@ use super::lane::Lane;
 use crate::backend::head::Document;
 use crate::body::{self, Body, BodyError};
 use crate::dispatch::{Caller, ChildAnswer};
+use crate::response::Headers;
 
 /// A child request on its way. Dropped before its end it is broken off.
 pub struct Child {
@@ -102,10 +103,10 @@ impl Child {
 
 /// The head of an answer that begins with a child whose own head is not wanted.
 fn headless() -> Document {
-    document(StatusCode::OK, None, HeaderMap::new())
+    document(StatusCode::OK, None, Headers::default())
 }
 
-fn document(status: StatusCode, reason: Option<Bytes>, headers: HeaderMap) -> Document {
+fn document(status: StatusCode, reason: Option<Bytes>, headers: Headers) -> Document {
     let length = headers.get(CONTENT_LENGTH);
     let content_length = length.and_then(|value| value.to_str().ok()?.parse().ok());
     Document {

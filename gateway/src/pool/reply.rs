@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use http_body::{Body, Frame};
 
 use super::child::{Child, Step};
@@ -62,7 +62,7 @@ impl Reply {
     /// # Errors
     /// Why there is no head.
     pub async fn head(&mut self, pump: &mut Option<Pump>) -> Result<Begun, Error> {
-        let mut parser = HeadParser::new();
+        let mut parser = HeadParser::keeping_lines(self.caller.takes_lines());
         loop {
             let next = std::future::poll_fn(|context| {
                 if let Some(running) = pump
@@ -72,7 +72,7 @@ impl Reply {
                 }
                 self.poll_piece(context)
             });
-            let piece = match next.await.map_err(Ending::before_head)? {
+            let mut piece = match next.await.map_err(Ending::before_head)? {
                 Piece::Bytes(piece) => piece,
                 Piece::Head(_) if parser.has_partial_head() => {
                     let text = "a child request in the middle of its head";
@@ -82,7 +82,8 @@ impl Reply {
                 Piece::ErrorPage(page) => return Ok(Begun::ErrorPage(page)),
             };
             if let Some((head, offset)) = parser.push(&piece)? {
-                self.rest = piece.slice(offset..);
+                piece.advance(offset);
+                self.rest = piece;
                 return Ok(match head {
                     Head::Document(document) => Begun::Document(document),
                     Head::LocalRedirect(path) => Begun::LocalRedirect(path),

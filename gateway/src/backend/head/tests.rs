@@ -154,6 +154,31 @@ fn bad_heads_are_refused_by_line() {
 }
 
 #[test]
+fn the_lines_of_a_usual_head_are_kept() {
+    let lines = "Content-Type: text/plain\r\nContent-Length: 4\r\nSet-Cookie: a=b\r\n";
+    for status in ["", "Status: 404 Gone\r\n"] {
+        let answer = Bytes::from(format!("{status}{lines}\r\nbody"));
+        let (head, offset) = HeadParser::keeping_lines(true)
+            .push(&answer)
+            .unwrap()
+            .unwrap();
+        let Head::Document(head) = head else {
+            panic!("{head:?}");
+        };
+        assert_eq!(&answer[offset..], b"body");
+        assert_eq!(&*head.headers.unread().unwrap().0, lines.as_bytes());
+        assert_eq!(head.content_length, Some(4));
+        assert_eq!(head.status, if status.is_empty() { 200 } else { 404 });
+        assert_eq!(head.headers["set-cookie"], "a=b");
+    }
+    let other = HeadParser::keeping_lines(true).push(&Bytes::from_static(b"X-A: b\r\n\r\n"));
+    let Some((Head::Document(head), _)) = other.unwrap() else {
+        panic!("no document");
+    };
+    assert!(head.headers.unread().is_none());
+}
+
+#[test]
 fn a_head_above_the_limit_is_refused() {
     let mut parser = HeadParser::new();
     let line = b"X-A: 0123456789\n";
@@ -200,6 +225,21 @@ proptest! {
         let answer = lines.concat() + "\r\nbody";
         let whole = in_pieces(answer.as_bytes(), &[answer.len()]);
         prop_assert_eq!(in_pieces(answer.as_bytes(), &lengths), whole);
+    }
+
+    #[test]
+    fn a_head_whose_lines_are_kept_says_the_same(
+        lines in prop::collection::vec(
+            "(Status: [1-5][0-9]{2}( [a-z]{0,5})?|Location: /a|Content-Length: ?[0-9]{0,2}|Content-Type: ?[ -~\u{e9}]{0,12}|(Date|ETag|Server|Set-Cookie|Vary|Connection|X-A): ?[ -~]{0,9}|| x|[ -~\t]{0,9})\r?\n",
+            0..6,
+        ),
+    ) {
+        let answer = Bytes::from(lines.concat() + "\r\nbody");
+        let [expected, found] = [false, true].map(|keeps_lines| {
+            let pushed = HeadParser::keeping_lines(keeps_lines).push(&answer);
+            pushed.map_err(|error| error.to_string())
+        });
+        prop_assert_eq!(found, expected);
     }
 
     #[test]

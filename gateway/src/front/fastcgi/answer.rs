@@ -3,12 +3,28 @@
 use http::header::{CONNECTION, HeaderName, LOCATION};
 use hyper::ext::ReasonPhrase;
 
-use crate::response::Response;
+use crate::response::{Lines, Response};
 
 /// Appends `Status`, the headers and the empty line behind them. `Status` is always there: without it nginx would make
 /// 302 of an answer with a Location (ISAPI.md §9.8). HAProxy does so too unless `Status` comes behind the Location.
 pub fn write_head(out: &mut Vec<u8>, response: &Response<()>) {
+    if let Some(Lines(lines)) = response.headers.unread() {
+        // There is neither Location nor Connection among them.
+        write_status(out, response);
+        out.extend_from_slice(lines);
+        out.extend_from_slice(b"\r\n");
+        return;
+    }
     write_lines(out, response, |name| *name == LOCATION);
+    write_status(out, response);
+    // A client's connection is the web server's business.
+    write_lines(out, response, |name| {
+        *name != LOCATION && *name != CONNECTION
+    });
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_status(out: &mut Vec<u8>, response: &Response<()>) {
     let own = response.reason.as_deref();
     let own = own.filter(|reason| ReasonPhrase::try_from(*reason).is_ok());
     let usual = || response.status.canonical_reason().unwrap_or("").as_bytes();
@@ -21,11 +37,6 @@ pub fn write_head(out: &mut Vec<u8>, response: &Response<()>) {
             out.extend_from_slice(reason);
         }
     }
-    out.extend_from_slice(b"\r\n");
-    // A client's connection is the web server's business.
-    write_lines(out, response, |name| {
-        *name != LOCATION && *name != CONNECTION
-    });
     out.extend_from_slice(b"\r\n");
 }
 
@@ -45,6 +56,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, StatusCode};
 
     use super::*;
+    use crate::response::Headers;
 
     fn head(
         status: u16,
@@ -58,7 +70,7 @@ mod tests {
         let response = Response {
             status: StatusCode::from_u16(status).unwrap(),
             reason: reason.map(Bytes::from_static),
-            headers: HeaderMap::from_iter(headers),
+            headers: HeaderMap::from_iter(headers).into(),
             body: (),
         };
         let mut out = Vec::new();
@@ -72,6 +84,21 @@ mod tests {
         let own = head(299, Some(b"Not Quite"), &[("location", "/x")]);
         assert_eq!(own, "location: /x\r\nStatus: 299 Not Quite\r\n\r\n");
         assert_eq!(head(299, None, &[]), "Status: 299\r\n\r\n");
+    }
+
+    #[test]
+    fn lines_are_written_as_they_came() {
+        let lines = Lines((*b"Content-Type: a/b\r\nVary: *\r\n").into());
+        let response = Response {
+            status: StatusCode::NOT_FOUND,
+            reason: None,
+            headers: Headers::of(lines),
+            body: (),
+        };
+        let mut out = Vec::new();
+        write_head(&mut out, &response);
+        let expected = "Status: 404 Not Found\r\nContent-Type: a/b\r\nVary: *\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
     #[test]

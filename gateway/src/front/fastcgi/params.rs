@@ -84,6 +84,7 @@ pub fn head(
             variables,
             request_uri: original,
             document_root: document_root(told.document_root),
+            takes_lines: true,
             takes,
         }
     } else {
@@ -91,6 +92,7 @@ pub fn head(
             variables: Params::new(),
             request_uri: None,
             document_root: None,
+            takes_lines: true,
             takes,
         }
     };

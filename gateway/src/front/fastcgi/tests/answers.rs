@@ -128,7 +128,7 @@ async fn only_an_answer_that_may_not_wait_is_let_go_by_a_full_body() {
     let response = Response {
         status: StatusCode::OK,
         reason: None,
-        headers: HeaderMap::new(),
+        headers: HeaderMap::new().into(),
         body: body.boxed_unsync(),
     };
     let out = Out {
