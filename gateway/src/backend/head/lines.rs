@@ -27,6 +27,8 @@ pub fn usual_head(bytes: &[u8]) -> Option<(Document, usize)> {
             };
             return Some((document, end + 1));
         }
+        // What is trimmed below goes on, too.
+        is_value(line).then_some(())?;
         let colon = memchr(b':', line)?;
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
         if name == b"Status" && start == 0 {
@@ -39,7 +41,6 @@ pub fn usual_head(bytes: &[u8]) -> Option<(Document, usize)> {
             content_length = Some(parse_length(value)?);
         } else {
             usual(name).filter(|name| *name != CONTENT_LENGTH && *name != LOCATION)?;
-            is_value(value).then_some(())?;
         }
         start = end + 1;
     }
