@@ -16,6 +16,7 @@ use fastcgi_protocol::{
 
 use crate::bell::Bell;
 use crate::body;
+use crate::buffers::Buffers;
 use crate::os::{Transport, uninterrupted};
 use crate::outgoing::{Outgoing, Wait};
 use crate::path::Served;
@@ -73,6 +74,8 @@ pub struct Connection {
     /// Some of what was read last is what a thread has waited for.
     left: AtomicBool,
     outgoing: Outgoing,
+    /// Memory that the gateway reads.
+    buffers: Option<Buffers>,
     /// When we have closed our side.
     closed: OnceLock<Instant>,
     threads: Arc<Threads>,
@@ -139,9 +142,10 @@ impl Connection {
         transport: Arc<dyn Transport>,
         lane: u16,
         processor: Option<usize>,
+        buffers: Option<Buffers>,
         threads: &Arc<Threads>,
     ) -> std::io::Result<Arc<Self>> {
-        let connection = Self::new(transport, Peer::Gateway { lane }, threads, 1);
+        let connection = Self::new(transport, Peer::Gateway { lane }, buffers, threads, 1);
         threads.attend_to(Arc::clone(&connection) as _, processor)?;
         Ok(connection)
     }
@@ -165,12 +169,13 @@ impl Connection {
         threads: &Arc<Threads>,
         max_connections: usize,
     ) -> Arc<Self> {
-        Self::new(transport, Peer::WebServer, threads, max_connections)
+        Self::new(transport, Peer::WebServer, None, threads, max_connections)
     }
 
     fn new(
         transport: Arc<dyn Transport>,
         peer: Peer,
+        buffers: Option<Buffers>,
         threads: &Arc<Threads>,
         max_connections: usize,
     ) -> Arc<Self> {
@@ -197,6 +202,7 @@ impl Connection {
             served: Served::by(threads.extension().path()),
             outgoing: Outgoing::new(Arc::clone(&transport)),
             transport,
+            buffers,
             closed: OnceLock::new(),
             left: AtomicBool::new(false),
             incoming: Mutex::new(Incoming {
@@ -333,6 +339,10 @@ impl Connection {
                 if let Some(session) = state.sessions.get(id) {
                     session.add_credit(bytes)?;
                 }
+            }
+            Event::Released(released) => {
+                let buffers = self.buffers.as_ref().ok_or(ProtocolError::BadBuffer)?;
+                buffers.release(released)?;
             }
             Event::ExecStatus { id, status } => {
                 if let Some(session) = state.sessions.get(id) {

@@ -11,6 +11,7 @@
 
 pub mod bell;
 pub mod body;
+mod buffers;
 pub mod call;
 pub mod completions;
 pub mod connection;

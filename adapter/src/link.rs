@@ -34,6 +34,15 @@ impl From<Stream> for RecordType {
     }
 }
 
+/// What of an answer stands before other bytes.
+#[derive(Clone, Copy, Debug)]
+pub enum Before<'a> {
+    /// Its beginning: there is a head in it, which the front reads.
+    Head(&'a [u8]),
+    /// More of it, perhaps nothing.
+    Body(&'a [u8]),
+}
+
 /// The way back to the client, shared by all requests of a connection.
 pub trait Link: Send + Sync {
     /// Which of the gateway's connections this is, if it is one.
@@ -48,12 +57,14 @@ pub trait Link: Send + Sync {
     /// When the other end has gone.
     fn send(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone>;
 
-    /// The same, but may leave the bytes to be sent with the next ones: the caller sends them at once.
+    /// Sends bytes of the answer behind others, together if that can be.
     ///
     /// # Errors
     /// When the other end has gone.
-    fn send_with_next(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
-        self.send(id, stream, bytes)
+    fn send_behind(&self, id: u16, before: Before<'_>, bytes: &[u8]) -> Result<(), Gone> {
+        let (Before::Head(before) | Before::Body(before)) = before;
+        self.send(id, Stream::Stdout, before)?;
+        self.send(id, Stream::Stdout, bytes)
     }
 
     /// Ends one of the streams of a child request.

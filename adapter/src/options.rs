@@ -37,6 +37,7 @@ Options:
       --trace LEVEL       which calls of the extension and by it are told to the web server's log, without a gateway:
                           off, failed, calls, data [default: off]
       --fd N              a further connection to the gateway, inherited as descriptor N (may be repeated)
+      --buffers N         memory for long answers, shared with the gateway, inherited as descriptor N
       --processor N       on Linux, the processor on which the gateway writes to its first connection: its requests are
                           begun there (may be repeated, for further connections)
       --limit NAME=SOFT:HARD  on Linux, a limit of this process (setrlimit(2)): open-files, processes, core-size, cpu-time
@@ -94,6 +95,8 @@ pub struct Options {
     pub trace: Level,
     /// Descriptors of further connections to the gateway.
     pub descriptors: Vec<i32>,
+    /// Descriptor of memory that is shared with the gateway.
+    pub buffers: Option<i32>,
     /// Processors on which the gateway's connections are read, in their order.
     pub processors: Vec<usize>,
     /// Windows' names of folders.
@@ -149,6 +152,7 @@ pub fn parse(
         shadow_copy: true,
         trace: Level::Off,
         descriptors: Vec::new(),
+        buffers: None,
         processors: Vec::new(),
         drives: Drives::default(),
         #[cfg(unix)]
@@ -180,6 +184,7 @@ pub fn parse(
                 }
                 options.descriptors.push(parser.value()?.parse()?)
             }
+            Arg::Long("buffers") => options.buffers = Some(parser.value()?.parse()?),
             Arg::Long("processor") => {
                 if options.processors.len() == MOST_SOURCES {
                     return Err(format!("more than {MOST_SOURCES} times --processor").into());

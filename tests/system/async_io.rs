@@ -240,7 +240,7 @@ fn a_slow_client_gets_a_file_whole() {
     let (pid, _) = threads(&gateway);
     wait_until("nothing moves any more", || {
         std::thread::sleep(std::time::Duration::from_millis(100));
-        let now = written(pid);
+        let now = taken_in(pid);
         std::mem::replace(&mut before, now) == now && now > 1_000_000
     });
     assert_eq!(gateway.get("/").text(), "async");
@@ -252,10 +252,10 @@ fn a_slow_client_gets_a_file_whole() {
     gateway.stop();
 }
 
-/// Bytes that a process has written.
-fn written(pid: u32) -> u64 {
+/// Bytes that a process has read: of the file, above all.
+fn taken_in(pid: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("wchar: "));
+    let line = text.lines().find_map(|line| line.strip_prefix("rchar: "));
     line.unwrap().parse().unwrap()
 }
 

@@ -62,6 +62,46 @@ fn of_a_gibibyte_up_from_a_client_that_reads_slowly_is_bounded() {
     gateway.stop();
 }
 
+/// More than there are buffers for in the memory that gateway and worker share.
+#[test]
+fn of_clients_that_do_not_read_is_bounded_and_holds_up_nobody() {
+    const CLIENTS: usize = 40;
+    let gateway = Gateway::with_config(
+        r#"
+[[site]]
+[[site.handler]]
+path = "/stream"
+pool = "stream"
+[pool.stream]
+extension = "{samples}/stream.so"
+threads = 64
+"#,
+    );
+    let ask = || {
+        let mut client = Client::connect(gateway.address());
+        client.request("GET", "/stream?mib=16&chunk=65536", &[], b"");
+        client
+    };
+    let read = |mut client: Client| {
+        let head = client.head().unwrap();
+        let mut body = Vec::new();
+        client.body(&head, "GET").read_to_end(&mut body).unwrap();
+        body
+    };
+    let expected = read(ask());
+    assert_eq!(expected.len(), 16 << 20);
+    let stalled: Vec<Client> = (0..CLIENTS).map(|_| ask()).collect();
+    for _ in 0..4 {
+        assert!(read(ask()) == expected);
+    }
+    check(&gateway);
+    for client in stalled {
+        assert!(read(client) == expected);
+    }
+    check(&gateway);
+    gateway.stop();
+}
+
 fn check(gateway: &Gateway) {
     let processes = gateway.processes();
     assert_eq!(processes.len(), 1, "one worker");

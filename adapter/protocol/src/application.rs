@@ -84,6 +84,8 @@ pub enum Event<'a> {
         /// Additional credit, in bytes.
         bytes: u32,
     },
+    /// These buffers of the shared memory may be written again: bit 0 stands for the first.
+    Released(u32),
     /// The child request that the request asked for is over.
     ExecStatus {
         /// The request that asked.
@@ -227,6 +229,10 @@ impl Application {
             }
             RecordType::Hello if self.options.private => {
                 return self.hello(record.content).map(Some);
+            }
+            RecordType::Released if self.options.private => {
+                let buffers = u32::from_be_bytes(fixed(record.kind, record.content)?);
+                return Ok(Some(Event::Released(buffers)));
             }
             // The answer to an answer would never end.
             RecordType::UnknownType => {}

@@ -12,6 +12,7 @@ pub const MAX_WINDOW: u32 = 1 << 31;
 /// The sender's side: how many bytes may be sent now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Window {
+    size: u32,
     available: u32,
 }
 
@@ -19,9 +20,17 @@ impl Window {
     /// A window with this much credit, in bytes; no more than [`MAX_WINDOW`] is used.
     #[must_use]
     pub fn new(initial: u32) -> Self {
+        let size = initial.min(MAX_WINDOW);
         Self {
-            available: initial.min(MAX_WINDOW),
+            size,
+            available: size,
         }
+    }
+
+    /// The credit that it began with, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        usize::try_from(self.size).unwrap_or(usize::MAX)
     }
 
     /// Bytes that may be sent now.

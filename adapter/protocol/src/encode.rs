@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The most content bytes in the records of a long stream: the largest number that needs no padding.
-const CHUNK: usize = 65_528;
+pub const CHUNK: usize = 65_528;
 
 /// Fewer bytes are the rest of an answer that is sent with its end: of records of a stream a reader takes what has come.
 const SHORT: usize = 16 * 1024;
@@ -190,6 +190,17 @@ pub fn hello(out: &mut Vec<u8>, hello: &Hello) {
 /// Appends credit: the peer may send `bytes` more of this request's stream.
 pub fn credit(out: &mut Vec<u8>, id: u16, bytes: u32) {
     record(out, RecordType::Credit, id, &bytes.to_be_bytes());
+}
+
+/// Appends the place of `length` bytes of STDOUT: the first of this buffer of the memory that both sides share.
+pub fn shared(out: &mut Vec<u8>, id: u16, buffer: u32, length: u32) {
+    let place = (u64::from(buffer) << 32) | u64::from(length);
+    record(out, RecordType::Shared, id, &place.to_be_bytes());
+}
+
+/// Appends the notice that the application may write these buffers again: bit 0 stands for the first.
+pub fn released(out: &mut Vec<u8>, buffers: u32) {
+    record(out, RecordType::Released, 0, &buffers.to_be_bytes());
 }
 
 /// Appends the notice that the answer ends here without being complete; at most 1 KiB of the reason is sent.

@@ -75,6 +75,9 @@ pub enum ProtocolError {
         expected = crate::HELLO_VERSION
     )]
     HelloVersion(u16),
+    /// A place in shared memory that there is not, or a buffer that is the other side's.
+    #[error("a place in shared memory that is not the sender's to name")]
+    BadBuffer,
     /// Credit that takes the window past [`MAX_WINDOW`](crate::MAX_WINDOW).
     #[error("the credit granted exceeds the largest window")]
     CreditOverflow,

@@ -62,6 +62,10 @@ pub enum RecordType {
     /// Private (139), application to server: the last bytes of a whole answer. It is all of STDOUT's end and of
     /// END_REQUEST, and counts as STDOUT.
     Answer,
+    /// Private (140), application to server: bytes of STDOUT that lie in a buffer of the memory that both share.
+    Shared,
+    /// Private (141), server to application, management: these buffers may be written again.
+    Released,
     /// A type that neither FastCGI 1.0 nor this project defines.
     Other(u8),
 }
@@ -93,6 +97,8 @@ impl From<u8> for RecordType {
             137 => Self::Unhealthy,
             138 => Self::Request,
             139 => Self::Answer,
+            140 => Self::Shared,
+            141 => Self::Released,
             other => Self::Other(other),
         }
     }
@@ -125,6 +131,8 @@ impl From<RecordType> for u8 {
             RecordType::Unhealthy => 137,
             RecordType::Request => 138,
             RecordType::Answer => 139,
+            RecordType::Shared => 140,
+            RecordType::Released => 141,
             RecordType::Other(number) => number,
         }
     }

@@ -19,6 +19,15 @@ pub enum ServerEvent<'a> {
         /// The bytes.
         data: &'a [u8],
     },
+    /// Bytes of the answer that lie in shared memory.
+    Shared {
+        /// The request.
+        id: u16,
+        /// The buffer that they are in.
+        buffer: u32,
+        /// Their number, not 0.
+        length: u32,
+    },
     /// The answer's bytes have ended; [`End`](Self::End) follows. Not every application sends it.
     StdoutEnd {
         /// The request.

@@ -60,6 +60,29 @@ impl Slot {
         }
     }
 
+    /// STDOUT that lies in shared memory. It is not looked at here, but stands in the same order.
+    fn shared<'a>(
+        &mut self,
+        id: u16,
+        data: &'a [u8],
+    ) -> Result<Option<ServerEvent<'a>>, ProtocolError> {
+        let kind = RecordType::Shared;
+        let [b3, b2, b1, b0, l3, l2, l1, l0] = fixed(kind, data)?;
+        let length = u32::from_be_bytes([l3, l2, l1, l0]);
+        if length == 0 {
+            return Err(ProtocolError::BadBuffer);
+        }
+        if !matches!(self, Self::Open | Self::Answering) {
+            return Err(ProtocolError::ExecOrder { kind, id });
+        }
+        *self = Self::Answering;
+        Ok(Some(ServerEvent::Shared {
+            id,
+            buffer: u32::from_be_bytes([b3, b2, b1, b0]),
+            length,
+        }))
+    }
+
     /// Whether this may be the whole rest of an answer. None is left behind an error page.
     pub(crate) fn answer(&self, id: u16, data: &[u8]) -> Result<(), ProtocolError> {
         match self {
@@ -80,6 +103,7 @@ impl Slot {
         data: &'a [u8],
     ) -> Result<Option<ServerEvent<'a>>, ProtocolError> {
         Ok(Some(match kind {
+            RecordType::Shared => return self.shared(id, data),
             RecordType::Credit => ServerEvent::Credit {
                 id,
                 bytes: u32::from_be_bytes(fixed(kind, data)?),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastcgi_protocol::{Params, ProtocolStatus, RecordType, encode};
 
 use super::{Connection, Peer};
-use crate::link::{Gone, Link, Stream};
+use crate::link::{Before, Gone, Link, Stream};
 use crate::log;
 use crate::outgoing::Wait;
 use crate::response::Ending;
@@ -27,13 +27,34 @@ impl Link for Connection {
     }
 
     fn send(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
+        if stream == Stream::Stdout {
+            return self.send_behind(id, Before::Body(&[]), bytes);
+        }
         self.outgoing
             .send_stream(self.patience(), stream.into(), id, bytes)
     }
 
-    fn send_with_next(&self, id: u16, stream: Stream, bytes: &[u8]) -> Result<(), Gone> {
-        self.outgoing
-            .append(|out| encode::stream(out, stream.into(), id, bytes))
+    fn send_behind(&self, id: u16, before: Before<'_>, bytes: &[u8]) -> Result<(), Gone> {
+        let kind = RecordType::Stdout;
+        let (head, body) = match before {
+            Before::Head(head) => (head, &[][..]),
+            Before::Body(body) => (&[][..], body),
+        };
+        let (mut places, mut parts) = (Vec::new(), [body, bytes]);
+        if let Some(buffers) = &self.buffers {
+            parts = buffers.put(parts, |buffer, length| {
+                encode::shared(&mut places, id, buffer, length);
+            });
+        }
+        let [body, bytes] = parts;
+        if head.len() + places.len() + body.len() > 0 {
+            self.outgoing.append(|out| {
+                encode::stream(out, kind, id, head);
+                out.append(&mut places);
+                encode::stream(out, kind, id, body);
+            })?;
+        }
+        self.outgoing.send_stream(self.patience(), kind, id, bytes)
     }
 
     fn end_stream(&self, id: u16, stream: Stream) {

@@ -114,11 +114,14 @@ pub fn take_standard_streams() -> io::Result<Streams> {
     Ok(streams)
 }
 
-/// A connected socket that was inherited under this number.
+/// A connected socket.
+pub type Stream = UnixStream;
+
+/// What was inherited under this number: a connected socket, a file.
 ///
 /// # Errors
-/// When there is none.
-pub fn inherited_socket(number: RawFd) -> io::Result<UnixStream> {
+/// When there is nothing.
+pub fn inherited<T: From<OwnedFd>>(number: RawFd) -> io::Result<T> {
     if number <= 2 {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -127,9 +130,9 @@ pub fn inherited_socket(number: RawFd) -> io::Result<UnixStream> {
     }
     // SAFETY: the parent has put it there for us alone and nothing else in this process knows of it. A wrong number
     // fails in the next call.
-    let socket = UnixStream::from(unsafe { OwnedFd::from_raw_fd(number) });
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-    Ok(socket)
+    let inherited = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(&inherited, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(inherited.into())
 }
 
 /// A socket that waits for connections.

@@ -10,7 +10,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::windows::io::{
     AsHandle as _, AsRawHandle as _, AsRawSocket as _, BorrowedHandle, FromRawHandle as _,
-    IntoRawHandle as _, RawHandle,
+    IntoRawHandle as _, OwnedHandle, RawHandle,
 };
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -246,11 +246,11 @@ fn redirect_c_library() -> io::Result<()> {
     }
 }
 
-/// A connected socket of Unix that the gateway has left open for us under this number.
+/// What the gateway has left open for us under this number of Unix: a connected socket, a file.
 ///
 /// # Errors
-/// When there is none, or this is not Wine.
-pub fn inherited_socket(number: i32) -> io::Result<Stream> {
+/// When there is nothing, or this is not Wine.
+pub fn inherited<T: From<OwnedHandle>>(number: i32) -> io::Result<T> {
     type FdToHandle =
         unsafe extern "C" fn(fd: c_int, access: u32, attributes: u32, *mut RawHandle) -> NTSTATUS;
     // SAFETY: ntdll is part of every process; the function has the type that Wine gives it.
@@ -283,11 +283,17 @@ pub fn inherited_socket(number: i32) -> io::Result<Stream> {
         return Err(io::Error::from_raw_os_error(code.cast_signed()));
     }
     // SAFETY: a fresh handle that is ours alone.
-    Ok(Stream(unsafe { File::from_raw_handle(handle) }))
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) }.into())
 }
 
 /// A socket of Unix behind a handle.
 pub struct Stream(File);
+
+impl From<OwnedHandle> for Stream {
+    fn from(handle: OwnedHandle) -> Self {
+        Self(handle.into())
+    }
+}
 
 /// A socket that waits for connections.
 pub struct Listener(TcpListener);

@@ -278,6 +278,11 @@ impl Response {
         }
     }
 
+    /// Whether the body may go on.
+    pub fn takes_more(&self) -> bool {
+        !matches!(self.phase, Phase::Body(Body::None | Body::Length(0)))
+    }
+
     /// The extension is done: `status` is its return value or DONE's, `http_status` the ECB's dwHttpStatusCode, which
     /// counts only when nothing was sent (ISAPI.md §1.4).
     pub fn finish(&mut self, status: u32, http_status: u32, out: &mut Vec<u8>) -> Ending {

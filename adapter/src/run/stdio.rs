@@ -1,17 +1,21 @@
 //! Under the gateway: standard input and output, and further inherited sockets, carry multiplexed connections.
 
-use std::io::IsTerminal as _;
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use shared_buffers::Writer;
+
 use super::{RunError, start, stop, system};
+use crate::buffers::Buffers;
 use crate::connection::{self, Connection};
 use crate::options::Options;
 use crate::os::{self, Transport};
 
 /// Serves until the gateway closes its connections.
 pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
-    if std::io::stdin().is_terminal() {
+    if io::stdin().is_terminal() {
         return Err(RunError::NoGateway);
     }
     let first = Arc::new(
@@ -19,8 +23,19 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
     );
     let mut further = Vec::new();
     for number in &options.descriptors {
-        further.push(os::inherited_socket(*number).map_err(system(format!("--fd {number}")))?);
+        let socket: io::Result<os::Stream> = os::inherited(*number);
+        further.push(socket.map_err(system(format!("--fd {number}")))?);
     }
+    let lanes = 1 + further.len();
+    let memory = match options.buffers {
+        Some(number) => {
+            let memory = os::inherited(number).and_then(|file: File| Writer::open(&file, lanes));
+            Some(Arc::new(
+                memory.map_err(system(format!("--buffers {number}")))?,
+            ))
+        }
+        None => None,
+    };
     // The gateway greets when this process is in its control group: before that, no code of the extension runs.
     first.wait_readable(None);
     let threads = match start(options) {
@@ -36,8 +51,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
     for (lane, transport) in (0..).zip([first as Arc<dyn Transport>].into_iter().chain(transports))
     {
         let processor = options.processors.get(usize::from(lane)).copied();
+        let buffers = memory.clone().map(|memory| Buffers::new(memory, lane));
         connections.push(
-            Connection::attend(transport, lane, processor, &threads)
+            Connection::attend(transport, lane, processor, buffers, &threads)
                 .map_err(system("cannot start threads"))?,
         );
     }

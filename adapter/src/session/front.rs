@@ -96,7 +96,10 @@ impl Session {
         let Some(mut output) = output else {
             return (state, false);
         };
-        let count = state.room().min(output.rest().len());
+        let count = state.allowed(0, output.rest().len());
+        if count == 0 {
+            return (state, true);
+        }
         if let Some(credit) = &mut state.credit {
             credit.stdout.take(count);
         }

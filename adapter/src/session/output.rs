@@ -8,8 +8,9 @@ use isapi_abi::status::HSE_STATUS_SUCCESS;
 
 use super::{Answer, End, GATHER, HELD_BACK, Last, Session, State, Win32};
 use crate::ecb::Output;
-use crate::link::{Gone, Link, Stream};
+use crate::link::{Before, Gone, Link, Stream};
 use crate::response::{Ending, Refused, Response};
+use fastcgi_protocol::encode::CHUNK as PIECE;
 
 impl State {
     /// Whether everything that has gathered could be sent now.
@@ -31,6 +32,20 @@ impl State {
         }
     }
 
+    /// Of `left` bytes, how many a thread that can wait may send now behind so many others: whole pieces, or all. Where the
+    /// window takes two pieces, more credit is sure to come to who has less than one.
+    pub(super) fn allowed(&self, before: usize, left: usize) -> usize {
+        let allowed = self.room().saturating_sub(before).min(left);
+        let window = self
+            .credit
+            .as_ref()
+            .map_or(0, |credit| credit.stdout.size());
+        match allowed == left || window < 2 * PIECE {
+            true => allowed,
+            false => allowed - allowed % PIECE,
+        }
+    }
+
     /// Whether the answer waits for the rest of the body. It does not when nobody would read that: the extension is done,
     /// or it sends more than may wait while so much of the body waits for it that no more is taken.
     fn awaits_body(&self) -> bool {
@@ -39,6 +54,20 @@ impl State {
             && !self.gone
             && !self.body.has_ended()
             && !(self.overflows && self.body.is_full())
+    }
+
+    /// Of so many bytes that are to be sent behind what has gathered, how many gather for the next ones: those over whole
+    /// pieces, if they are as few as gather anyway.
+    fn over(&self, more: usize) -> usize {
+        let before = if self.begun { self.gathered.len() } else { 0 };
+        let over = (before + more) % PIECE;
+        let is_long = over < more && before + more > PIECE;
+        let gathers = !self.unbuffered && !self.life.is_pending() && self.response.takes_more();
+        if is_long && over < GATHER && gathers {
+            over
+        } else {
+            0
+        }
     }
 
     /// Whether what has gathered, and so many bytes more, may wait for the rest of the body while the extension goes on.
@@ -167,11 +196,11 @@ impl Session {
     }
 
     /// Hands what has gathered, and then `more`, to the link, and waits for credit where it is needed. What may wait for the
-    /// rest of the body joins what has gathered.
+    /// rest of the body joins what has gathered, and so do a few bytes over whole pieces.
     pub(super) fn send<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        more: &[u8],
+        mut more: &[u8],
     ) -> Result<(), Win32> {
         if state.holds_back(more.len()) {
             state.gathered.extend_from_slice(more);
@@ -180,14 +209,31 @@ impl Session {
         }
         state.overflows = true;
         state.sending = true;
+        let over = state.over(more.len());
+        let over = more.split_off(more.len() - over..).unwrap_or_default();
         let mut gathered = std::mem::take(&mut state.gathered);
         // What has room with it leaves in the same write.
         let first = gathered.len();
-        if first > 0 && !more.is_empty() && !state.gone && state.room() > first {
-            state = self.pass(state, first, |link, id| {
-                link.send_with_next(id, Stream::Stdout, &gathered)
-            });
-            gathered.clear();
+        if first > 0 && !more.is_empty() {
+            // A head is no part of a piece.
+            let head = if state.begun { 0 } else { first };
+            let body = first - head + more.len();
+            let mut allowed = state.allowed(head, body);
+            while allowed == 0 && state.begun && !state.gone {
+                state = self.wait(state);
+                allowed = state.allowed(head, body);
+            }
+            if head + allowed > first && !state.gone {
+                let (now, later) = more.split_at(head + allowed - first);
+                let before = match state.begun {
+                    true => Before::Body(&gathered),
+                    false => Before::Head(&gathered),
+                };
+                let count = head + allowed;
+                state = self.pass(state, count, |link, id| link.send_behind(id, before, now));
+                gathered.clear();
+                more = later;
+            }
         }
         for part in [&gathered[..], more] {
             state = self
@@ -197,7 +243,12 @@ impl Session {
         gathered.clear();
         state.gathered = gathered;
         let gone = state.gone;
-        drop(self.yield_turn(state));
+        state = self.yield_turn(state);
+        if state.answer == Answer::Open {
+            state.gathered.extend_from_slice(over);
+            state.stale = false;
+        }
+        drop(state);
         if gone {
             Err(Win32(WSAECONNRESET))
         } else {
@@ -240,7 +291,10 @@ impl Session {
         let (mut done, mut tried_out) = (0, 0);
         while done < bytes.len() && !state.gone {
             let left = &bytes[done..];
-            let allowed = state.room().min(left.len());
+            let allowed = match patience {
+                Patience::Wait => state.allowed(0, left.len()),
+                Patience::None => state.room().min(left.len()),
+            };
             match (allowed, patience) {
                 (0, Patience::None) => break,
                 (0, Patience::Wait) => {

@@ -15,6 +15,7 @@ mod ending;
 mod exec;
 mod lent;
 mod operation;
+mod pieces;
 mod threads;
 
 /// What a request does to its connection.

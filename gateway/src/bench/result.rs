@@ -161,7 +161,8 @@ pub enum Metric {
     LongestUs,
     /// How late the load generator sent at most, but for one request in a hundred, µs. Open loop only.
     LatenessUs,
-    /// Resident memory of all server processes at its highest, KiB; shared pages count in each.
+    /// Resident memory of all server processes at its highest, KiB; pages of files that they share count in
+    /// each, shared memory once.
     MemoryKib,
     /// Context switches of the whole machine for each request.
     Switches,

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use shared_buffers::Reader;
+
 #[cfg(unix)]
 mod service;
 #[cfg(unix)]
@@ -26,6 +28,14 @@ pub use socket_file::*;
 pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
+
+/// Our ends of what a new worker is given.
+pub struct Connections {
+    /// Connections, one for each runtime thread where the system allows.
+    pub lanes: Vec<Unregistered>,
+    /// Memory that the worker writes long answers to.
+    pub memory: Option<Reader>,
+}
 
 /// What processes take of the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -24,6 +24,7 @@ use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, waitpid,
 };
+use shared_buffers::Reader;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
@@ -187,17 +188,22 @@ pub fn register(connection: Unregistered) -> io::Result<Connection> {
     Connection::new(connection)
 }
 
-/// Gives the worker that this command starts so many connections, at least one. Returns our ends: the first is its
-/// standard input and output, the others its descriptors 3 and up, which its arguments name.
+/// Gives the worker that this command starts so many connections, at least one, and memory if it `shares`. Returns our ends: the
+/// first is its standard input and output, the others its descriptors 3 and up, which its arguments name.
 ///
 /// # Errors
-/// When sockets cannot be had.
-pub async fn connect(command: &mut Command, lanes: usize) -> io::Result<Vec<Unregistered>> {
+/// When sockets or memory cannot be had.
+pub async fn connect(
+    command: &mut Command,
+    lanes: usize,
+    shares: bool,
+) -> io::Result<super::Connections> {
     let (first, theirs) = pair()?;
     command.stdin(theirs.try_clone()?).stdout(theirs);
     let mut ours = vec![first];
     let mut mappings = Vec::new();
-    for child_fd in (3..).take(lanes.saturating_sub(1)) {
+    let mut numbers = 3..;
+    for child_fd in numbers.by_ref().take(lanes.saturating_sub(1)) {
         let (our_end, parent_fd) = pair()?;
         ours.push(our_end);
         mappings.push(FdMapping {
@@ -206,8 +212,23 @@ pub async fn connect(command: &mut Command, lanes: usize) -> io::Result<Vec<Unre
         });
         command.arg("--fd").arg(child_fd.to_string());
     }
+    let memory = match numbers.next().filter(|_| shares) {
+        Some(child_fd) => {
+            let (memory, file) = Reader::create(ours.len())?;
+            mappings.push(FdMapping {
+                parent_fd: file.into(),
+                child_fd,
+            });
+            command.arg("--buffers").arg(child_fd.to_string());
+            Some(memory)
+        }
+        None => None,
+    };
     command.fd_mappings(mappings).map_err(io::Error::other)?;
-    Ok(ours)
+    Ok(super::Connections {
+        lanes: ours,
+        memory,
+    })
 }
 
 /// Bytes that the system is asked to take of what waits in a connection for the other end: a window, or who sends would have

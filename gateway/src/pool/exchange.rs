@@ -12,6 +12,7 @@ use http::StatusCode;
 
 use arrived::Arrived;
 
+use super::lane::Piece;
 use super::lock;
 use crate::body::BodyError;
 use crate::error::Error;
@@ -203,6 +204,25 @@ impl Exchange {
         Ok(None)
     }
 
+    /// Bytes of the answer have arrived that lie in shared memory. They are [consumed](Self::consumed) when that is free again.
+    ///
+    /// # Errors
+    /// When the worker had no credit for them.
+    pub fn receive_shared(&self, piece: Piece) -> Result<(), ProtocolError> {
+        let mut streams = lock(&self.streams);
+        streams.grant.received(piece.len())?;
+        if !streams.abandoned && streams.ending.is_none() {
+            streams.output.push_shared(piece);
+            wake(&mut streams.reader);
+        }
+        Ok(())
+    }
+
+    /// So many bytes that lay in shared memory are not needed any more. Returns credit to send.
+    pub fn consumed(&self, bytes: usize) -> Option<u32> {
+        lock(&self.streams).grant.consumed(bytes)
+    }
+
     /// The last bytes of the answer have arrived, none perhaps, as a part of `whole`: with them it is complete. Credit is not
     /// needed any more.
     ///
@@ -288,7 +308,7 @@ impl Exchange {
         if streams.is_read() {
             return None;
         }
-        let unread = std::mem::take(&mut streams.output).len();
+        let unread = std::mem::take(&mut streams.output).counted();
         let entity = std::mem::take(&mut streams.entity).buffer.len();
         streams.next = None;
         streams.grant.consumed(unread + entity)
@@ -297,8 +317,8 @@ impl Exchange {
     /// The next part of the answer that has arrived; the ending once all has been read.
     pub fn poll_read(&self, context: &mut Context<'_>) -> Poll<Result<Part, Ending>> {
         let mut streams = lock(&self.streams);
-        if let Some(bytes) = streams.output.pop() {
-            let credit = streams.grant.consumed(bytes.len());
+        if let Some((bytes, consumed)) = streams.output.pop() {
+            let credit = streams.grant.consumed(consumed);
             return Poll::Ready(Ok(Part::Bytes((bytes, credit))));
         }
         if let Some(part) = streams.next.take() {

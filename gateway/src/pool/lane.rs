@@ -6,6 +6,7 @@
 
 mod incoming;
 mod receive;
+mod shared;
 
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -34,8 +35,8 @@ use crate::request::RequestHead;
 use crate::site::Target;
 
 /// Bytes of an answer that a worker may send before the client takes them: enough to keep a stream going, and what
-/// a stalled client costs.
-const STDOUT_WINDOW: u32 = 256 * 1024;
+/// a stalled client costs. Three whole pieces (`shared_buffers::SIZE`): workers send no parts of them.
+const STDOUT_WINDOW: u32 = 3 * 65_528;
 /// Bytes of a body that may be sent before the extension takes them. More than the 48 KiB that a worker gathers
 /// before it calls the extension (ISAPI.md §2.2), or both would wait for ever.
 const STDIN_WINDOW: u32 = 256 * 1024;
@@ -49,6 +50,7 @@ const ABORTED: ExecStatus = ExecStatus {
 };
 
 pub use incoming::Incoming;
+pub use shared::{Buffers, Piece};
 
 /// One connection to a worker.
 pub struct Lane {
@@ -68,6 +70,8 @@ struct Table {
     server: Server,
     /// Records to be written.
     out: Outbox,
+    /// Those of the memory that the worker shares.
+    buffers: Option<Buffers>,
     entries: Entries,
     stdin_window: u32,
     stdout_window: u32,
@@ -88,6 +92,7 @@ impl Lane {
         pool: Arc<Pool>,
         worker: WorkerId,
         pid: u32,
+        buffers: Option<Buffers>,
     ) -> (Arc<Self>, oneshot::Receiver<Result<Hello, String>>) {
         let max_requests = u16::try_from(pool.concurrency).unwrap_or(u16::MAX);
         let offer = Hello {
@@ -109,6 +114,7 @@ impl Lane {
             table: Mutex::new(Table {
                 server: Server::new(max_requests.into(), true),
                 out,
+                buffers,
                 entries: Entries::default(),
                 stdin_window: STDIN_WINDOW,
                 stdout_window: STDOUT_WINDOW,
@@ -298,6 +304,7 @@ impl Lane {
         mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> bool {
         let mut table = lock(&self.table);
+        table.release(context.waker());
         if !table
             .driver
             .as_ref()
@@ -453,6 +460,26 @@ impl Lane {
 }
 
 impl Table {
+    /// Tells the worker which buffers nobody holds any more, and lets the requests that they were for send more.
+    fn release(&mut self, driver: &Waker) {
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        let released = buffers.released(driver);
+        if released == 0 {
+            return;
+        }
+        let out = self.out.records();
+        encode::released(out, released);
+        for (exchange, length) in buffers.give_back(released) {
+            if self.entries.of(&exchange).is_some()
+                && let Some(bytes) = exchange.consumed(length)
+            {
+                encode::credit(out, exchange.id, bytes);
+            }
+        }
+    }
+
     /// To be called before something is appended. A driver that has something to write has been woken already.
     fn wake_driver(&mut self) {
         if self.out.is_empty()

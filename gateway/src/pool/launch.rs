@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::process::{Child, Command};
 
 use crate::config;
-use crate::os::{self, Group};
+use crate::os::{self, Connections, Group};
 use crate::process::environment;
 use crate::wine::Session;
 
@@ -113,7 +113,7 @@ impl Plan {
     ///
     /// # Errors
     /// When the connections or the process cannot be created, or Wine does not come up.
-    pub async fn spawn(&self, lanes: usize) -> io::Result<(Child, Group, Vec<os::Unregistered>)> {
+    pub async fn spawn(&self, lanes: usize) -> io::Result<(Child, Group, Connections)> {
         let mut command = match &self.launcher {
             Launcher::Native(worker) => Command::new(worker),
             Launcher::Wine(session, worker) => {
@@ -135,7 +135,7 @@ impl Plan {
         if !self.shadow_copy {
             command.arg("--no-shadow-copy");
         }
-        let ours = os::connect(&mut command, lanes).await?;
+        let ours = os::connect(&mut command, lanes, !self.is_windows()).await?;
         command.arg(&self.extension);
         let (limits, is_windows) = (&self.limits, self.is_windows());
         let (child, group) = os::spawn_limited(&mut command, limits, is_windows, &self.pool)?;

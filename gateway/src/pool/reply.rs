@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use http_body::{Body, Frame};
+use shared_buffers::LEAST;
 
 use super::child::{Child, Step};
 use super::exchange::{Ending, ErrorPage, Exchange, Part};
@@ -72,7 +73,7 @@ impl Reply {
                 }
                 self.poll_piece(context)
             });
-            let mut piece = match next.await.map_err(Ending::before_head)? {
+            let piece = match next.await.map_err(Ending::before_head)? {
                 Piece::Bytes(piece) => piece,
                 Piece::Head(_) if parser.has_partial_head() => {
                     let text = "a child request in the middle of its head";
@@ -80,6 +81,11 @@ impl Reply {
                 }
                 Piece::Head(document) => return Ok(Begun::Document(document)),
                 Piece::ErrorPage(page) => return Ok(Begun::ErrorPage(page)),
+            };
+            // A long piece may lie in memory that the worker can change meanwhile.
+            let mut piece = match piece.len() < LEAST {
+                true => piece,
+                false => Bytes::copy_from_slice(&piece),
             };
             if let Some((head, offset)) = parser.push(&piece)? {
                 piece.advance(offset);

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::crash::CrashReport;
 use super::death::{self, Birth};
 use super::driver::drive;
-use super::lane::Lane;
+use super::lane::{Buffers, Lane};
 use super::launch::{Plan, Scene};
 use super::process::{self, Process};
 use super::snapshot::Member;
@@ -177,7 +177,7 @@ impl Supervisor {
             version: self.versions.now(extension),
         };
         let spawned = self.plan.spawn(self.threads.len()).await;
-        let (mut child, group, streams) = match spawned {
+        let (mut child, group, connections) = match spawned {
             Ok(spawned) => spawned,
             Err(error) => {
                 let worker = self.plan.worker().display();
@@ -191,8 +191,10 @@ impl Supervisor {
         let mut lanes = Vec::new();
         let mut greetings = Vec::new();
         let mut drivers = JoinSet::new();
-        for (thread, stream) in self.threads.iter().zip(streams) {
-            let (lane, greeting) = Lane::new(self.pool.clone(), id, pid);
+        let memory = connections.memory.map(Arc::new);
+        for (number, (thread, stream)) in self.threads.iter().zip(connections.lanes).enumerate() {
+            let buffers = memory.clone().map(|memory| Buffers::new(memory, number));
+            let (lane, greeting) = Lane::new(self.pool.clone(), id, pid, buffers);
             let driver = drive(lane.clone(), stream, self.pool.request_timeout);
             drivers.spawn_on(driver, thread);
             lanes.push(lane);

@@ -8,6 +8,7 @@ mod launched;
 mod repeated;
 mod requests;
 mod room;
+mod shared;
 
 use std::path::Path;
 
@@ -90,11 +91,20 @@ impl Bench {
 
     /// A worker that takes requests, and no other does.
     async fn worker(pool: &Arc<Pool>) -> (Arc<Worker>, JoinHandle<Option<String>>, Fake) {
+        Self::sharing_worker(pool, None, fake::STDOUT_WINDOW).await
+    }
+
+    /// One that shares this memory, too, with this window for answers.
+    async fn sharing_worker(
+        pool: &Arc<Pool>,
+        buffers: Option<lane::Buffers>,
+        stdout_window: u32,
+    ) -> (Arc<Worker>, JoinHandle<Option<String>>, Fake) {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
-        let (lane, greeting) = Lane::new(pool.clone(), WorkerId(0), 4711);
+        let (lane, greeting) = Lane::new(pool.clone(), WorkerId(0), 4711, buffers);
         let driver = tokio::spawn(driver::drive(lane.clone(), ours, pool.request_timeout));
-        let fake = Fake::greet(theirs).await;
+        let fake = Fake::greet(theirs, stdout_window).await;
         greeting.await.unwrap().unwrap();
         let (lanes, limit) = (vec![lane], pool.concurrency);
         let birth = death::Birth {

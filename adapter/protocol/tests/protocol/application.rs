@@ -390,6 +390,20 @@ fn private_records_are_for_gateways() {
         })
     );
 
+    let mut wire = Vec::new();
+    encode::released(&mut wire, 1 << 31 | 5);
+    let (released, _) = fastcgi_protocol::parse(&wire).unwrap().unwrap();
+    let mut out = Vec::new();
+    let buffers = app.receive(released, &mut out);
+    assert_eq!(buffers, Ok(Some(Event::Released(1 << 31 | 5))));
+    assert_eq!(
+        receive(&mut app, RecordType::Released, 0, &[0; 3]),
+        Err(ProtocolError::BadLength {
+            kind: RecordType::Released,
+            len: 3
+        })
+    );
+
     let mut app = Application::new(Options::default());
     open(&mut app, 1);
     assert_eq!(event(&mut app, RecordType::Credit, 1, &[0, 1, 0, 2]), None);

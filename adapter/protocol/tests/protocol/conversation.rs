@@ -240,6 +240,7 @@ impl Worker {
             Some(
                 event @ (Event::WholeRequest { .. }
                 | Event::Abort { .. }
+                | Event::Released(_)
                 | Event::ExecStatus { .. }),
             ) => {
                 panic!("{event:?} is not part of the conversation")

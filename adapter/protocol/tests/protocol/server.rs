@@ -259,6 +259,38 @@ fn the_rest_of_an_answer_and_its_end_are_one_record() {
     assert!(server.is_active(1));
 }
 
+#[test]
+fn a_place_in_shared_memory_stands_for_output() {
+    let mut server = Server::new(100, true);
+    assert_eq!(server.allot(), Some(1));
+    let mut wire = Vec::new();
+    encode::shared(&mut wire, 1, 31, 65_528);
+    let [(kind, id, content)] = &records(&wire)[..] else {
+        panic!("not one record");
+    };
+    let (kind, id) = (*kind, *id);
+    let place = ServerEvent::Shared {
+        id,
+        buffer: 31,
+        length: 65_528,
+    };
+    assert_eq!(receive(&mut server, kind, id, content), Ok(Some(place)));
+    let short = receive(&mut server, kind, id, &content[1..]);
+    assert_eq!(short, Err(ProtocolError::BadLength { kind, len: 7 }));
+    let nothing = receive(&mut server, kind, id, &[0; 8]);
+    assert_eq!(nothing, Err(ProtocolError::BadBuffer));
+    // The answer has begun by it, and may not go on behind its end.
+    let page = receive(&mut server, RecordType::ErrorPage, 1, &[1, 148, 0, 0]);
+    assert_eq!(page, Err(ProtocolError::LateErrorPage(1)));
+    receive(&mut server, RecordType::Stdout, 1, b"").unwrap();
+    let late = receive(&mut server, kind, id, content);
+    assert_eq!(late, Err(ProtocolError::ExecOrder { kind, id }));
+    assert_eq!(receive(&mut server, kind, 2, content), Ok(None));
+    let mut server = Server::new(100, false);
+    begin(&mut server);
+    assert_eq!(receive(&mut server, kind, id, content), Ok(None));
+}
+
 proptest! {
     #[test]
     fn any_bytes_do_no_harm(wire in wild_bytes(), sizes in sizes(), private in any::<bool>(), begun in 0_usize..4) {

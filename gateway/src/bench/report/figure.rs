@@ -93,8 +93,8 @@ fn cpu(report: &Report) -> Option<Figure> {
 }
 
 fn memory(report: &Report) -> Option<Figure> {
-    let sentences = "Resident memory of all server processes at its highest while they were measured; pages that processes \
-                     share count in each of them. A model with a process for every request needs as many processes as \
+    let sentences = "Resident memory of all server processes at its highest while they were measured; pages of programs \
+                     that processes share count in each of them, memory that they share counts once. A model with a process for every request needs as many processes as \
                      requests run at the same time, one with threads only stacks and buffers.";
     bars(report, "Memory", Metric::MemoryKib, sentences.to_owned())
 }

@@ -19,7 +19,8 @@ pub struct Reading {
     pub servers: Duration,
     /// Processor time of this process: the load generator.
     pub generator: Duration,
-    /// Resident memory of all processes below this one, KiB; pages that they share count in each.
+    /// Resident memory of all processes below this one, KiB. Pages of files that they share, such as libraries, count in each,
+    /// memory that they share counts once: as much of it as one of them has.
     pub memory: u64,
     /// What they have caused to be written to files, bytes; that of processes that have ended is forgotten.
     pub written: u64,
@@ -54,6 +55,9 @@ impl Reading {
             Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
         };
         let pages: u64 = below.iter().map(|stat| stat.pages).sum();
+        let resident = pages * rustix::param::page_size() as u64 / 1024;
+        let shared = below.iter().map(|stat| shared(stat.pid));
+        let (all, most) = shared.fold((0, 0), |(all, most), one| (all + one, most.max(one)));
         let (switches, forks) = machine(&std::fs::read_to_string("/proc/stat")?);
         Ok(Self {
             servers: match used {
@@ -62,12 +66,20 @@ impl Reading {
                 None => time(below.iter().map(|stat| stat.ticks).sum()),
             },
             generator,
-            memory: pages * rustix::param::page_size() as u64 / 1024,
+            memory: resident.saturating_sub(all - most),
             written: below.iter().map(|stat| written(stat.pid)).sum(),
             switches,
             forks,
         })
     }
+}
+
+/// Resident memory of a process that it shares with others, KiB, pages of files apart; 0 of one that has ended.
+fn shared(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("RssShmem:"));
+    let number = line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok());
+    number.unwrap_or(0)
 }
 
 /// What a process has caused to be written to storage, bytes; 0 of one that has ended or is another user's.
@@ -183,6 +195,14 @@ mod tests {
         assert_eq!((stat.parent, stat.session), (3, 6));
         assert_eq!((stat.ticks, stat.pages), (100, 55));
         assert_eq!(Stat::parse(7, "7 (x) S 1"), None);
+    }
+
+    #[test]
+    fn shared_memory_is_told_from_other() {
+        let (_, file) = shared_buffers::Reader::create(1).unwrap();
+        let writer = shared_buffers::Writer::open(&file, 1).unwrap();
+        assert!(writer.fill(0, 0, [&[1; shared_buffers::SIZE], &[]]));
+        assert!(shared(std::process::id()) >= 64);
     }
 
     #[test]

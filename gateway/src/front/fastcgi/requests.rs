@@ -219,6 +219,7 @@ impl Requests {
                 Event::Hello(_)
                 | Event::WholeRequest { .. }
                 | Event::Credit { .. }
+                | Event::Released(_)
                 | Event::ExecStatus { .. },
             ) => {}
             None if kind == RecordType::BeginRequest && self.application.is_active(id) => {

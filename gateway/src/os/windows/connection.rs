@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::windows::named_pipe::{NamedPipeServer, PipeMode, ServerOptions};
 use tokio::process::Command;
 
+use crate::os::Connections;
+
 /// What a pipe holds in each direction, bytes.
 const PIPE_SIZE: u32 = 64 * 1024;
 
@@ -37,14 +39,18 @@ pub fn register(connection: Unregistered) -> io::Result<Connection> {
 ///
 /// # Errors
 /// When pipes cannot be had.
-pub async fn connect(command: &mut Command, _: usize) -> io::Result<Vec<Unregistered>> {
+pub async fn connect(command: &mut Command, _: usize, _: bool) -> io::Result<Connections> {
     let (to_worker, input) = pipe(Direction::ToWorker).await?;
     let (from_worker, output) = pipe(Direction::FromWorker).await?;
     command.stdin(input).stdout(output);
-    Ok(vec![Connection {
+    let connection = Connection {
         to_worker: Some(to_worker),
         from_worker,
-    }])
+    };
+    Ok(Connections {
+        lanes: vec![connection],
+        memory: None,
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

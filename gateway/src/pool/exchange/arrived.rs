@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use crate::outbox::SHARED;
+use crate::pool::lane::Piece;
 
 /// Room that is made for short pieces: a head and the first bytes behind it mostly come apart.
 const LEAST: usize = 512;
@@ -12,12 +13,19 @@ const LEAST: usize = 512;
 /// A queue of bytes. Long pieces share the buffer that they were read into, others are put together.
 #[derive(Debug, Default)]
 pub struct Arrived {
-    front: VecDeque<Bytes>,
-    /// Bytes in `front`.
+    front: VecDeque<Item>,
+    /// Bytes in `front` but those in shared memory.
     ahead: usize,
     tail: BytesMut,
     /// What comes last, if that is all there was to read when it came.
     last: Bytes,
+}
+
+/// A long piece, or what was put together before it.
+#[derive(Debug)]
+enum Item {
+    Bytes(Bytes),
+    Shared(Piece),
 }
 
 impl Arrived {
@@ -29,13 +37,22 @@ impl Arrived {
             }
             return self.tail.extend_from_slice(bytes);
         }
-        if !self.tail.is_empty() {
-            let tail = self.tail.split().freeze();
-            self.ahead += tail.len();
-            self.front.push_back(tail);
-        }
+        self.close_tail();
         self.ahead += bytes.len();
-        self.front.push_back(whole.slice_ref(bytes));
+        self.front.push_back(Item::Bytes(whole.slice_ref(bytes)));
+    }
+
+    /// Appends a piece that lies in shared memory.
+    pub fn push_shared(&mut self, piece: Piece) {
+        self.close_tail();
+        let piece = match self.front.back_mut() {
+            Some(Item::Shared(last)) => match last.join(piece) {
+                Ok(()) => return,
+                Err(piece) => piece,
+            },
+            _ => piece,
+        };
+        self.front.push_back(Item::Shared(piece));
     }
 
     /// Appends bytes that are a part of `whole`, the last ones.
@@ -48,32 +65,54 @@ impl Arrived {
         }
     }
 
-    /// Takes the first bytes, as many as are in one piece.
-    pub fn pop(&mut self) -> Option<Bytes> {
-        if let Some(bytes) = self.front.pop_front() {
-            self.ahead -= bytes.len();
-            return Some(bytes);
-        }
-        if !self.tail.is_empty() {
-            return Some(self.tail.split().freeze());
-        }
-        (!self.last.is_empty()).then(|| std::mem::take(&mut self.last))
+    /// Takes the first bytes, as many as are in one piece, with the number of those that are consumed by this: what lies in
+    /// shared memory is not before that is free again.
+    pub fn pop(&mut self) -> Option<(Bytes, usize)> {
+        let bytes = match self.front.pop_front() {
+            Some(Item::Shared(piece)) => return Some((piece.into_bytes(), 0)),
+            Some(Item::Bytes(bytes)) => {
+                self.ahead -= bytes.len();
+                bytes
+            }
+            None if !self.tail.is_empty() => self.tail.split().freeze(),
+            None if self.last.is_empty() => return None,
+            None => std::mem::take(&mut self.last),
+        };
+        let consumed = bytes.len();
+        Some((bytes, consumed))
     }
 
-    /// How many bytes there are.
-    pub fn len(&self) -> usize {
+    /// How many bytes would be consumed if all were taken.
+    pub fn counted(&self) -> usize {
         self.ahead + self.tail.len() + self.last.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.front.is_empty() && self.tail.is_empty() && self.last.is_empty()
+    }
+
+    fn close_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.ahead += self.tail.len();
+            let tail = self.tail.split().freeze();
+            self.front.push_back(Item::Bytes(tail));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn all(arrived: &mut Arrived) -> Vec<Bytes> {
+        let pop = || {
+            let (bytes, counted) = arrived.pop()?;
+            assert_eq!(counted, bytes.len());
+            Some(bytes)
+        };
+        std::iter::from_fn(pop).collect()
+    }
 
     #[test]
     fn bytes_keep_their_order_and_long_ones_their_place() {
@@ -83,20 +122,19 @@ mod tests {
         for cut in cuts.windows(2) {
             arrived.push(&whole[cut[0]..cut[1]], &whole);
         }
-        assert_eq!(arrived.len(), whole.len());
-        let pieces: Vec<Bytes> = std::iter::from_fn(|| arrived.pop()).collect();
+        assert_eq!(arrived.counted(), whole.len());
+        let pieces = all(&mut arrived);
         let lengths: Vec<usize> = pieces.iter().map(Bytes::len).collect();
         assert_eq!(lengths, [500, SHARED, 2 * SHARED - 501, 1]);
         assert_eq!(pieces[1].as_ptr(), whole[500..].as_ptr());
         assert!(pieces.concat() == whole && arrived.is_empty());
         for before in [0, 10, SHARED] {
             for last in [0, 10, SHARED] {
-                let all = &whole[..before + last];
+                let expected = &whole[..before + last];
                 arrived.push(&whole[..before], &whole);
                 arrived.push_last(&whole[before..before + last], &whole);
-                assert_eq!(arrived.len(), all.len());
-                let pieces: Vec<Bytes> = std::iter::from_fn(|| arrived.pop()).collect();
-                assert!(pieces.concat() == all && arrived.is_empty());
+                assert_eq!(arrived.counted(), expected.len());
+                assert!(all(&mut arrived).concat() == expected && arrived.is_empty());
             }
         }
     }

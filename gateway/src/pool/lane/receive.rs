@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fastcgi_protocol::{Hello, Params, ProtocolError, ProtocolStatus, Record, ServerEvent, encode};
 use http::StatusCode;
 
-use super::{Entry, Lane, STDIN_WINDOW, STDOUT_WINDOW, Table};
+use super::{Buffers, Entry, Lane, STDIN_WINDOW, STDOUT_WINDOW, Table};
 use crate::pool::exchange::{Ending, ErrorPage, Part};
 use crate::pool::lock;
 use crate::pool::state::Event;
@@ -46,6 +46,15 @@ impl Receiving<'_> {
                     && let Some(bytes) = entry.exchange.receive(data, whole).map_err(broken)?
                 {
                     encode::credit(table.out.records(), id, bytes);
+                }
+            }
+            ServerEvent::Shared { id, buffer, length } => {
+                if let Some(entry) = table.entries.get(id) {
+                    let buffers = table.buffers.as_mut().ok_or(ProtocolError::BadBuffer);
+                    let take =
+                        |buffers: &mut Buffers| buffers.take(buffer, length, &entry.exchange);
+                    let piece = buffers.and_then(take).map_err(broken)?;
+                    entry.exchange.receive_shared(piece).map_err(broken)?;
                 }
             }
             ServerEvent::ExecParams { id, len } => {

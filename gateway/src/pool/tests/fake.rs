@@ -22,6 +22,7 @@ pub enum Said {
     Abort { id: u16 },
     Credit { id: u16, bytes: u32 },
     ExecStatus { id: u16, status: ExecStatus },
+    Released(u32),
     Closed,
 }
 
@@ -35,8 +36,8 @@ pub struct Fake {
 }
 
 impl Fake {
-    /// Answers the gateway's greeting.
-    pub async fn greet(stream: std::os::unix::net::UnixStream) -> Self {
+    /// Answers the gateway's greeting, with this window for answers.
+    pub async fn greet(stream: std::os::unix::net::UnixStream, stdout_window: u32) -> Self {
         stream.set_nonblocking(true).unwrap();
         let options = Options {
             max_requests: 1000,
@@ -62,7 +63,7 @@ impl Fake {
         let answer = Hello {
             version: HELLO_VERSION,
             stdin_window: STDIN_WINDOW,
-            stdout_window: STDOUT_WINDOW,
+            stdout_window,
             max_requests: 1000,
             fields: Params::new(),
         };
@@ -90,6 +91,7 @@ impl Fake {
                 Event::Abort { id } => Said::Abort { id },
                 Event::Credit { id, bytes } => Said::Credit { id, bytes },
                 Event::ExecStatus { id, status } => Said::ExecStatus { id, status },
+                Event::Released(buffers) => Said::Released(buffers),
             })
         });
         said.await.unwrap_or(Said::Closed)

@@ -152,7 +152,10 @@ async fn the_worker_gets_its_arguments_and_a_clean_environment() {
     let mut lines = seen.lines();
     let folder = launched.folder.path().canonicalize().unwrap();
     assert_eq!(lines.next().map(Path::new), Some(folder.as_path()));
-    let expected = format!("--threads 2 --fd 3 {}", launched.file("worker").display());
+    let expected = format!(
+        "--threads 2 --fd 3 --buffers 4 {}",
+        launched.file("worker").display()
+    );
     assert_eq!(lines.next(), Some(expected.as_str()));
     let names: Vec<&str> = lines.filter_map(|line| line.split('=').next()).collect();
     assert!(names.contains(&"APP_POOL_ID") && names.contains(&"GIVEN"));
