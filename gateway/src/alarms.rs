@@ -98,7 +98,7 @@ mod tests {
             timeout(SOON, std::future::pending::<()>()).await.is_err()
         };
         assert!(ring().await);
-        let runtimes = Runtimes::start(1, false).unwrap();
+        let runtimes = Runtimes::start(1, false, false).unwrap();
         let rung = runtimes.handles()[0].spawn(async move { ring().await });
         assert!(rung.await.unwrap());
         runtimes.stop();

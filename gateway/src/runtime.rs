@@ -1,6 +1,10 @@
 //! The runtime threads: one current-thread runtime each, so that a request stays on one core (measured to be
 //! a fifth faster than a work-stealing runtime). Each stays on a processor of its own, as do the threads of workers that
 //! read what it sends: to wake a thread on the same processor costs a third of what it costs on another.
+//!
+//! None of them interrupts what runs on its processor, as a thread that is woken otherwise does: at the first of ten requests that
+//! a web server is about to pass on, and at the first of ten answers of a worker. It takes its turn when they wait or
+//! their time is over, and finds all ten.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -12,7 +16,7 @@ use crate::{alarms, os};
 
 thread_local! {
     static INDEX: Cell<Option<usize>> = const { Cell::new(None) };
-    static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
+    static WAY: RefCell<Option<Way>> = const { RefCell::new(None) };
 }
 
 /// Handles of the running runtime threads. Clones share the threads; they end when [`Runtimes::stop`] is called.
@@ -25,25 +29,26 @@ pub struct Runtimes {
 
 impl Runtimes {
     /// Starts `count` threads, at least one. If they are to be bound and the calling thread may use as many processors,
-    /// several, each has one of them.
+    /// several, each has one of them. If they are to run `in_batches`, they do where the calling thread runs as usual.
     ///
     /// # Errors
     /// When a runtime or thread cannot be created.
-    pub fn start(count: usize, bind: bool) -> std::io::Result<Self> {
+    pub fn start(count: usize, bind: bool, in_batches: bool) -> std::io::Result<Self> {
         keep_freed_memory();
         alarms::keep()?;
         let all: Arc<[usize]> = os::processors().into();
         let is_bound = bind && count > 1 && all.len() == count;
-        let place = |index: usize| {
-            let all = Arc::clone(&all);
-            is_bound.then(|| Place {
+        let in_batches = in_batches && os::runs_as_usual();
+        let way = |index: usize| Way {
+            in_batches,
+            place: is_bound.then(|| Place {
                 own: all[index],
-                all,
-            })
+                all: Arc::clone(&all),
+            }),
         };
         let (stop, stopped) = watch::channel(false);
         let handles = (0..count.max(1))
-            .map(|index| spawn_thread(index, place(index), stopped.clone()))
+            .map(|index| spawn_thread(index, way(index), stopped.clone()))
             .collect::<std::io::Result<Arc<[Handle]>>>()?;
         Ok(Self {
             handles,
@@ -80,22 +85,29 @@ fn keep_freed_memory() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(FREED)));
 }
 
-/// Does something that starts a process: what is started takes over where the thread may run that starts it.
-pub fn anywhere<T>(start: impl FnOnce() -> T) -> T {
-    PLACE.with_borrow(|place| {
-        // A system that lets no thread be bound has lost nothing but speed, here as in what follows.
-        if let Some(place) = place {
-            let _ = os::bind(&place.all);
+/// Does something that starts a process: what is started takes over where and how the thread runs that starts it.
+pub fn as_usual<T>(start: impl FnOnce() -> T) -> T {
+    WAY.with_borrow(|way| {
+        if let Some(way) = way {
+            way.leave();
         }
         let started = start();
-        if let Some(place) = place {
-            let _ = os::bind(&[place.own]);
+        if let Some(way) = way {
+            way.take();
         }
         started
     })
 }
 
-/// Where a thread runs.
+/// How a runtime thread runs, unlike all else that the gateway starts.
+#[derive(Clone)]
+struct Way {
+    /// It interrupts nothing.
+    in_batches: bool,
+    /// It stays there.
+    place: Option<Place>,
+}
+
 #[derive(Clone)]
 struct Place {
     own: usize,
@@ -103,25 +115,46 @@ struct Place {
     all: Arc<[usize]>,
 }
 
-/// Starts a thread, in its place if it has one; threads that it starts for work that blocks run anywhere.
+impl Way {
+    /// The calling thread runs so. A system that does not let it has lost nothing but speed, here as in what follows.
+    fn take(&self) {
+        if self.in_batches {
+            let _ = os::run_in_batches(true);
+        }
+        if let Some(place) = &self.place {
+            let _ = os::bind(&[place.own]);
+        }
+    }
+
+    /// The calling thread, and what it will start, runs as usual.
+    fn leave(&self) {
+        if self.in_batches {
+            let _ = os::run_in_batches(false);
+        }
+        if let Some(place) = &self.place {
+            let _ = os::bind(&place.all);
+        }
+    }
+}
+
+/// Starts a thread that runs its way; those that it starts for work that blocks run as usual.
 fn spawn_thread(
     index: usize,
-    place: Option<Place>,
+    way: Way,
     mut stopped: watch::Receiver<bool>,
 ) -> std::io::Result<Handle> {
     let mut builder = Builder::new_current_thread();
     builder.enable_io();
-    if let Some(Place { all, .. }) = place.clone() {
-        builder.on_thread_start(move || drop(os::bind(&all)));
-    }
+    let left = way.clone();
+    builder.on_thread_start(move || left.leave());
     let runtime = builder.build()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new()
         .name(format!("runtime-{index}"))
         .spawn(move || {
             INDEX.set(Some(index));
-            PLACE.set(place);
-            anywhere(|| ());
+            way.take();
+            WAY.set(Some(way));
             // The sender lives in every clone of `Runtimes`: an error means that all of them are gone.
             let _ = runtime.block_on(stopped.wait_for(|stop| *stop));
         })?;

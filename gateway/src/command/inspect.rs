@@ -218,7 +218,7 @@ fn ask(file: &Path) -> Result<About, Problem> {
 
 async fn load(config: Config) -> anyhow::Result<About> {
     let launchers = Launchers::prepare(&config).await?;
-    let runtimes = Runtimes::start(1, false)?;
+    let runtimes = Runtimes::start(1, false, false)?;
     let mut about = Err(anyhow!("there is nothing to load"));
     for mut pool in config.pools.into_values() {
         if let PoolKind::Extension(file) = &pool.kind {

@@ -95,7 +95,8 @@ async fn serve(config: Config, source: Option<Source>, start: Start) -> anyhow::
     if let Some(admin) = &admin {
         announce_admin(admin)?;
     }
-    let runtimes = Runtimes::start(config.server.threads, config.server.bind_threads)
+    let server = &config.server;
+    let runtimes = Runtimes::start(server.threads, server.bind_threads, server.batch_threads)
         .context("cannot start the runtime threads")?;
     let launchers = tokio::select! {
         launchers = Launchers::prepare(&config) => launchers?,

@@ -89,6 +89,8 @@ pub struct Server {
     /// Whether each of them, and the threads of workers that read its connections, stay on a processor of their own; only
     /// where there are as many threads as processors. Default: yes.
     pub bind_threads: bool,
+    /// Whether none of them, when it is woken, interrupts what runs on its processor. Default: yes.
+    pub batch_threads: bool,
     /// How long a client may take to send a whole request head. Default 30 s.
     pub header_timeout: Duration,
     /// Largest request head, bytes; a larger one is answered with 431. Default 65,536.
@@ -382,6 +384,7 @@ impl Default for Server {
             fastcgi: Vec::new(),
             threads: processors().min(os::MOST_LANES),
             bind_threads: true,
+            batch_threads: true,
             header_timeout: Duration::from_secs(30),
             header_limit: 64 * 1024,
             shutdown_timeout: Duration::from_secs(30),

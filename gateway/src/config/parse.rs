@@ -90,6 +90,9 @@ fn server(mut section: Section, folder: &Path, findings: &mut Findings) -> Serve
         bind_threads: section
             .get(findings, "bind_threads", value::boolean)
             .unwrap_or(default.bind_threads),
+        batch_threads: section
+            .get(findings, "batch_threads", value::boolean)
+            .unwrap_or(default.batch_threads),
         header_timeout: section
             .get(findings, "header_timeout", |value| {
                 value::duration(value, &FROM_A_MOMENT)

@@ -62,6 +62,7 @@ fn reads_everything() {
         fastcgi = ["unix:run/x.sock", "127.0.0.1:9000", { address = "0.0.0.0:9001", allow = "10.0.0.0/8", trusted = true, users = false, requests = 1, connections = 7, idle_timeout = "1m", authorizer = "/auth.dll", sendfile = "www", accel_redirect = { "/in" = "www" }, local_redirects = true }, { address = "unix:/run/y.sock", mode = 0o600, owner = "root", group = 0, trusted = false }]
         threads = 3
         bind_threads = false
+        batch_threads = false
         header_timeout = "1m 30s"
         header_limit = 0x10000
         shutdown_timeout = 2.5
@@ -189,6 +190,7 @@ fn reads_everything() {
         ],
         threads: 3,
         bind_threads: false,
+        batch_threads: false,
         header_timeout: Duration::from_secs(90),
         header_limit: 65_536,
         shutdown_timeout: Duration::from_millis(2500),

@@ -32,7 +32,7 @@ use tokio::signal::unix::{self, SignalKind};
 
 pub use cgroup::Cgroup;
 pub use limits::spawn_limited;
-pub use processors::{bind, processors};
+pub use processors::{bind, processors, run_in_batches, runs_as_usual};
 pub use state::{core_pattern, create_private_file, create_private_folder, state_folder};
 pub use std::os::unix::fs::symlink;
 pub use usage::usage;

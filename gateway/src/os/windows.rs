@@ -62,6 +62,19 @@ pub fn bind(_: &[usize]) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the calling thread may run in batches: no thread does here.
+pub fn runs_as_usual() -> bool {
+    false
+}
+
+/// Has the calling thread run in batches: not here.
+///
+/// # Errors
+/// None.
+pub fn run_in_batches(_: bool) -> io::Result<()> {
+    Ok(())
+}
+
 /// Whether this file can be started: what has no code of its own needs an interpreter, and that of batch files takes
 /// arguments for commands.
 pub fn is_program(path: &Path) -> bool {

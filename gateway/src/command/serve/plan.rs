@@ -73,6 +73,10 @@ pub fn plan(old: &Config, new: &Config, earlier: &[&Pool]) -> Changes {
             "`bind_threads` in [server]",
             old.server.bind_threads != new.server.bind_threads,
         ),
+        (
+            "`batch_threads` in [server]",
+            old.server.batch_threads != new.server.batch_threads,
+        ),
         ("[admin]", old.admin != new.admin),
         ("[crash]", old.crash != new.crash),
     ];

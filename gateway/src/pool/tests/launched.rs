@@ -30,7 +30,7 @@ impl Launched {
         let worker = folder.path().join("worker");
         std::fs::write(&worker, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&worker, PermissionsExt::from_mode(0o755)).unwrap();
-        let runtimes = Runtimes::start(2, false).unwrap();
+        let runtimes = Runtimes::start(2, false, false).unwrap();
         let extension = extension.unwrap_or(&worker);
         let pool = Pool::start(
             config,
@@ -120,7 +120,7 @@ async fn a_missing_extension_is_not_found() {
 
 #[tokio::test]
 async fn a_missing_worker_binary_is_named() {
-    let runtimes = Runtimes::start(1, false).unwrap();
+    let runtimes = Runtimes::start(1, false, false).unwrap();
     let extension = std::env::current_exe().unwrap();
     let pool = Pool::start(
         &config(),

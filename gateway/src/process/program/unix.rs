@@ -85,7 +85,7 @@ fn start_directly(order: &[u8], streams: Streams) -> io::Result<Pid> {
         .stdin(streams.input.map_or_else(Stdio::null, Stdio::from))
         .stdout(streams.output)
         .stderr(streams.error);
-    let child = runtime::anywhere(|| command.spawn())?;
+    let child = runtime::as_usual(|| command.spawn())?;
     let process = Pid::from_raw(child.id().cast_signed());
     process.ok_or_else(|| io::Error::other("it has no process number"))
 }
