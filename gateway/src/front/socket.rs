@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::os;
+
 /// What clients send first that speak HTTP/2 (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -21,6 +23,8 @@ pub struct Condition {
     pub broken: AtomicBool,
     /// No more requests begin on it.
     pub draining: AtomicBool,
+    /// A long answer is under way, the only one that there is, and more of it is to come.
+    pub streams: AtomicBool,
     /// The client has sent its whole request and waits for the answer: what comes now is the next request, or its end.
     pub waits: AtomicBool,
     begun: Instant,
@@ -38,6 +42,7 @@ impl Condition {
             broken: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             waits: AtomicBool::new(false),
+            streams: AtomicBool::new(false),
             begun: Instant::now(),
             answered: AtomicU64::new(0),
             reads_next: AtomicBool::new(false),
@@ -80,6 +85,8 @@ impl Condition {
 pub struct Socket {
     stream: TcpStream,
     condition: Arc<Condition>,
+    /// What does not fill a segment waits for more.
+    corked: bool,
     /// What has been read to learn the protocol, and how much of it has been read again since.
     start: [u8; PREFACE.len()],
     filled: usize,
@@ -92,6 +99,7 @@ impl Socket {
         Self {
             stream,
             condition,
+            corked: false,
             start: [0; _],
             filled: 0,
             taken: 0,
@@ -112,6 +120,24 @@ impl Socket {
                 0 => return Ok(false),
                 count => self.filled += count,
             }
+        }
+    }
+
+    /// Before a write: has the system send whole segments only, while a long answer is under way. Each piece of it would
+    /// otherwise end with a segment of some bytes, which costs as much as a long one and may wake the client once more.
+    fn cork(&mut self) {
+        if !self.corked && self.condition.streams.load(Ordering::Relaxed) {
+            self.corked = true;
+            os::cork(&self.stream, true);
+        }
+    }
+
+    /// When all has been written: what is left over goes out with the end of the answer. Until then the system holds it
+    /// for 0.2 s at most (tcp(7), `TCP_CORK`).
+    fn uncork(&mut self) {
+        if self.corked && !self.condition.streams.load(Ordering::Relaxed) {
+            self.corked = false;
+            os::cork(&self.stream, false);
         }
     }
 
@@ -163,14 +189,16 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.cork();
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
-    /// hyper asks for it whenever it has nothing more to do.
+    /// hyper asks for it whenever it has nothing more to do, and has written all that it had.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.condition.waits.load(Ordering::Relaxed) {
             self.look_for_end(context)?;
         }
+        self.uncork();
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
@@ -183,6 +211,7 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.cork();
         Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 
@@ -192,8 +221,38 @@ impl AsyncWrite for Socket {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn what_fills_no_segment_waits_for_more_of_a_long_answer_and_goes_out_with_its_end() {
+        use rustix::net::sockopt::tcp_cork;
+        use tokio::io::AsyncWriteExt as _;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let condition = Arc::new(Condition::new());
+        let mut socket = Socket::new(stream, Arc::clone(&condition));
+        let waits = |socket: &Socket| tcp_cork(&socket.stream).unwrap();
+        socket.write_all(b"head").await.unwrap();
+        socket.flush().await.unwrap();
+        assert!(!waits(&socket));
+        condition.streams.store(true, Ordering::Relaxed);
+        socket.write_all(&[b'x'; 1 << 16]).await.unwrap();
+        socket.flush().await.unwrap();
+        assert!(waits(&socket));
+        condition.streams.store(false, Ordering::Relaxed);
+        socket.write_all(b"end").await.unwrap();
+        assert!(waits(&socket));
+        socket.flush().await.unwrap();
+        assert!(!waits(&socket));
+        let mut received = vec![0; 4 + (1 << 16) + 3];
+        client.read_exact(&mut received).await.unwrap();
+        assert!(received.ends_with(b"xend"));
+    }
 
     #[test]
     fn a_head_is_waited_for_when_the_connection_goes_on_behind_an_answer() {

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -298,6 +299,15 @@ impl OrderSignal {
         // There is always a next one: the sender lives as long as the runtime.
         let _ = self.0.recv().await;
     }
+}
+
+/// Has a connection hold back what fills no segment (tcp(7), `TCP_CORK`), or send it after all. Where the system cannot, more
+/// segments leave.
+pub fn cork(stream: &impl AsFd, yes: bool) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_cork(stream, yes);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, yes);
 }
 
 /// Whether a program could not be started for a want that may pass.

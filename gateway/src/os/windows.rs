@@ -75,6 +75,9 @@ pub fn run_in_batches(_: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Has a connection hold back what fills no segment: not here.
+pub fn cork<T>(_: &T, _: bool) {}
+
 /// Whether this file can be started: what has no code of its own needs an interpreter, and that of batch files takes
 /// arguments for commands.
 pub fn is_program(path: &Path) -> bool {

@@ -15,6 +15,10 @@ use crate::front::log_broken;
 use crate::front::socket::Condition;
 use crate::observe::Sent;
 
+/// Bytes of an answer that come at a time where more are likely to follow: a whole piece of what a worker sends. Who sends less
+/// may be waiting for something, and the client with him.
+const LONG: usize = shared_buffers::SIZE;
+
 /// A response's body on its way out. An error in it ends the connection or the stream, so that the client cannot
 /// take the answer for a whole one (docs/ARCHITECTURE.md, invariant 3), and is logged here.
 pub struct Outgoing {
@@ -54,11 +58,19 @@ impl Body for Outgoing {
                 if let Some(Origin { head, .. }) = self.origin.as_deref() {
                     log_broken(&error, &head.method, &head.uri);
                 }
+                self.streams(false);
                 self.failure = Some(error);
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
-            frame => Poll::Ready(frame),
+            frame => {
+                let data = frame
+                    .as_ref()
+                    .and_then(|frame| frame.as_ref().ok()?.data_ref());
+                let is_long = data.is_some_and(|data| data.len() >= LONG);
+                self.streams(is_long);
+                Poll::Ready(frame)
+            }
         }
     }
 
@@ -82,6 +94,16 @@ impl Drop for Outgoing {
         self.condition.waits.store(false, Ordering::Relaxed);
         if self.has_own_connection {
             self.condition.answer(now);
+        }
+        self.streams(false);
+    }
+}
+
+impl Outgoing {
+    /// Says whether more of a long answer is sure to come, or likely to come soon.
+    fn streams(&self, so: bool) {
+        if self.has_own_connection {
+            self.condition.streams.store(so, Ordering::Relaxed);
         }
     }
 }

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::task::Context;
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use http_body::Frame;
@@ -168,6 +168,51 @@ impl http_body::Body for Cut {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let part = self.0.take().map(Frame::data);
         Poll::Ready(Some(part.ok_or_else(|| BodyError::Cut("died".into()))))
+    }
+}
+
+/// A body of these pieces.
+struct Pieces(std::vec::IntoIter<usize>);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let piece = self.0.next().map(|length| Bytes::from(vec![0; length]));
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+#[test]
+fn an_answer_is_long_while_whole_pieces_come_and_has_the_connection_to_itself() {
+    const WHOLE: usize = shared_buffers::SIZE;
+    for (has_own_connection, expected) in [
+        (true, [false, true, true, false, true]),
+        (false, [false; 5]),
+    ] {
+        let condition = Arc::new(Condition::new());
+        let pieces = Pieces(vec![1, WHOLE, 3 * WHOLE, WHOLE - 1, WHOLE].into_iter());
+        let mut outgoing = Outgoing {
+            inner: Sent::from(pieces.boxed_unsync()),
+            failure: None,
+            bodiless: false,
+            ends_connection: false,
+            has_own_connection,
+            condition: Arc::clone(&condition),
+            origin: None,
+        };
+        let streams = || condition.streams.load(Ordering::Relaxed);
+        for expected in expected {
+            let frame = Pin::new(&mut outgoing).poll_frame(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(frame, Poll::Ready(Some(Ok(_)))));
+            assert_eq!(streams(), expected);
+        }
+        drop(outgoing);
+        assert!(!streams());
     }
 }
 
