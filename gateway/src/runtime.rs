@@ -86,6 +86,7 @@ fn keep_freed_memory() {
 }
 
 /// Does something that starts a process: what is started takes over where and how the thread runs that starts it.
+#[cfg(unix)]
 pub fn as_usual<T>(start: impl FnOnce() -> T) -> T {
     WAY.with_borrow(|way| {
         if let Some(way) = way {
