@@ -13,10 +13,10 @@ use fastcgi_protocol::{
     Application, ByNumber, Event, Grant, Hello, IndexedParams, Limits, Options, Params,
     ProtocolError, RecordBuffer, Window, encode,
 };
+use shared_buffers::Share;
 
 use crate::bell::Bell;
 use crate::body;
-use crate::buffers::Buffers;
 use crate::os::{Transport, uninterrupted};
 use crate::outgoing::{Outgoing, Wait};
 use crate::path::Served;
@@ -74,8 +74,8 @@ pub struct Connection {
     /// Some of what was read last is what a thread has waited for.
     left: AtomicBool,
     outgoing: Outgoing,
-    /// Memory that the gateway reads.
-    buffers: Option<Buffers>,
+    /// Its share of the memory that the gateway has, too.
+    share: Option<Share>,
     /// When we have closed our side.
     closed: OnceLock<Instant>,
     threads: Arc<Threads>,
@@ -142,10 +142,10 @@ impl Connection {
         transport: Arc<dyn Transport>,
         lane: u16,
         processor: Option<usize>,
-        buffers: Option<Buffers>,
+        share: Option<Share>,
         threads: &Arc<Threads>,
     ) -> std::io::Result<Arc<Self>> {
-        let connection = Self::new(transport, Peer::Gateway { lane }, buffers, threads, 1);
+        let connection = Self::new(transport, Peer::Gateway { lane }, share, threads, 1);
         threads.attend_to(Arc::clone(&connection) as _, processor)?;
         Ok(connection)
     }
@@ -175,7 +175,7 @@ impl Connection {
     fn new(
         transport: Arc<dyn Transport>,
         peer: Peer,
-        buffers: Option<Buffers>,
+        share: Option<Share>,
         threads: &Arc<Threads>,
         max_connections: usize,
     ) -> Arc<Self> {
@@ -202,7 +202,7 @@ impl Connection {
             served: Served::by(threads.extension().path()),
             outgoing: Outgoing::new(Arc::clone(&transport)),
             transport,
-            buffers,
+            share,
             closed: OnceLock::new(),
             left: AtomicBool::new(false),
             incoming: Mutex::new(Incoming {
@@ -325,6 +325,20 @@ impl Connection {
                     ready.push(session);
                 }
             }
+            Event::Shared { id, buffer, length } => {
+                let session = id.and_then(|id| state.sessions.get(id)).cloned();
+                drop(state);
+                let share = self.share()?;
+                let data = usize::try_from(length).ok();
+                let data = data.and_then(|length| share.bytes(buffer, length));
+                let data = data.ok_or(ProtocolError::BadBuffer)?;
+                if let Some(session) = session
+                    && session.push_body(data)?
+                {
+                    ready.push(session);
+                }
+                share.done_with(1 << buffer);
+            }
             Event::StdinEnd { id } => {
                 if let Some(session) = state.sessions.get(id).filter(|session| session.end_body()) {
                     ready.push(Arc::clone(session));
@@ -341,8 +355,9 @@ impl Connection {
                 }
             }
             Event::Released(released) => {
-                let buffers = self.buffers.as_ref().ok_or(ProtocolError::BadBuffer)?;
-                buffers.release(released)?;
+                if !self.share()?.release(released) {
+                    return Err(ProtocolError::BadBuffer.into());
+                }
             }
             Event::ExecStatus { id, status } => {
                 if let Some(session) = state.sessions.get(id) {
@@ -387,6 +402,10 @@ impl Connection {
             .filter(|session| session.abort())
             .collect();
         self.threads.submit(&mut unstarted);
+    }
+
+    fn share(&self) -> Result<&Share, ProtocolError> {
+        self.share.as_ref().ok_or(ProtocolError::BadBuffer)
     }
 
     fn patience(&self) -> Wait {

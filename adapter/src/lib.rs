@@ -11,7 +11,6 @@
 
 pub mod bell;
 pub mod body;
-mod buffers;
 pub mod call;
 pub mod completions;
 pub mod connection;

@@ -37,7 +37,7 @@ Options:
       --trace LEVEL       which calls of the extension and by it are told to the web server's log, without a gateway:
                           off, failed, calls, data [default: off]
       --fd N              a further connection to the gateway, inherited as descriptor N (may be repeated)
-      --buffers N         memory for long answers, shared with the gateway, inherited as descriptor N
+      --buffers N         memory for long bodies and answers, shared with the gateway, inherited as descriptor N
       --processor N       on Linux, the processor on which the gateway writes to its first connection: its requests are
                           begun there (may be repeated, for further connections)
       --limit NAME=SOFT:HARD  on Linux, a limit of this process (setrlimit(2)): open-files, processes, core-size, cpu-time

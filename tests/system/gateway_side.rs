@@ -9,6 +9,7 @@ use fastcgi_protocol::{
     HELLO_VERSION, Hello, Params, ParamsWriter, RecordBuffer, RecordType, Role, Server,
     ServerEvent, encode,
 };
+use shared_buffers::Memory;
 use system_tests::PATIENCE;
 
 /// Bytes that we are ready to take for each request before we have looked at any.
@@ -21,6 +22,8 @@ pub struct Gateway {
     writer: Sender<Vec<u8>>,
     buffer: RecordBuffer,
     server: Server,
+    /// What is shared with the worker.
+    pub memory: Option<Memory>,
     /// What the worker says of itself.
     pub hello: Hello,
 }
@@ -61,6 +64,7 @@ impl Gateway {
             writer,
             buffer: RecordBuffer::new(),
             server: Server::new(1000, true),
+            memory: None,
             hello: offer,
         };
         let hello = gateway.next(|event| match event {
@@ -158,12 +162,21 @@ impl Gateway {
         encode::end_stream(&mut out, RecordType::Stdin, id);
         self.writer.send(out).unwrap();
         let mut answer = Vec::new();
+        let memory = self.memory.clone();
         loop {
             let mut out = Vec::new();
             let ended = self.next(|event| match event {
                 ServerEvent::Stdout { id, data } => {
                     answer.extend(data);
                     encode::credit(&mut out, id, u32::try_from(data.len()).unwrap());
+                    false
+                }
+                ServerEvent::Shared { id, buffer, length } => {
+                    let reader = &memory.as_ref().unwrap().reader;
+                    let data = reader.bytes(0, buffer, length.try_into().unwrap());
+                    answer.extend(data.unwrap());
+                    encode::released(&mut out, 1 << buffer);
+                    encode::credit(&mut out, id, length);
                     false
                 }
                 ServerEvent::Answer { data, .. } => {
@@ -184,6 +197,33 @@ impl Gateway {
     pub fn text(&mut self, params: Vec<(&str, &str)>) -> Option<String> {
         let answer = self.exchange(&[(params, b"")]).remove(0)?;
         Some(String::from_utf8(answer).unwrap())
+    }
+
+    /// Sends the next bytes of a request's body, which are within its credit, in this buffer of shared memory.
+    pub fn share(&mut self, id: u16, buffer: u32, bytes: &[u8]) {
+        let memory = self.memory.as_ref().unwrap();
+        assert!(memory.writer.fill(0, buffer, [bytes, &[]]));
+        self.say_shared(id, buffer, bytes.len());
+    }
+
+    /// Says that they are there.
+    pub fn say_shared(&mut self, id: u16, buffer: u32, length: usize) {
+        let mut out = Vec::new();
+        encode::shared(&mut out, id, buffer, u32::try_from(length).unwrap());
+        self.writer.send(out).unwrap();
+    }
+
+    /// Waits until the worker gives buffers of shared memory back; `None` if it ends.
+    pub fn wait_for_buffers(&mut self) -> Option<u32> {
+        loop {
+            let event = self.next(|event| match event {
+                ServerEvent::Released(buffers) => Some(buffers),
+                _ => None,
+            });
+            if let Some(buffers) = event? {
+                return Some(buffers);
+            }
+        }
     }
 
     /// Waits for the next event; `None` at the end of the connection.

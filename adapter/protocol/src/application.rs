@@ -1,6 +1,6 @@
 //! The application's end of a connection: records in, events out (FastCGI 1.0 §3.5, §4, §5).
 
-use crate::body::fixed;
+use crate::body::{fixed, place};
 use crate::{
     BeginRequest, ByNumber, ExecStatus, Hello, Limits, Params, ParamsDecoder, ProtocolError,
     ProtocolStatus, Record, RecordType, Role, encode,
@@ -66,6 +66,15 @@ pub enum Event<'a> {
         id: u16,
         /// The bytes.
         data: &'a [u8],
+    },
+    /// Bytes of a body that lie in shared memory.
+    Shared {
+        /// The request; `None` if it is over or its body has ended, and only the buffer is to be given back.
+        id: Option<u16>,
+        /// The buffer that they are in.
+        buffer: u32,
+        /// Their number, not 0.
+        length: u32,
     },
     /// The body has ended.
     StdinEnd {
@@ -159,6 +168,7 @@ impl Application {
             RecordType::Params => self.params(record),
             RecordType::AbortRequest => Ok(self.abort(record.id, out)),
             RecordType::Credit if self.options.private => self.credit(record),
+            RecordType::Shared if self.options.private => self.shared(record),
             RecordType::ExecStatus if self.options.private => self.exec_status(record),
             _ => Ok(None),
         }
@@ -379,6 +389,21 @@ impl Application {
             Phase::Stdin => Ok(Some(Event::Stdin { id, data })),
             Phase::StdinEnded => Ok(None),
         }
+    }
+
+    fn shared<'a>(&self, record: Record<'a>) -> Result<Option<Event<'a>>, ProtocolError> {
+        let Record { kind, id, content } = record;
+        let (buffer, length) = place(content)?;
+        let wanted = match self.requests.get(id).map(|request| &request.phase) {
+            Some(Phase::Params(..)) => return Err(ProtocolError::BeforeParamsEnd { kind, id }),
+            Some(Phase::Stdin) => Some(id),
+            Some(Phase::StdinEnded) | None => None,
+        };
+        Ok(Some(Event::Shared {
+            id: wanted,
+            buffer,
+            length,
+        }))
     }
 
     /// A request that the application has not seen yet ends here.

@@ -127,6 +127,15 @@ impl EndRequest {
     }
 }
 
+/// The content of [`RecordType::Shared`]: a buffer, and how many bytes are in it, not 0.
+pub(crate) fn place(content: &[u8]) -> Result<(u32, u32), ProtocolError> {
+    let [b3, b2, b1, b0, l3, l2, l1, l0] = fixed(RecordType::Shared, content)?;
+    match u32::from_be_bytes([l3, l2, l1, l0]) {
+        0 => Err(ProtocolError::BadBuffer),
+        length => Ok((u32::from_be_bytes([b3, b2, b1, b0]), length)),
+    }
+}
+
 /// The content of a record whose length is fixed.
 pub(crate) fn fixed<const N: usize>(
     kind: RecordType,

@@ -192,13 +192,13 @@ pub fn credit(out: &mut Vec<u8>, id: u16, bytes: u32) {
     record(out, RecordType::Credit, id, &bytes.to_be_bytes());
 }
 
-/// Appends the place of `length` bytes of STDOUT: the first of this buffer of the memory that both sides share.
+/// Appends the place of `length` bytes of STDOUT or STDIN: the first of this buffer of the memory that both sides share.
 pub fn shared(out: &mut Vec<u8>, id: u16, buffer: u32, length: u32) {
     let place = (u64::from(buffer) << 32) | u64::from(length);
     record(out, RecordType::Shared, id, &place.to_be_bytes());
 }
 
-/// Appends the notice that the application may write these buffers again: bit 0 stands for the first.
+/// Appends the notice that the peer may write these buffers again: bit 0 stands for the first.
 pub fn released(out: &mut Vec<u8>, buffers: u32) {
     record(out, RecordType::Released, 0, &buffers.to_be_bytes());
 }

@@ -6,7 +6,7 @@ use std::str;
 use crate::{MAX_WINDOW, Params, ProtocolError};
 
 /// The version of the private records that this crate speaks.
-pub const HELLO_VERSION: u16 = 3;
+pub const HELLO_VERSION: u16 = 4;
 
 const VERSION: &str = "version";
 const STDIN_WINDOW: &str = "stdin-window";

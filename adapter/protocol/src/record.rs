@@ -62,9 +62,9 @@ pub enum RecordType {
     /// Private (139), application to server: the last bytes of a whole answer. It is all of STDOUT's end and of
     /// END_REQUEST, and counts as STDOUT.
     Answer,
-    /// Private (140), application to server: bytes of STDOUT that lie in a buffer of the memory that both share.
+    /// Private (140), both directions: bytes of STDOUT or of STDIN that lie in a buffer of the memory that both share.
     Shared,
-    /// Private (141), server to application, management: these buffers may be written again.
+    /// Private (141), both directions, management: these buffers of the peer's may be written again.
     Released,
     /// A type that neither FastCGI 1.0 nor this project defines.
     Other(u8),

@@ -122,6 +122,8 @@ pub enum ServerEvent<'a> {
         /// The reason phrase; empty: the usual one.
         reason: &'a [u8],
     },
+    /// These buffers of the shared memory may be written again: bit 0 stands for the first.
+    Released(u32),
     /// The extension wants its worker to be replaced; why, if it says so.
     Unhealthy(&'a [u8]),
     /// The answer to [`encode::get_values`].
@@ -276,6 +278,9 @@ impl Server {
                 ServerEvent::UnknownType(kind)
             }
             RecordType::Hello if self.private => ServerEvent::Hello(Box::new(self.hello(content)?)),
+            RecordType::Released if self.private => {
+                ServerEvent::Released(u32::from_be_bytes(fixed(kind, content)?))
+            }
             RecordType::Unhealthy if self.private => ServerEvent::Unhealthy(content),
             RecordType::Trace if self.private => ServerEvent::Trace {
                 id: 0,

@@ -1,6 +1,6 @@
 //! What a worker or application may say of one request, and when (FastCGI 1.0 §5.3, §5.5): the order of its records.
 
-use crate::body::fixed;
+use crate::body::{fixed, place};
 use crate::{ChildRequest, Limits, Params, ParamsDecoder, ProtocolError, RecordType, ServerEvent};
 
 /// A request's number, and how far its answer has come.
@@ -67,20 +67,12 @@ impl Slot {
         data: &'a [u8],
     ) -> Result<Option<ServerEvent<'a>>, ProtocolError> {
         let kind = RecordType::Shared;
-        let [b3, b2, b1, b0, l3, l2, l1, l0] = fixed(kind, data)?;
-        let length = u32::from_be_bytes([l3, l2, l1, l0]);
-        if length == 0 {
-            return Err(ProtocolError::BadBuffer);
-        }
+        let (buffer, length) = place(data)?;
         if !matches!(self, Self::Open | Self::Answering) {
             return Err(ProtocolError::ExecOrder { kind, id });
         }
         *self = Self::Answering;
-        Ok(Some(ServerEvent::Shared {
-            id,
-            buffer: u32::from_be_bytes([b3, b2, b1, b0]),
-            length,
-        }))
+        Ok(Some(ServerEvent::Shared { id, buffer, length }))
     }
 
     /// Whether this may be the whole rest of an answer. None is left behind an error page.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fastcgi_protocol::{Params, ProtocolStatus, RecordType, encode};
+use shared_buffers::Share;
 
 use super::{Connection, Peer};
 use crate::link::{Before, Gone, Link, Stream};
@@ -41,8 +42,8 @@ impl Link for Connection {
             Before::Body(body) => (&[][..], body),
         };
         let (mut places, mut parts) = (Vec::new(), [body, bytes]);
-        if let Some(buffers) = &self.buffers {
-            parts = buffers.put(parts, |buffer, length| {
+        if let Some(share) = &self.share {
+            parts = share.put(parts, |buffer, length| {
                 encode::shared(&mut places, id, buffer, length);
             });
         }
@@ -112,6 +113,7 @@ impl Link for Connection {
             None
         };
         let result = self.outgoing.send(wait, |out| {
+            self.give_back(out);
             if ending == Ending::Complete && log.is_empty() && self.peer.is_gateway() {
                 return encode::answer(out, id, last);
             }
@@ -159,9 +161,10 @@ impl Link for Connection {
     }
 
     fn grant(&self, id: u16, bytes: u32) {
-        let _ = self
-            .outgoing
-            .send(Wait::No, |out| encode::credit(out, id, bytes));
+        let _ = self.outgoing.send(Wait::No, |out| {
+            self.give_back(out);
+            encode::credit(out, id, bytes);
+        });
     }
 
     fn resume(&self, session: Arc<Session>) {
@@ -183,5 +186,16 @@ impl Link for Connection {
 
     fn read_on(&self, patience: Duration) {
         self.threads.read_on(self, patience);
+    }
+}
+
+impl Connection {
+    /// Says which buffers of the gateway's have been read. It needs no message of its own: a gateway that has no buffers sends
+    /// bodies without.
+    fn give_back(&self, out: &mut Vec<u8>) {
+        let done = self.share.as_ref().map_or(0, Share::take_done);
+        if done != 0 {
+            encode::released(out, done);
+        }
     }
 }

@@ -5,10 +5,9 @@ use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use shared_buffers::Writer;
+use shared_buffers::Memory;
 
 use super::{RunError, start, stop, system};
-use crate::buffers::Buffers;
 use crate::connection::{self, Connection};
 use crate::options::Options;
 use crate::os::{self, Transport};
@@ -29,10 +28,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
     let lanes = 1 + further.len();
     let memory = match options.buffers {
         Some(number) => {
-            let memory = os::inherited(number).and_then(|file: File| Writer::open(&file, lanes));
-            Some(Arc::new(
-                memory.map_err(system(format!("--buffers {number}")))?,
-            ))
+            let memory = os::inherited(number).and_then(|file: File| Memory::open(&file, lanes));
+            Some(memory.map_err(system(format!("--buffers {number}")))?)
         }
         None => None,
     };
@@ -51,9 +48,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, RunError> {
     for (lane, transport) in (0..).zip([first as Arc<dyn Transport>].into_iter().chain(transports))
     {
         let processor = options.processors.get(usize::from(lane)).copied();
-        let buffers = memory.clone().map(|memory| Buffers::new(memory, lane));
+        let share = memory.as_ref().map(|memory| memory.share(lane.into()));
         connections.push(
-            Connection::attend(transport, lane, processor, buffers, &threads)
+            Connection::attend(transport, lane, processor, share, &threads)
                 .map_err(system("cannot start threads"))?,
         );
     }

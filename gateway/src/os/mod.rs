@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use shared_buffers::Reader;
+use shared_buffers::Memory;
 
 #[cfg(unix)]
 mod service;
@@ -33,8 +33,8 @@ pub use windows::*;
 pub struct Connections {
     /// Connections, one for each runtime thread where the system allows.
     pub lanes: Vec<Unregistered>,
-    /// Memory that the worker writes long answers to.
-    pub memory: Option<Reader>,
+    /// Memory for long bodies and answers.
+    pub memory: Option<Memory>,
 }
 
 /// What processes take of the machine.

@@ -25,7 +25,7 @@ use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, waitpid,
 };
-use shared_buffers::Reader;
+use shared_buffers::Memory;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
@@ -215,7 +215,7 @@ pub async fn connect(
     }
     let memory = match numbers.next().filter(|_| shares) {
         Some(child_fd) => {
-            let (memory, file) = Reader::create(ours.len())?;
+            let (memory, file) = Memory::create(ours.len())?;
             mappings.push(FdMapping {
                 parent_fd: file.into(),
                 child_fd,

@@ -38,8 +38,8 @@ use crate::site::Target;
 /// a stalled client costs. Three whole pieces (`shared_buffers::SIZE`): workers send no parts of them.
 const STDOUT_WINDOW: u32 = 3 * 65_528;
 /// Bytes of a body that may be sent before the extension takes them. More than the 48 KiB that a worker gathers
-/// before it calls the extension (ISAPI.md §2.2), or both would wait for ever.
-const STDIN_WINDOW: u32 = 256 * 1024;
+/// before it calls the extension (ISAPI.md §2.2), or both would wait for ever. Whole pieces, as of answers.
+const STDIN_WINDOW: u32 = 4 * 65_528;
 /// Bytes waiting to be written above which the lane takes no more requests and bodies: the worker does not keep up.
 const CONGESTED: usize = 256 * 1024;
 /// What a worker is told of a child request whose own request has been given up (ERROR_OPERATION_ABORTED).
@@ -211,9 +211,13 @@ impl Lane {
             return Poll::Ready(false);
         }
         let blocked = table.out.len() >= CONGESTED;
-        exchange.poll_take(body, blocked, context).map(|now| {
+        exchange.poll_take(body, blocked, context).map(|mut now| {
             table.wake_driver();
-            table.out.stream(RecordType::Stdin, exchange.id, &now);
+            let Table { out, buffers, .. } = &mut *table;
+            if let Some(buffers) = buffers {
+                buffers.put(out.records(), exchange.id, &mut now);
+            }
+            out.stream(RecordType::Stdin, exchange.id, &now);
             self.note_congestion(table.out.len());
             true
         })

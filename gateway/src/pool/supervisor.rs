@@ -191,9 +191,12 @@ impl Supervisor {
         let mut lanes = Vec::new();
         let mut greetings = Vec::new();
         let mut drivers = JoinSet::new();
-        let memory = connections.memory.map(Arc::new);
         for (number, (thread, stream)) in self.threads.iter().zip(connections.lanes).enumerate() {
-            let buffers = memory.clone().map(|memory| Buffers::new(memory, number));
+            let share = connections
+                .memory
+                .as_ref()
+                .map(|memory| memory.share(number));
+            let buffers = share.map(Buffers::new);
             let (lane, greeting) = Lane::new(self.pool.clone(), id, pid, buffers);
             let driver = drive(lane.clone(), stream, self.pool.request_timeout);
             drivers.spawn_on(driver, thread);

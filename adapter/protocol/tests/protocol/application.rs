@@ -409,6 +409,36 @@ fn private_records_are_for_gateways() {
     assert_eq!(event(&mut app, RecordType::Credit, 1, &[0, 1, 0, 2]), None);
 }
 
+#[test]
+fn a_place_in_shared_memory_stands_for_a_body() {
+    let mut app = worker();
+    let mut wire = Vec::new();
+    encode::shared(&mut wire, 1, 31, 65_528);
+    let (record, _) = fastcgi_protocol::parse(&wire).unwrap().unwrap();
+    let place = |id| {
+        let (buffer, length) = (31, 65_528);
+        Some(Event::Shared { id, buffer, length })
+    };
+    let kind = RecordType::Shared;
+    // Its buffer is given back, whoever it was for.
+    assert_eq!(event(&mut app, kind, 1, record.content), place(None));
+    event(&mut app, RecordType::BeginRequest, 1, BEGIN);
+    let early = receive(&mut app, kind, 1, record.content);
+    assert_eq!(early, Err(ProtocolError::BeforeParamsEnd { kind, id: 1 }));
+    let mut app = worker();
+    open(&mut app, 1);
+    assert_eq!(event(&mut app, kind, 1, record.content), place(Some(1)));
+    let short = receive(&mut app, kind, 1, &record.content[1..]);
+    assert_eq!(short, Err(ProtocolError::BadLength { kind, len: 7 }));
+    let nothing = receive(&mut app, kind, 1, &[0; 8]);
+    assert_eq!(nothing, Err(ProtocolError::BadBuffer));
+    event(&mut app, RecordType::Stdin, 1, b"");
+    assert_eq!(event(&mut app, kind, 1, record.content), place(None));
+    let mut app = Application::new(Options::default());
+    open(&mut app, 1);
+    assert_eq!(event(&mut app, kind, 1, record.content), None);
+}
+
 proptest! {
     #[test]
     fn any_bytes_do_no_harm(wire in wild_bytes(), sizes in sizes(), private in any::<bool>(), finish in 1_u16..9) {

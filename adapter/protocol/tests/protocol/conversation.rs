@@ -240,6 +240,7 @@ impl Worker {
             Some(
                 event @ (Event::WholeRequest { .. }
                 | Event::Abort { .. }
+                | Event::Shared { .. }
                 | Event::Released(_)
                 | Event::ExecStatus { .. }),
             ) => {

@@ -51,7 +51,7 @@ proptest! {
 fn unknown_fields_are_kept_and_do_no_harm() {
     let wire = content(&[
         ("colour", "blue"),
-        ("version", "3"),
+        ("version", "4"),
         ("stdin-window", "10"),
         ("stdout-window", "20"),
         ("max-requests", "30"),
@@ -71,7 +71,7 @@ fn unknown_fields_are_kept_and_do_no_harm() {
 #[test]
 fn each_number_is_checked() {
     let good = [
-        ("version", "3"),
+        ("version", "4"),
         ("stdin-window", "1"),
         ("stdout-window", "1"),
         ("max-requests", "1"),
@@ -111,12 +111,12 @@ fn each_number_is_checked() {
 #[test]
 fn another_version_is_refused() {
     assert_eq!(
-        Hello::parse(&content(&[("version", "4")])),
-        Err(ProtocolError::HelloVersion(4))
+        Hello::parse(&content(&[("version", "5")])),
+        Err(ProtocolError::HelloVersion(5))
     );
-    let message = ProtocolError::HelloVersion(4).to_string();
+    let message = ProtocolError::HelloVersion(5).to_string();
     assert!(
-        message.contains("version 4") && message.contains("not 3"),
+        message.contains("version 5") && message.contains("not 4"),
         "{message}"
     );
 }

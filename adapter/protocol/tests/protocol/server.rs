@@ -291,6 +291,18 @@ fn a_place_in_shared_memory_stands_for_output() {
     assert_eq!(receive(&mut server, kind, id, content), Ok(None));
 }
 
+#[test]
+fn buffers_come_back_from_workers_alone() {
+    let mut server = Server::new(100, true);
+    let kind = RecordType::Released;
+    let buffers = receive(&mut server, kind, 0, &[0, 0, 1, 2]);
+    assert_eq!(buffers, Ok(Some(ServerEvent::Released(258))));
+    let short = receive(&mut server, kind, 0, &[0; 3]);
+    assert_eq!(short, Err(ProtocolError::BadLength { kind, len: 3 }));
+    let mut server = Server::new(100, false);
+    assert_eq!(receive(&mut server, kind, 0, &[0, 0, 1, 2]), Ok(None));
+}
+
 proptest! {
     #[test]
     fn any_bytes_do_no_harm(wire in wild_bytes(), sizes in sizes(), private in any::<bool>(), begun in 0_usize..4) {

@@ -199,9 +199,8 @@ mod tests {
 
     #[test]
     fn shared_memory_is_told_from_other() {
-        let (_, file) = shared_buffers::Reader::create(1).unwrap();
-        let writer = shared_buffers::Writer::open(&file, 1).unwrap();
-        assert!(writer.fill(0, 0, [&[1; shared_buffers::SIZE], &[]]));
+        let (memory, _) = shared_buffers::Memory::create(1).unwrap();
+        assert!(memory.writer.fill(0, 0, [&[1; shared_buffers::SIZE], &[]]));
         assert!(shared(std::process::id()) >= 64);
     }
 

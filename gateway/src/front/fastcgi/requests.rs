@@ -219,6 +219,7 @@ impl Requests {
                 Event::Hello(_)
                 | Event::WholeRequest { .. }
                 | Event::Credit { .. }
+                | Event::Shared { .. }
                 | Event::Released(_)
                 | Event::ExecStatus { .. },
             ) => {}

@@ -57,6 +57,11 @@ impl Receiving<'_> {
                     entry.exchange.receive_shared(piece).map_err(broken)?;
                 }
             }
+            ServerEvent::Released(released) => {
+                let buffers = table.buffers.as_ref().ok_or(ProtocolError::BadBuffer);
+                let come_back = |buffers: &Buffers| buffers.come_back(released);
+                buffers.and_then(come_back).map_err(broken)?;
+            }
             ServerEvent::ExecParams { id, len } => {
                 if let Some(entry) = table.entries.get(id)
                     && let Some(bytes) = entry.exchange.receive_params(len).map_err(broken)?

@@ -1,15 +1,15 @@
-//! Long pieces of answers that lie in memory which the worker shares: which buffers we have, and for whom. A piece goes to
+//! Long pieces that lie in memory which the worker shares. Of answers: which buffers we have, and for whom. A piece goes to
 //! the client from where it lies, and its buffer back to the worker when nobody holds it any more. Only then does the request get
-//! credit for it: a client that does not read costs no more than its window.
+//! credit for it: a client that does not read costs no more than its window. Pieces of bodies are copied there, and again when
+//! the worker reads them: their buffers wait for nobody.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
-use bytes::Bytes;
-use fastcgi_protocol::ProtocolError;
-use shared_buffers::{COUNT, LEAST, Reader, SIZE};
+use bytes::{Buf as _, Bytes};
+use fastcgi_protocol::{ProtocolError, encode};
+use shared_buffers::{COUNT, LEAST, SIZE, Share};
 
 use crate::pool::exchange::Exchange;
 use crate::pool::lock;
@@ -25,11 +25,8 @@ pub struct Buffers {
 
 /// What the pieces know.
 struct Common {
-    memory: Arc<Reader>,
-    connection: usize,
-    /// Buffers whose pieces have gone: bit 0 stands for the first.
-    released: AtomicU32,
-    /// Woken by that.
+    share: Share,
+    /// Woken when it has done with a buffer.
     driver: Mutex<Option<Waker>>,
 }
 
@@ -42,12 +39,10 @@ pub struct Piece {
 }
 
 impl Buffers {
-    /// Those of this connection to a worker; it has them all.
-    pub fn new(memory: Arc<Reader>, connection: usize) -> Self {
+    /// Those of a connection to a worker; each side has its own.
+    pub fn new(share: Share) -> Self {
         let common = Common {
-            memory,
-            connection,
-            released: AtomicU32::new(0),
+            share,
             driver: Mutex::new(None),
         };
         Self {
@@ -55,6 +50,23 @@ impl Buffers {
             held: [const { None }; COUNT as usize],
             count: 0,
         }
+    }
+
+    /// Says where the first pieces of these bytes of a body lie now, as many as are worth it and have room. The others are left.
+    pub fn put(&self, out: &mut Vec<u8>, id: u16, bytes: &mut Bytes) {
+        let each = |buffer, length| encode::shared(out, id, buffer, length);
+        let [left, _] = self.common.share.put([bytes, &[]], each);
+        let put = bytes.len() - left.len();
+        bytes.advance(put);
+    }
+
+    /// The worker has done with these, that we have written.
+    ///
+    /// # Errors
+    /// When it had not got them.
+    pub fn come_back(&self, buffers: u32) -> Result<(), ProtocolError> {
+        let were_there = self.common.share.release(buffers);
+        were_there.then_some(()).ok_or(ProtocolError::BadBuffer)
     }
 
     /// The worker has given us the first bytes of this buffer, for that request.
@@ -93,7 +105,7 @@ impl Buffers {
             *waiting = Some(driver.clone());
         }
         drop(waiting);
-        self.common.released.swap(0, Ordering::AcqRel)
+        self.common.share.take_done()
     }
 
     /// For whom these buffers were, and how many bytes were in each.
@@ -135,10 +147,7 @@ impl Piece {
 
 impl AsRef<[u8]> for Piece {
     fn as_ref(&self) -> &[u8] {
-        let Common {
-            memory, connection, ..
-        } = &*self.common;
-        let bytes = memory.bytes(*connection, self.first, self.length);
+        let bytes = self.common.share.bytes(self.first, self.length);
         bytes.unwrap_or_default()
     }
 }
@@ -146,7 +155,7 @@ impl AsRef<[u8]> for Piece {
 impl Drop for Piece {
     fn drop(&mut self) {
         let buffers = (0..self.count).fold(0, |buffers, next| buffers | 1 << (self.first + next));
-        self.common.released.fetch_or(buffers, Ordering::AcqRel);
+        self.common.share.done_with(buffers);
         if let Some(driver) = &*lock(&self.common.driver) {
             driver.wake_by_ref();
         }
@@ -163,17 +172,17 @@ impl fmt::Debug for Piece {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use shared_buffers::Writer;
+    use shared_buffers::Memory;
 
     use super::*;
 
     /// [`SIZE`].
     const LENGTH: u32 = 65_528;
 
-    fn buffers() -> (Buffers, Writer) {
-        let (reader, file) = Reader::create(2).unwrap();
-        let writer = Writer::open(&file, 2).unwrap();
-        (Buffers::new(Arc::new(reader), 1), writer)
+    fn buffers() -> (Buffers, Memory) {
+        let (ours, file) = Memory::create(2).unwrap();
+        let theirs = Memory::open(&file, 2).unwrap();
+        (Buffers::new(ours.share(1)), theirs)
     }
 
     fn exchange(id: u16) -> Arc<Exchange> {
@@ -182,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_buffer_is_ours_until_the_last_of_its_bytes_is_gone() {
-        let (mut buffers, writer) = buffers();
+        let (mut buffers, Memory { writer, .. }) = buffers();
         assert!(writer.fill(1, 3, [b"some ", &[b'x'; SIZE - 5]]));
         let piece = buffers.take(3, LENGTH, &exchange(7)).unwrap();
         let bytes = piece.into_bytes();
@@ -204,8 +213,25 @@ mod tests {
     }
 
     #[test]
+    fn long_bodies_lie_where_the_worker_reads() {
+        let (buffers, theirs) = buffers();
+        let mut body: Bytes = (0..=250).cycle().take(2 * SIZE + 5).collect();
+        let (whole, mut out, mut expected) = (body.clone(), Vec::new(), Vec::new());
+        buffers.put(&mut out, 7, &mut body);
+        assert!(body == whole[2 * SIZE..]);
+        encode::shared(&mut expected, 7, 0, LENGTH);
+        encode::shared(&mut expected, 7, 1, LENGTH);
+        assert_eq!(out, expected);
+        let read = |buffer| theirs.reader.bytes(1, buffer, SIZE).unwrap();
+        assert!([read(0), read(1)].concat() == whole[..2 * SIZE]);
+        buffers.come_back(0b10).unwrap();
+        let again = buffers.come_back(0b10);
+        assert!(matches!(again, Err(ProtocolError::BadBuffer)));
+    }
+
+    #[test]
     fn only_what_lies_together_is_joined() {
-        let (mut buffers, writer) = buffers();
+        let (mut buffers, Memory { writer, .. }) = buffers();
         let exchange = exchange(1);
         for (buffer, byte) in [(4, 1), (5, 2), (6, 3)] {
             assert!(writer.fill(1, buffer, [&[byte; SIZE], &[]]));

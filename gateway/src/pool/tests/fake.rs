@@ -15,14 +15,38 @@ pub const STDOUT_WINDOW: u32 = 8192;
 /// What the gateway said, as owned values.
 #[derive(Debug, PartialEq)]
 pub enum Said {
-    Request { id: u16, params: Params },
-    WholeRequest { id: u16, params: Params },
-    Stdin { id: u16, data: Vec<u8> },
-    StdinEnd { id: u16 },
-    Abort { id: u16 },
-    Credit { id: u16, bytes: u32 },
-    ExecStatus { id: u16, status: ExecStatus },
+    Request {
+        id: u16,
+        params: Params,
+    },
+    WholeRequest {
+        id: u16,
+        params: Params,
+    },
+    Stdin {
+        id: u16,
+        data: Vec<u8>,
+    },
+    StdinEnd {
+        id: u16,
+    },
+    Abort {
+        id: u16,
+    },
+    Credit {
+        id: u16,
+        bytes: u32,
+    },
+    ExecStatus {
+        id: u16,
+        status: ExecStatus,
+    },
     Released(u32),
+    Shared {
+        id: Option<u16>,
+        buffer: u32,
+        length: u32,
+    },
     Closed,
 }
 
@@ -92,6 +116,7 @@ impl Fake {
                 Event::Credit { id, bytes } => Said::Credit { id, bytes },
                 Event::ExecStatus { id, status } => Said::ExecStatus { id, status },
                 Event::Released(buffers) => Said::Released(buffers),
+                Event::Shared { id, buffer, length } => Said::Shared { id, buffer, length },
             })
         });
         said.await.unwrap_or(Said::Closed)

@@ -1,31 +1,35 @@
-//! A connection's share of the memory that the gateway reads: long pieces of answers are copied there once, and only their
-//! places are sent.
+//! A connection's share of the memory: long pieces are copied there once, and only their places are sent.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use fastcgi_protocol::ProtocolError;
-use shared_buffers::{LEAST, SIZE, Writer};
+use crate::{LEAST, Memory, SIZE};
 
-// What an answer is cut into, and a record holds.
-const _: () = assert!(SIZE == fastcgi_protocol::encode::CHUNK);
-
-/// The buffers of one connection.
-pub struct Buffers {
-    memory: Arc<Writer>,
-    connection: u16,
+/// The buffers of one connection, as one end has them.
+#[derive(Debug)]
+pub struct Share {
+    memory: Memory,
+    connection: usize,
     /// Those that are ours to write: bit 0 stands for the first.
     free: AtomicU32,
+    /// Those of the other end's that it has not been told that we have done with.
+    done: AtomicU32,
 }
 
-impl Buffers {
+impl Share {
     /// Those of this connection; all are free.
-    pub fn new(memory: Arc<Writer>, connection: u16) -> Self {
+    pub(crate) fn new(memory: Memory, connection: usize) -> Self {
         Self {
             memory,
             connection,
             free: AtomicU32::new(u32::MAX),
+            done: AtomicU32::new(0),
         }
+    }
+
+    /// [`Reader::bytes`](crate::Reader::bytes) of this connection.
+    #[must_use]
+    pub fn bytes(&self, buffer: u32, length: usize) -> Option<&[u8]> {
+        self.memory.reader.bytes(self.connection, buffer, length)
     }
 
     /// Copies bytes, one part behind the other, into free buffers, as long as it is worth one, and tells `each` buffer with the
@@ -40,8 +44,10 @@ impl Buffers {
         {
             let (first, later) = parts[0].split_at(parts[0].len().min(SIZE));
             let (second, rest) = parts[1].split_at(parts[1].len().min(SIZE - first.len()));
-            let connection = self.connection.into();
-            let filled = self.memory.fill(connection, buffer, [first, second]);
+            let filled = self
+                .memory
+                .writer
+                .fill(self.connection, buffer, [first, second]);
             let length = u32::try_from(first.len() + second.len());
             let Some(length) = length.ok().filter(|_| filled) else {
                 break;
@@ -52,15 +58,21 @@ impl Buffers {
         parts
     }
 
-    /// The gateway has done with these.
-    ///
-    /// # Errors
-    /// When it had not got them.
-    pub fn release(&self, buffers: u32) -> Result<(), ProtocolError> {
-        match self.free.fetch_or(buffers, Ordering::AcqRel) & buffers {
-            0 => Ok(()),
-            _ => Err(ProtocolError::BadBuffer),
-        }
+    /// The other end has done with these. `false` if it had not got them.
+    #[must_use]
+    pub fn release(&self, buffers: u32) -> bool {
+        self.free.fetch_or(buffers, Ordering::AcqRel) & buffers == 0
+    }
+
+    /// We have done with these of the other end's.
+    pub fn done_with(&self, buffers: u32) {
+        self.done.fetch_or(buffers, Ordering::AcqRel);
+    }
+
+    /// Those that the other end is to be told of now.
+    #[must_use]
+    pub fn take_done(&self) -> u32 {
+        self.done.swap(0, Ordering::AcqRel)
     }
 
     /// The first that is free: the fewer are used in turn, the less memory that is, and the likelier it is in a cache.
@@ -77,15 +89,14 @@ impl Buffers {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use shared_buffers::{COUNT, Reader};
-
     use super::*;
+    use crate::COUNT;
 
     #[test]
     fn long_bytes_go_into_the_first_free_buffers() {
-        let (reader, file) = Reader::create(2).unwrap();
-        let memory = Arc::new(Writer::open(&file, 2).unwrap());
-        let buffers = Buffers::new(memory, 1);
+        let (ours, file) = Memory::create(2).unwrap();
+        let theirs = Memory::open(&file, 2).unwrap().share(1);
+        let buffers = ours.share(1);
         let bytes: Vec<u8> = (0..=250).cycle().take(2 * SIZE + LEAST - 1).collect();
         let put = |bytes: &[u8]| {
             let mut places = Vec::new();
@@ -97,14 +108,14 @@ mod tests {
         };
         let size = u32::try_from(SIZE).unwrap();
         assert_eq!(put(&bytes), (vec![(0, size), (1, size)], LEAST - 1));
-        let read = |buffer| reader.bytes(1, buffer, SIZE).unwrap();
+        let read = |buffer| theirs.bytes(buffer, SIZE).unwrap();
         assert!([read(0), read(1)].concat() == bytes[..2 * SIZE]);
         assert_eq!(put(&bytes[..LEAST - 1]), (vec![], LEAST - 1));
         assert_eq!(put(&bytes[..LEAST]), (vec![(2, 16 * 1024)], 0));
-        buffers.release(0b101).unwrap();
+        assert!(buffers.release(0b101));
         let places = [(0, size), (2, size), (3, size)];
         assert_eq!(put(&vec![0; 3 * SIZE]).0, places);
-        assert!(buffers.release(1 << 8).is_err());
+        assert!(!buffers.release(1 << 8));
         assert_eq!(put(&vec![7; COUNT as usize * SIZE]).1, 4 * SIZE);
         assert_eq!(put(&bytes), (vec![], bytes.len()));
     }
