@@ -28,6 +28,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::watch;
 
+use super::listen;
 use super::seldom::Seldom;
 use super::socket::{Condition, Socket};
 use crate::alarms::{self, sleep};
@@ -90,10 +91,9 @@ impl Http {
         remote: SocketAddr,
         stage: watch::Receiver<Stage>,
     ) -> anyhow::Result<()> {
-        stream.set_nodelay(true)?;
         let client = Client::new(Connection {
             remote,
-            local: stream.local_addr()?,
+            local: listen::set_up(&stream, remote)?,
             secure: false,
         });
         let condition = Arc::new(Condition::new());

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
@@ -129,6 +130,14 @@ impl FileStream {
     /// When it cannot.
     pub fn register(self) -> io::Result<Socket> {
         Socket::new(self.0)
+    }
+
+    /// Has so many bytes find room on their way to the other end.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn set_send_buffer(&self, size: usize) -> io::Result<()> {
+        SockRef::from(&self.0).set_send_buffer_size(size)
     }
 }
 

@@ -35,8 +35,9 @@ use crate::request::RequestHead;
 use crate::site::Target;
 
 /// Bytes of an answer that a worker may send before the client takes them: enough to keep a stream going, and what
-/// a stalled client costs. Three whole pieces (`shared_buffers::SIZE`): workers send no parts of them.
-const STDOUT_WINDOW: u32 = 3 * 65_528;
+/// a stalled client costs. Four whole pieces (`shared_buffers::SIZE`): workers send no parts of them. With fewer, worker,
+/// gateway and client wake each other for every second piece.
+const STDOUT_WINDOW: u32 = 4 * 65_528;
 /// Bytes of a body that may be sent before the extension takes them. More than the 48 KiB that a worker gathers
 /// before it calls the extension (ISAPI.md §2.2), or both would wait for ever. Whole pieces, as of answers.
 const STDIN_WINDOW: u32 = 4 * 65_528;

@@ -74,4 +74,12 @@ impl FileStream {
     pub fn register(self) -> io::Result<TcpStream> {
         match self {}
     }
+
+    /// Cannot be called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn set_send_buffer(&self, _: usize) -> io::Result<()> {
+        match *self {}
+    }
 }
