@@ -92,11 +92,11 @@ enum Growing {
 /// The reference of most of them.
 pub const REFERENCE: &str = "nginx-libfcgi";
 
-/// Whether a target compares this with a figure of another model.
+/// Whether a target compares this with another figure, or two of its own.
 pub fn is_compared(model: &str, load: Load, shape: Shape) -> bool {
     let is = |spot: &Spot| spot.model == model && spot.load == load && spot.shape == shape;
     table::all().iter().any(|target| match &target.measure {
-        Measure::Ratio(spot, base) => spot.model != base.model && (is(spot) || is(base)),
+        Measure::Ratio(spot, base) => is(spot) || is(base),
         Measure::Itself(_) | Measure::Kept(_) => false,
     })
 }
