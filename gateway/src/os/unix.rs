@@ -17,19 +17,23 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::io::Errno;
 use rustix::io::retry_on_intr;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, waitpid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, kill_process_group,
+    pidfd_open, waitid, waitpid,
 };
 use shared_buffers::Memory;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{self, SignalKind};
+
+use crate::alarms::sleep;
 
 pub use cgroup::Cgroup;
 pub use limits::spawn_limited;
@@ -43,6 +47,9 @@ pub const HAS_LIMITS: bool = true;
 
 /// Variables without which no program of this system runs.
 pub const ESSENTIAL_VARIABLES: &[&str] = &[];
+
+/// How often a process is looked at whose end the system cannot tell, for want of descriptors.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Most connections to a worker, and so runtime threads, as each has one of its own.
 pub const MOST_LANES: usize = 256;
@@ -114,7 +121,8 @@ impl Group {
 /// Sees a process's exit without reaping it, so that its number, and its group's, stays its own.
 pub struct Exit {
     process: Pid,
-    end: AsyncFd<OwnedFd>,
+    /// What the system tells it by, if that is there already.
+    end: Option<AsyncFd<OwnedFd>>,
 }
 
 impl Exit {
@@ -123,27 +131,36 @@ impl Exit {
     /// # Errors
     /// When the process has been reaped, or descriptors are short.
     pub fn of(child: &Child) -> io::Result<Self> {
-        Self::of_process(Group::of(child)?.leader)
-    }
-
-    /// That of a child of this process.
-    ///
-    /// # Errors
-    /// As [`Exit::of`].
-    pub fn of_process(process: Pid) -> io::Result<Self> {
-        let end = pidfd_open(process, PidfdFlags::empty())?;
-        #[expect(
-            deprecated,
-            reason = "an OwnedFd keeps its one descriptor open, which is all that the unsafe replacement asks for"
-        )]
-        let end = AsyncFd::with_interest(end, Interest::READABLE)?;
+        let process = Group::of(child)?.leader;
+        let end = Some(watch(process)?);
         Ok(Self { process, end })
     }
 
+    /// That of a child of this process, which is not watched before somebody waits for it.
+    pub fn of_process(process: Pid) -> Self {
+        Self { process, end: None }
+    }
+
+    /// Whether it has come.
+    pub fn has_come(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = retry_on_intr(|| waitid(WaitId::Pid(self.process), options));
+        // An error: it has been reaped.
+        !matches!(status, Ok(None))
+    }
+
     /// Waits for it.
-    pub async fn seen(&self, _: Option<&mut Child>) {
+    pub async fn seen(&mut self, _: Option<&mut Child>) {
+        let end = loop {
+            match self.end.take().map_or_else(|| watch(self.process), Ok) {
+                Ok(end) => break self.end.insert(end),
+                // Descriptors are short.
+                Err(_) if !self.has_come() => sleep(LOOK_AGAIN).await,
+                Err(_) => return,
+            }
+        };
         // An error means that the runtime ends, and the process with it.
-        let _ = self.end.readable().await;
+        let _ = end.readable().await;
     }
 
     /// Reaps the process, which nothing else does.
@@ -153,6 +170,16 @@ impl Exit {
     pub fn status(&self) -> io::Result<ExitStatus> {
         reap(self.process)
     }
+}
+
+/// Becomes readable when the process has exited.
+fn watch(process: Pid) -> io::Result<AsyncFd<OwnedFd>> {
+    let end = pidfd_open(process, PidfdFlags::empty())?;
+    #[expect(
+        deprecated,
+        reason = "an OwnedFd keeps its one descriptor open, which is all that the unsafe replacement asks for"
+    )]
+    AsyncFd::with_interest(end, Interest::READABLE)
 }
 
 /// Waits for the end of a child of this process, and returns how it ended.

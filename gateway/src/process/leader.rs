@@ -5,8 +5,6 @@ use std::process::ExitStatus;
 
 use tokio::process::Child;
 
-#[cfg(unix)]
-use crate::os;
 use crate::os::{Exit, Group};
 
 /// The leader of a process group. Dropping it kills everything in the group; first that and only then is the leader
@@ -17,6 +15,7 @@ pub struct Leader {
     exit: Exit,
     /// Has to be asked for its end, if there is one.
     child: Option<Child>,
+    has_exited: bool,
     is_reaped: bool,
 }
 
@@ -33,28 +32,22 @@ impl Leader {
             group,
             exit,
             child: Some(child),
+            has_exited: false,
             is_reaped: false,
         })
     }
 
     /// Of a child of this process that another one has started for it.
-    ///
-    /// # Errors
-    /// When it cannot be watched; it is then killed.
     #[cfg(unix)]
-    pub fn started(process: rustix::process::Pid) -> io::Result<Self> {
-        let group = Group::led_by(process);
-        let exit = Exit::of_process(process).inspect_err(|_| {
-            group.kill();
-            let _ = os::reap(process);
-        })?;
-        Ok(Self {
+    pub fn started(process: rustix::process::Pid) -> Self {
+        Self {
             pid: process.as_raw_nonzero().get().cast_unsigned(),
-            group,
-            exit,
+            group: Group::led_by(process),
+            exit: Exit::of_process(process),
             child: None,
+            has_exited: false,
             is_reaped: false,
-        })
+        }
     }
 
     /// Its process number.
@@ -62,9 +55,18 @@ impl Leader {
         self.pid
     }
 
+    /// Whether the leader has exited, as far as that can be told without waiting for it.
+    pub fn has_exited(&mut self) -> bool {
+        self.has_exited = self.has_exited || self.exit.has_come();
+        self.has_exited
+    }
+
     /// Waits until the leader has exited.
     pub async fn exited(&mut self) {
-        self.exit.seen(self.child.as_mut()).await;
+        if !self.has_exited {
+            self.exit.seen(self.child.as_mut()).await;
+            self.has_exited = true;
+        }
     }
 
     /// Asks the group to end, and gives the leader until `grace_over` to do so.

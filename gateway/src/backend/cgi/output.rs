@@ -17,9 +17,11 @@ use crate::error::Error;
 use crate::os::ended_by;
 use crate::process::{exit, program};
 
-/// First read: enough for a small answer. Later ones take all that a pipe holds.
+/// First read: enough for a small answer. Where there is more than a little, the next one takes all that a pipe holds.
 const FIRST_READ: usize = 8 * 1024;
 const LATER_READ: usize = 64 * 1024;
+/// Bytes that are a little, and space that is enough for the next read when no more has come.
+const LITTLE: usize = 4 * 1024;
 
 /// A program's exit and the end of its output belong together. When only one of them is seen, the other is waited
 /// for this long: a program may close its output and work on, or leave it to a process outside its group.
@@ -70,11 +72,16 @@ impl Output {
             return Poll::Ready(Some(std::mem::take(&mut self.put_back)));
         }
         if !self.at_end {
-            self.buffer.reserve(self.read_size);
+            if self.buffer.capacity() < LITTLE || self.read_size > FIRST_READ {
+                self.buffer.reserve(self.read_size);
+            }
             // The future holds no state between polls.
             match pin!(self.stdout.read_buf(&mut self.buffer)).poll(context) {
                 Poll::Ready(Ok(count)) if count > 0 => {
-                    self.read_size = LATER_READ;
+                    self.read_size = match count {
+                        ..LITTLE => FIRST_READ,
+                        _ => LATER_READ,
+                    };
                     return Poll::Ready(Some(self.buffer.split().freeze()));
                 }
                 Poll::Ready(_) => self.at_end = true,

@@ -29,6 +29,9 @@ pub const GRACE: Duration = Duration::from_secs(2);
 /// holds its standard error.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How long a program may run before its process is watched.
+const SOON: Duration = Duration::from_millis(10);
+
 /// How a program came to its end.
 #[derive(Debug)]
 pub enum Ended {
@@ -171,10 +174,9 @@ async fn keep(
 ) -> Ended {
     let early = tokio::select! {
         biased;
-        () = leader.exited() => None,
+        () = over(&mut leader, &mut log) => None,
         error = feed(fed) => Some(Ended::BodyBroken(error)),
         early = orders.must_end() => Some(early),
-        () = always(log.go_on()) => None,
     };
     if early.is_some() {
         tokio::select! {
@@ -191,6 +193,19 @@ async fn keep(
             tracing::error!(%error, "the exit status of a program cannot be read");
             Ended::Unwanted
         }
+    }
+}
+
+/// Waits until the program has exited; logs meanwhile what it says.
+async fn over(leader: &mut Leader, log: &mut Log<program::Error>) {
+    // Most exit soon, and then nobody holds their standard error any more: to have the system tell it is dear.
+    if timeout(SOON, log.go_on()).await.is_ok() && leader.has_exited() {
+        return;
+    }
+    tokio::select! {
+        biased;
+        () = leader.exited() => {}
+        () = always(log.go_on()) => {}
     }
 }
 

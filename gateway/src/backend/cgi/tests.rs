@@ -330,6 +330,15 @@ async fn a_program_may_work_on_after_its_answer() {
 async fn without_a_head_the_error_tells_how_it_ended() {
     for (script, expected) in [
         ("exit 3", "exited with status 3 with no output"),
+        // Its end is seen although its standard error has told nothing of it.
+        (
+            "exec 2>&-; sleep 0.1; exit 3",
+            "exited with status 3 with no output",
+        ),
+        (
+            "sleep 1000 >&- & exit 3",
+            "exited with status 3 with no output",
+        ),
         ("kill -SEGV $$", "killed by signal 11 (SIGSEGV)"),
         (
             "printf 'X-A: 1\\n'",

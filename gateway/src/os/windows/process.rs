@@ -68,8 +68,13 @@ impl Exit {
         Ok(Self)
     }
 
+    /// Whether it has come: that takes waiting.
+    pub fn has_come(&self) -> bool {
+        false
+    }
+
     /// Waits for it.
-    pub async fn seen(&self, child: Option<&mut Child>) {
+    pub async fn seen(&mut self, child: Option<&mut Child>) {
         if let Some(child) = child {
             // The status stays to be asked for again, and so does an error.
             let _ = child.wait().await;

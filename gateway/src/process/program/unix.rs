@@ -53,7 +53,7 @@ pub async fn start(worker: Option<&Path>, order: &Order, has_input: bool) -> io:
         input: its_input,
     };
     Ok(Program {
-        leader: Leader::started(start_process(worker, order, streams).await?)?,
+        leader: Leader::started(start_process(worker, order, streams).await?),
         input,
         output,
         error,
