@@ -19,7 +19,9 @@ BENCHED    := --features isapi-gateway/in-process
 
 .PHONY: run test check build sanitized support windows deps deps-windows samples bench bench-quick bench-parsers bench-build profile-counts clean
 
+# The samples' configuration names what is below `target`.
 run: samples
+	[ -e target ] || ln -s $(TARGET_DIR) target
 	$(CARGO) build --release --workspace
 	cp $(TARGET_DIR)/release/libcard.so $(SAMPLES)/card.so
 	$(TARGET_DIR)/release/isapi-gateway serve --config adapter/samples/gateway.toml

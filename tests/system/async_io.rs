@@ -244,6 +244,7 @@ fn a_slow_client_gets_a_file_whole() {
         let now = taken_in(pid);
         std::mem::replace(&mut before, now) == now && now > begun
     });
+    assert!(before < begun + 20_000_000, "the file has been read whole");
     assert_eq!(gateway.get("/").text(), "async");
     let mut body = Vec::new();
     client.body(&head, "GET").read_to_end(&mut body).unwrap();

@@ -1,6 +1,7 @@
 //! Unix, Linux above all.
 
 mod cgroup;
+mod exit;
 mod limits;
 mod processors;
 mod state;
@@ -17,25 +18,17 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::io::Errno;
-use rustix::io::retry_on_intr;
 use rustix::net::sockopt::set_socket_send_buffer_size;
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, kill_process_group,
-    pidfd_open, waitid, waitpid,
-};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use shared_buffers::Memory;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{self, SignalKind};
 
-use crate::alarms::sleep;
-
 pub use cgroup::Cgroup;
+pub use exit::{Exit, reap};
 pub use limits::spawn_limited;
 pub use processors::{bind, processors, run_in_batches, runs_as_usual};
 pub use state::{core_pattern, create_private_file, create_private_folder, state_folder};
@@ -47,9 +40,6 @@ pub const HAS_LIMITS: bool = true;
 
 /// Variables without which no program of this system runs.
 pub const ESSENTIAL_VARIABLES: &[&str] = &[];
-
-/// How often a process is looked at whose end the system cannot tell, for want of descriptors.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Most connections to a worker, and so runtime threads, as each has one of its own.
 pub const MOST_LANES: usize = 256;
@@ -116,80 +106,6 @@ impl Group {
         // An error means that no process is left in it.
         let _ = kill_process_group(self.leader, signal);
     }
-}
-
-/// Sees a process's exit without reaping it, so that its number, and its group's, stays its own.
-pub struct Exit {
-    process: Pid,
-    /// What the system tells it by, if that is there already.
-    end: Option<AsyncFd<OwnedFd>>,
-}
-
-impl Exit {
-    /// That of this process.
-    ///
-    /// # Errors
-    /// When the process has been reaped, or descriptors are short.
-    pub fn of(child: &Child) -> io::Result<Self> {
-        let process = Group::of(child)?.leader;
-        let end = Some(watch(process)?);
-        Ok(Self { process, end })
-    }
-
-    /// That of a child of this process, which is not watched before somebody waits for it.
-    pub fn of_process(process: Pid) -> Self {
-        Self { process, end: None }
-    }
-
-    /// Whether it has come.
-    pub fn has_come(&self) -> bool {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let status = retry_on_intr(|| waitid(WaitId::Pid(self.process), options));
-        // An error: it has been reaped.
-        !matches!(status, Ok(None))
-    }
-
-    /// Waits for it.
-    pub async fn seen(&mut self, _: Option<&mut Child>) {
-        let end = loop {
-            match self.end.take().map_or_else(|| watch(self.process), Ok) {
-                Ok(end) => break self.end.insert(end),
-                // Descriptors are short.
-                Err(_) if !self.has_come() => sleep(LOOK_AGAIN).await,
-                Err(_) => return,
-            }
-        };
-        // An error means that the runtime ends, and the process with it.
-        let _ = end.readable().await;
-    }
-
-    /// Reaps the process, which nothing else does.
-    ///
-    /// # Errors
-    /// When it has been reaped.
-    pub fn status(&self) -> io::Result<ExitStatus> {
-        reap(self.process)
-    }
-}
-
-/// Becomes readable when the process has exited.
-fn watch(process: Pid) -> io::Result<AsyncFd<OwnedFd>> {
-    let end = pidfd_open(process, PidfdFlags::empty())?;
-    #[expect(
-        deprecated,
-        reason = "an OwnedFd keeps its one descriptor open, which is all that the unsafe replacement asks for"
-    )]
-    AsyncFd::with_interest(end, Interest::READABLE)
-}
-
-/// Waits for the end of a child of this process, and returns how it ended.
-///
-/// # Errors
-/// When there is no such child.
-pub fn reap(process: Pid) -> io::Result<ExitStatus> {
-    let status = retry_on_intr(|| waitpid(Some(process), WaitOptions::empty()))?;
-    let (_, status) = status.ok_or(io::ErrorKind::NotFound)?;
-    Ok(ExitStatus::from_raw(status.as_raw()))
 }
 
 /// The signal that ended a process, if one did, and whether there is a core file.

@@ -17,10 +17,10 @@ use crate::error::Error;
 use crate::os::ended_by;
 use crate::process::{exit, program};
 
-/// First read: enough for a small answer. Where there is more than a little, the next one takes all that a pipe holds.
+/// First read: enough for a small answer.
 const FIRST_READ: usize = 8 * 1024;
+/// The next one takes all that a pipe holds, if there was more than a little before, and mostly finds the end if not.
 const LATER_READ: usize = 64 * 1024;
-/// Bytes that are a little, and space that is enough for the next read when no more has come.
 const LITTLE: usize = 4 * 1024;
 
 /// A program's exit and the end of its output belong together. When only one of them is seen, the other is waited
@@ -72,14 +72,12 @@ impl Output {
             return Poll::Ready(Some(std::mem::take(&mut self.put_back)));
         }
         if !self.at_end {
-            if self.buffer.capacity() < LITTLE || self.read_size > FIRST_READ {
-                self.buffer.reserve(self.read_size);
-            }
+            self.buffer.reserve(self.read_size);
             // The future holds no state between polls.
             match pin!(self.stdout.read_buf(&mut self.buffer)).poll(context) {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     self.read_size = match count {
-                        ..LITTLE => FIRST_READ,
+                        ..LITTLE => LITTLE,
                         _ => LATER_READ,
                     };
                     return Poll::Ready(Some(self.buffer.split().freeze()));
